@@ -1,0 +1,1 @@
+"""An open ping-post lead exchange."""

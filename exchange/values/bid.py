@@ -1,0 +1,67 @@
+"""What asking a buyer can yield: a bid or a refusal, and what delivering to one can yield. Outcomes are values."""
+
+from dataclasses import dataclass
+
+from exchange.values.reason import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Bid:
+    """A buyer's price for a lead: `gross_micros`, rounded down to the cent, and his own name for the bid."""
+
+    gross_micros: int
+    bid_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why there is no bid, or none that counts. `detail` helps an operator and never holds lead data."""
+
+    reason: Reason
+    detail: str = ""
+    gross_micros: int | None = None
+
+
+Reply = Bid | Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One order's reply to a ping; `elapsed_ms` is how long it took to come, None where nobody was asked."""
+
+    order: str
+    reply: Reply
+    elapsed_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The buyer took the lead."""
+
+    reference: str | None = None
+    redirect_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The buyer clearly did not take the lead: `REJECTED_BY_BUYER` or `DUPLICATE_AT_BUYER`."""
+
+    reason: Reason
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """Nothing of the lead can have reached the buyer."""
+
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """The lead may or may not have been taken."""
+
+    detail: str = ""
+
+
+Delivery = Accepted | Rejected | NotSent | Unknown

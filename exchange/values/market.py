@@ -1,0 +1,139 @@
+"""The market as configured: verticals, campaigns, sellers, buyers with their endpoints, and orders. Frozen, acyclic."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from exchange.values.vertical import Value, Vertical
+
+
+class Sale(StrEnum):
+    """How a lead is sold. `EITHER` is what an order takes, never what a bid is."""
+
+    EXCLUSIVE = "exclusive"
+    SHARED = "shared"
+    EITHER = "either"
+
+
+class Fallback(StrEnum):
+    """What happens after a winner's clear no: margin down to nothing, or the end of the ladder."""
+
+    BREAK_EVEN = "break_even"
+    NONE = "none"
+
+
+class AuthKind(StrEnum):
+    NONE = "none"
+    BEARER = "bearer"
+    BASIC = "basic"
+    HEADER = "header"
+
+
+@dataclass(frozen=True, slots=True)
+class Margin:
+    """What the exchange keeps of a gross price: `parts_per_million` of it, or `amount_micros` flat (never both)."""
+
+    parts_per_million: int = 0
+    amount_micros: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Auth:
+    """How a buyer knows us. `secret` is as written in the market file: a `${env:NAME}` reference or a literal.
+
+    `name` is the user name of `BASIC` and the header's name of `HEADER`.
+    """
+
+    kind: AuthKind = AuthKind.NONE
+    name: str = ""
+    secret: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where and how a buyer is asked and delivered to. Times are in milliseconds."""
+
+    name: str
+    dialect: str
+    ping_url: str
+    post_url: str
+    ping_timeout_ms: int
+    post_timeout_ms: int
+    auth: Auth = field(default_factory=Auth)
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What one filter key asks of one field; every part that is given must hold. Bounds are inclusive."""
+
+    any_of: frozenset[Value] | None = None
+    none_of: frozenset[Value] = frozenset()
+    minimum: Value | None = None
+    maximum: Value | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """The market for one vertical that sellers send to. Times are in milliseconds unless the name says seconds."""
+
+    key: str
+    vertical: str
+    time_zone: str = "UTC"
+    ping_timeout_ms: int = 800
+    post_timeout_ms: int = 8000
+    offer_ttl_s: int = 300
+    sale: Sale = Sale.EXCLUSIVE
+    fallback: Fallback = Fallback.BREAK_EVEN
+    method: str = "highest_bid"
+    floor_micros: int = 0
+    margin: Margin = Margin()
+    changed_fields_refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Seller:
+    """Who sends pings and posts, and the campaigns that are open to him."""
+
+    key: str
+    campaigns: tuple[str, ...]
+    margin: Margin | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Buyer:
+    """Who buys leads. `max_bid_micros` is the most he will ever be charged for one lead, None for no limit."""
+
+    key: str
+    endpoints: Mapping[str, Endpoint]
+    time_zone: str = "UTC"
+    credit_limit_micros: int = 0
+    max_bid_micros: int | None = None
+    margin: Margin | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A buyer's standing order on a campaign. `fields` None means all ping fields; lower `priority` goes first."""
+
+    key: str
+    buyer: str
+    campaign: str
+    endpoint: str
+    sale: Sale = Sale.EITHER
+    fields: tuple[str, ...] | None = None
+    filter: Mapping[str, Condition] = field(default_factory=dict)
+    priority: int = 1
+    exclude_sellers: frozenset[str] = frozenset()
+    paused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """A whole market file, every reference in it known to lead somewhere."""
+
+    currency: str
+    verticals: Mapping[str, Vertical]
+    campaigns: Mapping[str, Campaign]
+    sellers: Mapping[str, Seller]
+    buyers: Mapping[str, Buyer]
+    orders: Mapping[str, Order]

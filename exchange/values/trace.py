@@ -1,0 +1,69 @@
+"""The record of one ping: one value that feeds the row in Postgres, the metrics, the log line and `explain`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from exchange.values.reason import Reason
+from exchange.values.vertical import Lead
+
+
+class PingStatus(StrEnum):
+    OFFERED = "offered"
+    UNSOLD = "unsold"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class OrderOutcome:
+    """What became of one order that the filters let through: its reason, and its bid where it made one."""
+
+    order: str
+    buyer: str
+    reason: Reason
+    gross_micros: int | None = None
+    bid_id: str | None = None
+    elapsed_ms: float | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """One step of an offer's ladder: an order that may take the lead at its own gross price."""
+
+    order: str
+    buyer: str
+    gross_micros: int
+    bid_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A firm price. `payout_micros` is promised, whoever of the `ladder` (best first) buys in the end."""
+
+    payout_micros: int
+    expires_at: datetime
+    ladder: tuple[Rung, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PingTrace:
+    """Everything that is kept of a ping. `reason` is None exactly where there is an `offer`."""
+
+    ping_id: UUID
+    seller: str
+    campaign: str
+    market_version: int
+    currency: str
+    test: bool
+    source: str | None
+    ref: str | None
+    min_price_micros: int | None
+    lead: Lead
+    status: PingStatus
+    reason: Reason | None
+    offer: Offer | None
+    outcomes: tuple[OrderOutcome, ...]
+    phases_ms: Mapping[str, float]
