@@ -17,7 +17,7 @@ class ExchangeError(Exception):
 
 
 class StorageUnavailable(ExchangeError):
-    """Postgres did not answer in time or refused the connection. Nothing was recorded; the same call may be repeated."""
+    """Postgres did not answer in time or refused the connection. Nothing was recorded; the call may be repeated."""
 
 
 class SchemaMismatch(ExchangeError):

@@ -1,6 +1,7 @@
 """The closed list of reason codes: every no has exactly one, and the text that a person reads (contract, section 5)."""
 
 from enum import IntEnum
+from typing import Self
 
 
 class Reason(IntEnum):
@@ -9,13 +10,13 @@ class Reason(IntEnum):
     wire_name: str
     text: str
 
-    def __new__(cls, code: int, text: str) -> "Reason":
-        member = int.__new__(cls, code)
-        member._value_ = code
-        member.text = text
-        return member
+    def __new__(cls, code: int, text: str) -> Self:
+        self = int.__new__(cls, code)
+        self._value_ = code
+        self.text = text
+        return self
 
-    def __init__(self, code: int, text: str) -> None:
+    def __init__(self, *_: object) -> None:
         self.wire_name = self.name.lower()
 
     BID = 0, "The buyer's bid is valid and waits for the decision."

@@ -54,7 +54,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Vertical:
-    """A vertical's fields by name, in catalogue order; `identity` names the fields that tell one person from another."""
+    """A vertical's fields by name, in catalogue order; `identity` names those that tell one person from another."""
 
     key: str
     fields: Mapping[str, Field]
