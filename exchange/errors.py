@@ -24,6 +24,14 @@ class SchemaMismatch(ExchangeError):
     """The database's schema is older or newer than this version of the exchange. The text says which command helps."""
 
 
+class CommandError(ExchangeError):
+    """A command that cannot do what it was asked; the text says why."""
+
+
+class SettingsError(ExchangeError):
+    """A variable of the environment, or the key file, that cannot be used. The text names it, never its value."""
+
+
 class EmbeddedServiceError(ExchangeError):
     """A local Postgres or Valkey could not be started. The text names the log and what to set instead."""
 

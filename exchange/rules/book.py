@@ -1,0 +1,97 @@
+"""The rule book: one market compiled into an immutable snapshot that a worker swaps in whole."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from exchange.rules.intake import LeadReader
+from exchange.rules.matching import Matcher, compile_filters
+from exchange.rules.pricing import margin_for
+from exchange.values.market import Buyer, Campaign, Endpoint, Margin, Market, Order, Seller
+from exchange.values.vertical import Stage, Vertical
+
+
+@dataclass(frozen=True, slots=True)
+class OrderEntry:
+    """An order with everything that asking it needs.
+
+    `auth_headers` say who we are to the buyer; they are None while this process lacks the endpoint's secret.
+    """
+
+    order: Order
+    buyer: Buyer
+    endpoint: Endpoint
+    visible: tuple[str, ...]
+    auth_headers: Mapping[str, str] | None = field(repr=False)
+
+    @property
+    def key(self) -> str:
+        return self.order.key
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignBook:
+    """One campaign, compiled: bit `i` of the matcher's sets is `entries[i]`."""
+
+    campaign: Campaign
+    vertical: Vertical
+    reader: LeadReader
+    entries: tuple[OrderEntry, ...]
+    by_key: Mapping[str, OrderEntry]
+    matcher: Matcher
+
+    def margin(self, seller: Seller, entry: OrderEntry) -> Margin:
+        """The margin that holds for a sale from this seller to this order's buyer."""
+        return margin_for(self.campaign, seller, entry.buyer)
+
+
+@dataclass(frozen=True, slots=True)
+class RuleBook:
+    """A whole market, compiled. `version` is the market version in Postgres that it was made from."""
+
+    version: int
+    market: Market
+    campaigns: Mapping[str, CampaignBook]
+
+
+AuthHeaders = Mapping[tuple[str, str], Mapping[str, str]]
+"""The auth headers of each (buyer, endpoint name) whose secret is known."""
+
+
+def compile_book(market: Market, version: int, auth_headers: AuthHeaders) -> RuleBook:
+    """Compiles a market; orders on endpoints without `auth_headers` are there, but not asked."""
+    by_campaign: dict[str, list[Order]] = {key: [] for key in market.campaigns}
+    for order in market.orders.values():
+        by_campaign[order.campaign].append(order)
+    campaigns = {
+        key: _compile_campaign(market, campaign, by_campaign[key], auth_headers)
+        for key, campaign in market.campaigns.items()
+    }
+    return RuleBook(version, market, campaigns)
+
+
+def _compile_campaign(
+    market: Market, campaign: Campaign, orders: Sequence[Order], auth_headers: AuthHeaders
+) -> CampaignBook:
+    vertical = market.verticals[campaign.vertical]
+    ping_fields = vertical.names(Stage.PING)
+    entries = tuple(_entry(market, order, ping_fields, auth_headers) for order in orders)
+    return CampaignBook(
+        campaign=campaign,
+        vertical=vertical,
+        reader=LeadReader(vertical),
+        entries=entries,
+        by_key={entry.key: entry for entry in entries},
+        matcher=compile_filters(vertical, [entry.order.filter for entry in entries]),
+    )
+
+
+def _entry(market: Market, order: Order, ping_fields: tuple[str, ...], auth_headers: AuthHeaders) -> OrderEntry:
+    buyer = market.buyers[order.buyer]
+    wanted = ping_fields if order.fields is None else frozenset(order.fields)
+    return OrderEntry(
+        order=order,
+        buyer=buyer,
+        endpoint=buyer.endpoints[order.endpoint],
+        visible=tuple(name for name in ping_fields if name in wanted),
+        auth_headers=auth_headers.get((buyer.key, order.endpoint)),
+    )

@@ -1,0 +1,17 @@
+"""What a gross price leaves for the seller: price = payout + margin, always, and payouts are whole cents."""
+
+from exchange.values.market import Buyer, Campaign, Margin, Seller
+from exchange.values.money import floor_to_cent
+
+_MILLION = 1_000_000
+
+
+def margin_for(campaign: Campaign, seller: Seller, buyer: Buyer) -> Margin:
+    """The most specific margin replaces the others: the buyer's, else the seller's, else the campaign's."""
+    return buyer.margin or seller.margin or campaign.margin
+
+
+def payout_of(gross_micros: int, margin: Margin) -> int:
+    """Gross less margin, rounded down to the cent; 0 where the margin is the whole price or more."""
+    left = gross_micros * (_MILLION - margin.parts_per_million) // _MILLION - margin.amount_micros
+    return max(0, floor_to_cent(left))
