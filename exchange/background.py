@@ -1,0 +1,39 @@
+"""Work that outlives the request that began it: every task has an owner, and shutdown waits for all of them."""
+
+import asyncio
+from collections.abc import Coroutine
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+
+class Background:
+    """Owns tasks. A failure is logged, never lost; `drain` waits for what is under way."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[object]] = set()
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def start(self, work: Coroutine[object, object, object], name: str) -> None:
+        """Runs `work` to its end, whoever stops waiting for it."""
+        task = asyncio.ensure_future(work)
+        task.set_name(name)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    async def drain(self, timeout_s: float) -> int:
+        """Waits for all tasks, at most `timeout_s`; returns how many were still running and had to be cancelled."""
+        if not self._tasks:
+            return 0
+        _, running = await asyncio.wait(set(self._tasks), timeout=timeout_s)
+        for task in running:
+            task.cancel()
+        return len(running)
+
+    def _ended(self, task: "asyncio.Task[object]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("background_work_failed", name=task.get_name(), error=type(error).__name__)

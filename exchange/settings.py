@@ -1,0 +1,106 @@
+"""Settings: the only reader of the environment. Each limit of the exchange has one, with its unit in the name."""
+
+import base64
+import binascii
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from exchange.errors import SettingsError
+
+PREFIX = "EXCHANGE_"
+MASTER_KEY_BYTES = 32
+MASTER_KEY_FILE = "master.key"
+
+Milliseconds = Annotated[int, Field(ge=1, le=60_000)]
+Seconds = Annotated[float, Field(gt=0, le=3_600)]
+Count = Annotated[int, Field(ge=1, le=10_000_000)]
+
+
+class Settings(BaseSettings):
+    """Everything that can be set, as EXCHANGE_<NAME> in the environment."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    postgres_url: str | None = Field(None, description="PostgreSQL to use; without it one runs in the data directory")
+    valkey_url: str | None = Field(None, description="Valkey to use; without it one runs in the data directory")
+    data_dir: Path = Field(Path(".exchange"), description="where the embedded servers and the key file live")
+    master_key: SecretStr | None = Field(
+        None, description="32 bytes in base64 that seal leads; without it a key file in the data directory"
+    )
+    metrics_token: SecretStr | None = Field(
+        None, description="bearer that opens /metrics to peers that are not private"
+    )
+    allow_private_addresses: bool = Field(False, description="buyers may be on loopback and private networks")
+    log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="debug, info, warning or error")
+    postgres_connections_max: Count = Field(10, description="connections to PostgreSQL of one process")
+    postgres_timeout_s: Seconds = Field(3.0, description="longest wait for PostgreSQL before a request is refused")
+    journal_rows_max: Count = Field(10_000, description="pings that may wait for their commit in one process")
+    ping_finish_ms: Milliseconds = Field(25, description="kept back of a ping's time for deciding and recording")
+    ping_ask_min_ms: Milliseconds = Field(20, description="least time that is worth asking a buyer with")
+    post_attempt_min_ms: Milliseconds = Field(500, description="least time that must remain for a further attempt")
+    post_finish_ms: Milliseconds = Field(100, description="kept back of a post's time for recording the answer")
+    drain_timeout_s: Seconds = Field(125.0, description="longest wait at shutdown for posts under way")
+
+
+def load() -> Settings:
+    """The settings of this process. Raises SettingsError naming every variable that cannot be read."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = "; ".join(f"{PREFIX}{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
+        raise SettingsError(wrong) from None
+
+
+def secret_environment() -> Mapping[str, str]:
+    """The environment that `${env:NAME}` references of a market file are resolved in."""
+    return os.environ
+
+
+def child_environment(changes: Mapping[str, str]) -> dict[str, str]:
+    """The environment for a process of ours, with some variables set."""
+    return dict(os.environ) | dict(changes)
+
+
+def master_key(settings: Settings) -> bytes:
+    """The key that seals leads: from the environment, else from a file that is made on first use.
+
+    Raises SettingsError where either cannot be used.
+    """
+    if settings.master_key is not None:
+        return _decoded(settings.master_key.get_secret_value(), f"{PREFIX}MASTER_KEY")
+    path = settings.data_dir / MASTER_KEY_FILE
+    if not path.exists():
+        _make_key_file(path)
+    return _decoded(path.read_text(), str(path))
+
+
+def _make_key_file(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(f".{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(base64.b64encode(secrets.token_bytes(MASTER_KEY_BYTES)) + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        os.link(draft, path)  # whole or not at all, and never over another process's key
+    except FileExistsError:
+        pass  # made before, by us or by a process that started beside us
+    finally:
+        draft.unlink()
+
+
+def _decoded(text: str, source: str) -> bytes:
+    try:
+        key = base64.b64decode(text, validate=False)
+    except binascii.Error:
+        key = b""
+    if len(key) != MASTER_KEY_BYTES:
+        raise SettingsError(f"{source}: not {MASTER_KEY_BYTES} bytes in base64")
+    return key

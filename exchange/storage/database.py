@@ -1,0 +1,106 @@
+"""The way to Postgres: a pool, and units of work that are bounded in time even when the server is frozen."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import asyncpg
+
+from exchange.errors import StorageUnavailable
+
+Connection = asyncpg.pool.PoolConnectionProxy
+T = TypeVar("T")
+
+_TROUBLE = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.QueryCanceledError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+)
+
+
+class Database:
+    """A pool of connections. Every unit of work ends within its timeout: a silent server costs its connection."""
+
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", *, timeout_s: float) -> None:
+        self._pool = pool
+        self._timeout_s = timeout_s
+
+    @classmethod
+    async def connect(cls, url: str, *, connections_max: int, timeout_s: float, name: str = "exchange") -> "Database":
+        """Opens the pool. Raises `StorageUnavailable` where Postgres cannot be reached."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                pool = await asyncpg.create_pool(
+                    url,
+                    min_size=1,
+                    max_size=connections_max,
+                    command_timeout=None,  # asyncpg's own does not bound a frozen server; `run` does
+                    server_settings={"application_name": name, "timezone": "UTC"},
+                )
+        except (*_TROUBLE, TimeoutError, asyncpg.InvalidCatalogNameError, asyncpg.InvalidPasswordError) as error:
+            raise StorageUnavailable(f"Postgres cannot be reached: {error}") from error
+        return cls(pool, timeout_s=timeout_s)
+
+    async def close(self) -> None:
+        """Closes the pool; connections that do not close in time are cut."""
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await self._pool.close()
+        except TimeoutError:
+            self._pool.terminate()
+
+    async def run(self, work: Callable[[Connection], Awaitable[T]], *, timeout_s: float | None = None) -> T:
+        """Runs `work` with a connection, outside a transaction, and returns what it returns.
+
+        Raises `StorageUnavailable` where Postgres is gone, silent for `timeout_s`, or gave up on a deadlock. A unit
+        of work is not retried here: whether that is safe is for its caller to know.
+        """
+        held: list[Connection] = []
+        task = asyncio.ensure_future(self._with_connection(work, held))
+        try:
+            done, _ = await asyncio.wait({task}, timeout=timeout_s or self._timeout_s)
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
+        if not done:
+            for connection in held:
+                connection.terminate()
+            task.cancel()
+            task.add_done_callback(_forget)
+            raise StorageUnavailable("Postgres did not answer in time")
+        try:
+            return task.result()
+        except _TROUBLE as error:
+            raise StorageUnavailable(f"Postgres failed: {error}") from error
+
+    async def transact(self, work: Callable[[Connection], Awaitable[T]], *, timeout_s: float | None = None) -> T:
+        """As `run`, in one transaction that commits when `work` returns and rolls back when it raises."""
+
+        async def within(connection: Connection) -> T:
+            async with connection.transaction():
+                return await work(connection)
+
+        return await self.run(within, timeout_s=timeout_s)
+
+    async def _with_connection(self, work: Callable[[Connection], Awaitable[T]], held: list[Connection]) -> T:
+        async with self._pool.acquire() as connection:
+            held.append(connection)
+            try:
+                return await work(connection)
+            finally:
+                held.clear()
+
+
+def _forget(task: "asyncio.Task[T]") -> None:
+    """Takes note of how an abandoned unit of work ended, so that asyncio does not report it as forgotten."""
+    if not task.cancelled():
+        task.exception()

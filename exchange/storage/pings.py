@@ -1,0 +1,145 @@
+"""Recorded pings: what an offer promised, found by the id alone in one partition."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from exchange.storage.database import Connection, Database
+from exchange.storage.journal import PingRow
+from exchange.values.ids import day_of
+from exchange.values.reason import Reason
+from exchange.values.trace import OrderOutcome, PingStatus, PingTrace, Rung
+from exchange.values.vertical import Lead
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedPing:
+    """A ping as it lies in Postgres. `ladder`, `payout_micros`, `expires_at` are an offer's; `post_id` its post's."""
+
+    ping_id: UUID
+    seller: str
+    campaign: str
+    market_version: int
+    status: PingStatus
+    reason: Reason | None
+    test: bool
+    currency: str
+    min_price_micros: int | None
+    payout_micros: int | None
+    expires_at: datetime | None
+    ladder: tuple[Rung, ...]
+    lead: Lead
+    outcomes: tuple[OrderOutcome, ...]
+    phases_ms: dict[str, float]
+    post_id: UUID | None
+
+
+def row_of(trace: PingTrace) -> PingRow:
+    """The row that a trace becomes."""
+    offer = trace.offer
+    return PingRow(
+        day=day_of(trace.ping_id),
+        ping_id=trace.ping_id,
+        seller=trace.seller,
+        campaign=trace.campaign,
+        market_version=trace.market_version,
+        status=trace.status.value,
+        reason=None if trace.reason is None else int(trace.reason),
+        test=trace.test,
+        currency=trace.currency,
+        source=trace.source,
+        ref=trace.ref,
+        min_price_micros=trace.min_price_micros,
+        payout_micros=offer.payout_micros if offer else None,
+        expires_at=offer.expires_at if offer else None,
+        ladder=_dumps(_ladder(offer.ladder)) if offer else None,
+        lead=_dumps(dict(trace.lead)),
+        trace=_dumps({"orders": [_outcome(item) for item in trace.outcomes], "phases_ms": dict(trace.phases_ms)}),
+    )
+
+
+def recorded(trace: PingTrace) -> RecordedPing:
+    """A ping just recorded, without reading it back."""
+    offer = trace.offer
+    return RecordedPing(
+        ping_id=trace.ping_id,
+        seller=trace.seller,
+        campaign=trace.campaign,
+        market_version=trace.market_version,
+        status=trace.status,
+        reason=trace.reason,
+        test=trace.test,
+        currency=trace.currency,
+        min_price_micros=trace.min_price_micros,
+        payout_micros=offer.payout_micros if offer else None,
+        expires_at=offer.expires_at if offer else None,
+        ladder=offer.ladder if offer else (),
+        lead=trace.lead,
+        outcomes=trace.outcomes,
+        phases_ms=dict(trace.phases_ms),
+        post_id=None,
+    )
+
+
+async def find(database: Database, ping_id: UUID) -> RecordedPing | None:
+    """The ping of this id, or None."""
+    return await database.run(lambda connection: read(connection, ping_id))
+
+
+async def read(connection: Connection, ping_id: UUID) -> RecordedPing | None:
+    """As `find`, on a connection."""
+    try:
+        day = day_of(ping_id)
+    except ValueError:
+        return None
+    row = await connection.fetchrow(
+        "select pings.*, post_id from pings left join posts using (ping_id) where day = $1 and ping_id = $2",
+        day,
+        ping_id,
+    )
+    if row is None:
+        return None
+    trace = orjson.loads(row["trace"])
+    return RecordedPing(
+        ping_id=ping_id,
+        seller=row["seller"],
+        campaign=row["campaign"],
+        market_version=row["market_version"],
+        status=PingStatus(row["status"]),
+        reason=None if row["reason"] is None else Reason(row["reason"]),
+        test=row["test"],
+        currency=row["currency"],
+        min_price_micros=row["min_price_micros"],
+        payout_micros=row["payout_micros"],
+        expires_at=row["expires_at"],
+        ladder=tuple(Rung(**rung) for rung in orjson.loads(row["ladder"] or "[]")),
+        lead=orjson.loads(row["lead"]),
+        outcomes=tuple(OrderOutcome(**{**item, "reason": Reason(item["reason"])}) for item in trace["orders"]),
+        phases_ms=trace["phases_ms"],
+        post_id=row["post_id"],
+    )
+
+
+def _ladder(ladder: Sequence[Rung]) -> list[dict[str, Any]]:
+    return [
+        {"order": rung.order, "buyer": rung.buyer, "gross_micros": rung.gross_micros, "bid_id": rung.bid_id}
+        for rung in ladder
+    ]
+
+
+def _outcome(item: OrderOutcome) -> dict[str, Any]:
+    """Only what is there: most orders of most pings have neither a bid nor a detail."""
+    fields: dict[str, Any] = {"order": item.order, "buyer": item.buyer, "reason": int(item.reason)}
+    for name in ("gross_micros", "bid_id", "elapsed_ms", "detail"):
+        value = getattr(item, name)
+        if value not in {None, ""}:
+            fields[name] = value
+    return fields
+
+
+def _dumps(value: object) -> str:
+    return orjson.dumps(value).decode()
