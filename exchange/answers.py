@@ -1,0 +1,84 @@
+"""What sellers are told: the JSON of pings and posts, made from records by pure functions (contract, section 1)."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from exchange.storage.pings import RecordedPing
+from exchange.storage.sales import PostState, RecordedPost, Result
+from exchange.values.money import format_amount
+from exchange.values.reason import Reason
+from exchange.values.trace import PingStatus, PingTrace
+
+Document = dict[str, Any]
+
+
+def ping_answer(trace: PingTrace, offer_ttl_s: int, ignored: Sequence[str]) -> bytes:
+    """The answer to a ping. `ignored` names the lead fields that were dropped at the door."""
+    document: Document = {"ping_id": str(trace.ping_id), "status": trace.status.value}
+    if trace.offer is not None:
+        document |= _price(trace.offer.payout_micros, trace.currency)
+        document |= {"expires_in": offer_ttl_s, "expires_at": rfc3339(trace.offer.expires_at)}
+    document |= _reason(trace.reason)
+    return orjson.dumps(document | {"ignored": list(ignored)})
+
+
+def ping_state(ping: RecordedPing, now: datetime) -> Document:
+    """What is true of a ping now."""
+    document: Document = {"ping_id": str(ping.ping_id), "status": ping.status.value, "campaign": ping.campaign}
+    if ping.payout_micros is None or ping.expires_at is None:
+        return document | _reason(ping.reason)
+    document |= _price(ping.payout_micros, ping.currency) | {"expires_at": rfc3339(ping.expires_at)}
+    if ping.post_id is not None:
+        return document | {"status": "posted", "post_id": str(ping.post_id)}
+    return document | {"status": "expired" if ping.expires_at <= now else PingStatus.OFFERED.value}
+
+
+def post_answer(
+    post_id: UUID | None, ping_id: UUID, result: Result, payout_micros: int, currency: str, changed: Sequence[str]
+) -> bytes:
+    """The answer to a post, also to `/v1/leads`, where `post_id` is None if its ping found no buyer."""
+    document: Document = _ids(post_id, ping_id) | {"status": result.state.value}
+    if result.state is PostState.ACCEPTED:
+        document |= {"price": format_amount(payout_micros), "currency": currency, "shares": 1}
+        document |= {"redirect_url": result.redirect_url}
+    else:
+        document |= _reason(result.reason)
+    return orjson.dumps(document | {"changed_fields": list(changed)})
+
+
+def post_state(post: RecordedPost) -> Document:
+    """What is true of a post now."""
+    document: Document = _ids(post.post_id, post.ping_id) | {"status": post.state.value}
+    match post.state:
+        case PostState.ACCEPTED:
+            document |= {"price": format_amount(post.payout_micros), "currency": post.currency, "shares": 1}
+            return document | {"redirect_url": post.redirect_url}
+        case PostState.IN_PROGRESS:
+            return document
+        case _:
+            return document | _reason(post.reason)
+
+
+def rfc3339(moment: datetime) -> str:
+    """A time in UTC to the millisecond, as `2026-11-22T19:45:54.123Z`."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def reason_document(reason: Reason) -> Document:
+    return {"code": int(reason), "name": reason.wire_name, "text": reason.text}
+
+
+def _reason(reason: Reason | None) -> Document:
+    return {} if reason is None else {"reason": reason_document(reason)}
+
+
+def _price(payout_micros: int, currency: str) -> Document:
+    return {"price": format_amount(payout_micros), "currency": currency, "sale": "exclusive", "shares": 1}
+
+
+def _ids(post_id: UUID | None, ping_id: UUID) -> Document:
+    return {"post_id": None if post_id is None else str(post_id), "ping_id": str(ping_id)}

@@ -1,0 +1,164 @@
+"""What every seller's request passes: key, campaign, lead, repeats. Each check raises the contract's problem."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import orjson
+from starlette.requests import Request
+
+from exchange.api.shapes import LeadOffer
+from exchange.errors import FieldError, Problem
+from exchange.live import LiveMarket
+from exchange.ping import PingRequest, Pings
+from exchange.post import PostRequest, Posts
+from exchange.rules.book import CampaignBook, RuleBook
+from exchange.storage.database import Database
+from exchange.storage.idempotency import KeyState, RequestKey
+from exchange.storage.keys import KeyRing
+from exchange.storage.pings import RecordedPing
+from exchange.storage.sales import PostedBefore, Sales
+from exchange.values.deadline import Deadline
+from exchange.values.market import Seller
+from exchange.values.trace import PingTrace
+from exchange.values.vertical import Lead
+
+KEY_LENGTH_MAX = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A seller on a campaign that is open to him, under one rule book for the whole request."""
+
+    rules: RuleBook
+    campaign: CampaignBook
+    seller: Seller
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What the sellers' endpoints stand on."""
+
+    live: LiveMarket
+    keys: KeyRing
+    pings: Pings
+    posts: Posts
+    sales: Sales
+    database: Database
+
+    def admit(self, seller_key: str, campaign_key: str) -> Admission:
+        """Raises Problem 404 for a campaign that does not exist, 403 for one that is not open to this seller."""
+        rules = self.live.book
+        campaign = rules.campaigns.get(campaign_key) if rules else None
+        if rules is None or campaign is None:
+            raise Problem(404, "unknown_campaign", "There is no such campaign.")
+        seller = rules.market.sellers.get(seller_key)
+        if seller is None or campaign_key not in seller.campaigns:
+            raise Problem(403, "forbidden", "This campaign is not open to you.")
+        return Admission(rules, campaign, seller)
+
+    async def run_ping(self, admission: Admission, offered: LeadOffer, lead: Lead, arrived_s: float) -> PingTrace:
+        """Runs a ping that passed the checks, within the seller's time or the campaign's, whichever is shorter."""
+        longest_ms = admission.campaign.campaign.ping_timeout_ms
+        request = PingRequest(
+            seller=admission.seller,
+            book=admission.campaign,
+            market_version=admission.rules.version,
+            currency=admission.rules.market.currency,
+            lead=lead,
+            deadline=Deadline.after_ms(min(offered.timeout_ms or longest_ms, longest_ms), arrived_s),
+            source=offered.source,
+            ref=offered.ref,
+            min_price_micros=offered.min_price_micros,
+            test=offered.test,
+        )
+        return await self.pings.ping(request, self.live.available)
+
+    async def run_post(
+        self,
+        admission: Admission,
+        ping: RecordedPing,
+        lead: Lead,
+        changed: tuple[str, ...],
+        deadline: Deadline,
+        key: RequestKey | None,
+    ) -> bytes:
+        """Runs a post that passed the checks; the answer that was stored for it, or for its twin."""
+        request = PostRequest(
+            seller=admission.seller,
+            book=admission.campaign,
+            market_version=admission.rules.version,
+            ping=ping,
+            lead=lead,
+            changed=changed,
+            deadline=deadline,
+            key=key,
+        )
+        done = await self.posts.post(request)
+        match done:
+            case bytes():
+                return done
+            case KeyState():
+                return replayed(done)
+            case PostedBefore():
+                return self.repeated(done, ping, lead)
+
+    def repeated(self, before: PostedBefore, ping: RecordedPing, lead: Lead) -> bytes:
+        """The first answer to a ping's post. Raises Problem 409 for another lead, or while it is still running."""
+        if before.fingerprint != self.posts.fingerprint(ping.ping_id, lead):
+            raise Problem(409, "already_posted", "This ping was posted with another lead.")
+        if before.answer is None:
+            raise _in_progress()
+        return before.answer
+
+
+def request_key(request: Request, seller: str, document: object) -> RequestKey | None:
+    """The request's Idempotency-Key, if it has one. Raises Problem 422 for one that cannot be kept."""
+    key = request.headers.get("idempotency-key")
+    if key is None:
+        return None
+    if not 1 <= len(key) <= KEY_LENGTH_MAX or not key.isprintable():
+        detail = f"Idempotency-Key has 1 to {KEY_LENGTH_MAX} printable characters."
+        raise Problem(422, "invalid_request", detail)
+    body = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+    return RequestKey(seller, request.url.path, key, hashlib.sha256(body).digest())
+
+
+def replayed(known: KeyState) -> bytes:
+    """The first answer under a key. Raises Problem 422 for another body, 409 while the first is still running."""
+    if not known.same_body:
+        detail = "This Idempotency-Key was used for another request."
+        raise Problem(422, "idempotency_key_reused", detail)
+    if known.answer is None:
+        raise _in_progress()
+    return known.answer
+
+
+def refuse_lead(errors: Sequence[FieldError]) -> None:
+    """Raises Problem 422 where a lead has errors."""
+    if errors:
+        raise Problem(422, "invalid_lead", "The lead cannot be taken as it is.", errors=errors)
+
+
+def check_hashes(offered: LeadOffer, campaign: CampaignBook) -> None:
+    """Raises Problem 422 for a hash of a field by which the vertical tells nobody."""
+    strange = [name for name in offered.identity_hashes if name not in campaign.vertical.identity]
+    if strange:
+        known = ", ".join(campaign.vertical.identity) or "none"
+        errors = [
+            FieldError(f"identity_hashes.{name[:64]}", "unknown_key", f"Known here: {known}.") for name in strange
+        ]
+        raise Problem(422, "invalid_request", "The request has another shape.", errors=errors)
+
+
+def read_uuid(text: str) -> UUID | None:
+    """A UUID in the usual spelling, or None."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def _in_progress() -> Problem:
+    return Problem(409, "in_progress", "The first request is still running: ask again.", retry_after_s=1)

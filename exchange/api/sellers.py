@@ -1,0 +1,145 @@
+"""The sellers' door: pings, posts and whole leads in, answers out (contract, section 1)."""
+
+import time
+from datetime import UTC, datetime
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from exchange import answers
+from exchange.api import shapes
+from exchange.api.auth import seller_key
+from exchange.api.body import JSON_TYPE, read_json_object
+from exchange.api.desk import Admission, Desk, check_hashes, read_uuid, refuse_lead, replayed, request_key
+from exchange.api.shapes import LeadOffer
+from exchange.errors import FieldError, Problem
+from exchange.observe import metrics
+from exchange.rules.intake import WholeLead
+from exchange.storage import idempotency, pings
+from exchange.storage.idempotency import RequestKey
+from exchange.storage.pings import RecordedPing
+from exchange.storage.sales import PostState, Result
+from exchange.values.deadline import Deadline
+from exchange.values.reason import Reason
+from exchange.values.trace import PingStatus
+
+
+class SellerDoor:
+    """The endpoints of the sellers' API."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def ping(self, request: Request) -> Response:
+        """POST /v1/ping."""
+        arrived_s = time.monotonic()
+        seller = await seller_key(request, self._desk.keys)
+        document, body = await read_json_object(request)
+        offered = shapes.read_ping(document, body)
+        admission = self._desk.admit(seller, offered.campaign)
+        check_hashes(offered, admission.campaign)
+        lead = admission.campaign.reader.read_ping(offered.lead)
+        refuse_lead(lead.errors)
+        trace = await self._desk.run_ping(admission, offered, lead.values, arrived_s)
+        metrics.PING_SECONDS.labels(offered.campaign).observe(time.monotonic() - arrived_s)
+        return _json(answers.ping_answer(trace, admission.campaign.campaign.offer_ttl_s, lead.ignored))
+
+    async def post(self, request: Request) -> Response:
+        """POST /v1/post."""
+        arrived_s = time.monotonic()
+        seller = await seller_key(request, self._desk.keys)
+        document, _ = await read_json_object(request)
+        posted = shapes.read_post(document)
+        key = request_key(request, seller, document)
+        if key is not None and (known := await idempotency.look_up(self._desk.database, key)) is not None:
+            return _json(replayed(known))
+        ping = await self._offered_ping(posted.ping_id, seller)
+        admission = self._desk.admit(seller, ping.campaign)
+        lead = admission.campaign.reader.read_post(posted.lead, ping.lead)
+        refuse_lead(lead.errors)
+        if (before := await self._desk.sales.of_ping(ping.ping_id)) is not None:
+            return _json(self._desk.repeated(before, ping, lead.values))
+        _check_changed(admission, lead.changed)
+        _check_expiry(ping)
+        deadline = Deadline.after_ms(admission.campaign.campaign.post_timeout_ms, arrived_s)
+        answer = await self._desk.run_post(admission, ping, lead.values, lead.changed, deadline, key)
+        metrics.POST_SECONDS.labels(ping.campaign).observe(time.monotonic() - arrived_s)
+        return _json(answer)
+
+    async def lead(self, request: Request) -> Response:
+        """POST /v1/leads: a ping and a post in one call."""
+        arrived_s = time.monotonic()
+        seller = await seller_key(request, self._desk.keys)
+        document, body = await read_json_object(request)
+        offered = shapes.read_lead(document, body)
+        key = request_key(request, seller, document)
+        admission = self._desk.admit(seller, offered.campaign)
+        lead = admission.campaign.reader.read_whole(offered.lead)
+        refuse_lead(lead.errors)
+        if key is None:
+            return _json(await self._sell_whole(admission, offered, lead, arrived_s, None))
+        taken = await self._desk.database.transact(lambda connection: idempotency.take(connection, key, None))
+        if taken is not None:
+            return _json(replayed(taken))
+        try:
+            return _json(await self._sell_whole(admission, offered, lead, arrived_s, key))
+        except Exception:
+            await self._desk.database.run(lambda connection: idempotency.give_up(connection, key))
+            raise
+
+    async def ping_state(self, request: Request) -> Response:
+        """GET /v1/pings/{ping_id}."""
+        seller = await seller_key(request, self._desk.keys)
+        ping = await self._find_ping(request.path_params["ping_id"], seller)
+        return _json(orjson.dumps(answers.ping_state(ping, datetime.now(UTC))))
+
+    async def post_state(self, request: Request) -> Response:
+        """GET /v1/posts/{post_id}."""
+        seller = await seller_key(request, self._desk.keys)
+        post_id = read_uuid(request.path_params["post_id"])
+        post = None if post_id is None else await self._desk.sales.find(post_id)
+        if post is None or post.seller != seller:
+            raise Problem(404, "unknown_post", "There is no such post of yours.")
+        return _json(orjson.dumps(answers.post_state(post)))
+
+    async def _sell_whole(
+        self, admission: Admission, offered: LeadOffer, lead: WholeLead, arrived_s: float, key: RequestKey | None
+    ) -> bytes:
+        trace = await self._desk.run_ping(admission, offered, lead.ping, arrived_s)
+        if trace.offer is None:
+            result = Result(PostState.REJECTED, trace.reason or Reason.NO_BIDS)
+            answer = answers.post_answer(None, trace.ping_id, result, 0, trace.currency, ())
+            if key is not None:
+                await self._desk.database.run(lambda connection: idempotency.answer(connection, key, answer))
+            return answer
+        terms = admission.campaign.campaign
+        deadline = Deadline.after_ms(terms.ping_timeout_ms + terms.post_timeout_ms, arrived_s)
+        return await self._desk.run_post(admission, pings.recorded(trace), lead.values, (), deadline, key)
+
+    async def _find_ping(self, ping_id: str, seller: str) -> RecordedPing:
+        identifier = read_uuid(ping_id)
+        ping = None if identifier is None else await pings.find(self._desk.database, identifier)
+        if ping is None or ping.seller != seller:
+            raise Problem(404, "unknown_ping", "There is no such ping of yours.")
+        return ping
+
+    async def _offered_ping(self, ping_id: str, seller: str) -> RecordedPing:
+        ping = await self._find_ping(ping_id, seller)
+        if ping.status is not PingStatus.OFFERED:
+            raise Problem(409, "not_offered", "This ping was not answered with an offer.")
+        return ping
+
+
+def _check_changed(admission: Admission, changed: tuple[str, ...]) -> None:
+    if admission.campaign.campaign.changed_fields_refused:
+        refuse_lead([FieldError(name, "changed", "The ping had another value.") for name in changed])
+
+
+def _check_expiry(ping: RecordedPing) -> None:
+    if ping.expires_at is None or ping.expires_at <= datetime.now(UTC):
+        raise Problem(410, "offer_expired", "The offer's time is over: send a new ping.")
+
+
+def _json(content: bytes) -> Response:
+    return Response(content, media_type=JSON_TYPE)

@@ -1,0 +1,134 @@
+"""The composition root: everything the gateway is made of is put together here, and taken apart in reverse."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import structlog
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from exchange.api import problems, schema
+from exchange.api.desk import Desk
+from exchange.api.health import HealthDoor
+from exchange.api.sellers import SellerDoor
+from exchange.background import Background
+from exchange.buyers.delivery import Courier
+from exchange.buyers.fanout import Fanout
+from exchange.buyers.guard import AddressGuard
+from exchange.embedded.lease import Services
+from exchange.errors import StorageUnavailable
+from exchange.live import LiveMarket
+from exchange.ping import Pings, PingTimes
+from exchange.post import Posts, PostTimes
+from exchange.record import Recorder
+from exchange.settings import Settings, master_key, secret_environment
+from exchange.storage.catalogue import newest_number
+from exchange.storage.database import Database
+from exchange.storage.feed import Feed
+from exchange.storage.journal import Journal
+from exchange.storage.keys import KeyRing
+from exchange.storage.migrate import check_schema, migrations_folder
+from exchange.storage.sales import Sales
+from exchange.storage.vault import Vault
+
+TITLE = "Lead exchange"
+ABOUT = "Sellers ping part of a lead, buyers bid at the same time, an auction decides, and the winner gets the post."
+
+log = structlog.get_logger(__name__)
+
+
+def create_app(settings: Settings, services: Services) -> FastAPI:
+    """The gateway's application. Its parts start and stop with its lifespan.
+
+    Starting raises SchemaMismatch or StorageUnavailable where the database cannot be used.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            desk = await _open_desk(settings, services, stack)
+            _add_doors(app, desk, settings)
+            yield
+
+    app = FastAPI(title=TITLE, description=ABOUT, lifespan=lifespan)
+    problems.install(app)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend it
+    return app
+
+
+async def _open_desk(settings: Settings, services: Services, stack: AsyncExitStack) -> Desk:
+    """Opens everything in order; the stack closes it in reverse, after the work in the background has ended."""
+    await check_schema(services.postgres_url, migrations_folder())
+    database = await Database.connect(
+        services.postgres_url,
+        connections_max=settings.postgres_connections_max,
+        timeout_s=settings.postgres_timeout_s,
+    )
+    stack.push_async_callback(database.close)
+    live = LiveMarket(database, services.postgres_url, secret_environment())
+    await live.start()
+    stack.push_async_callback(live.close)
+    feed = Feed(services.valkey_url)
+    stack.push_async_callback(feed.close)
+    journal = Journal(database, rows_max=settings.journal_rows_max)
+    stack.push_async_callback(journal.close)
+    guard = AddressGuard(allow_private=settings.allow_private_addresses)
+    fanout, courier, recorder = Fanout(guard), Courier(guard), Recorder(journal, feed)
+    stack.push_async_callback(fanout.close)
+    stack.push_async_callback(courier.close)
+    background = Background()
+    stack.push_async_callback(_drain, background, settings.drain_timeout_s)
+    sales = Sales(database)
+    return Desk(
+        live=live,
+        keys=KeyRing(database),
+        pings=Pings(fanout, recorder, PingTimes(settings.ping_finish_ms, settings.ping_ask_min_ms)),
+        posts=Posts(
+            sales,
+            courier,
+            Vault(master_key(settings)),
+            recorder,
+            background,
+            PostTimes(settings.post_attempt_min_ms, settings.post_finish_ms),
+        ),
+        sales=sales,
+        database=database,
+    )
+
+
+async def _drain(background: Background, timeout_s: float) -> None:
+    if cut := await background.drain(timeout_s):
+        log.error("work_cut_at_shutdown", count=cut)
+
+
+def _add_doors(app: FastAPI, desk: Desk, settings: Settings) -> None:
+    """The hot doors are plain endpoints of the same application: no dependency injection on their way."""
+    sellers = SellerDoor(desk)
+    app.add_route("/v1/ping", sellers.ping, ["POST"], include_in_schema=False)
+    app.add_route("/v1/post", sellers.post, ["POST"], include_in_schema=False)
+    app.add_route("/v1/leads", sellers.lead, ["POST"], include_in_schema=False)
+    app.add_route("/v1/pings/{ping_id}", sellers.ping_state, ["GET"], include_in_schema=False)
+    app.add_route("/v1/posts/{post_id}", sellers.post_state, ["GET"], include_in_schema=False)
+
+    async def missing() -> str | None:
+        if desk.live.book is None:
+            return "no market has been applied"
+        try:
+            await newest_number(desk.database)
+        except StorageUnavailable:
+            return "Postgres does not answer"
+        return None
+
+    token = settings.metrics_token.get_secret_value() if settings.metrics_token else None
+    health = HealthDoor(missing, token)
+    app.add_route("/livez", health.livez, ["GET"], include_in_schema=False)
+    app.add_route("/readyz", health.readyz, ["GET"], include_in_schema=False)
+    app.add_route("/metrics", health.metrics, ["GET"], include_in_schema=False)
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        base = get_openapi(title=TITLE, version=app.version, description=ABOUT, routes=app.routes)
+        app.openapi_schema = schema.document(base)
+    return app.openapi_schema

@@ -1,0 +1,18 @@
+"""How a buyer knows us: the headers that an endpoint's `auth` adds to every request."""
+
+import base64
+
+from exchange.values.market import Auth, AuthKind
+
+
+def auth_headers(auth: Auth, secret: str) -> dict[str, str]:
+    """The headers of an endpoint's auth; `secret` is the resolved one."""
+    match auth.kind:
+        case AuthKind.NONE:
+            return {}
+        case AuthKind.BEARER:
+            return {"Authorization": f"Bearer {secret}"}
+        case AuthKind.BASIC:
+            return {"Authorization": "Basic " + base64.b64encode(f"{auth.name}:{secret}".encode()).decode()}
+        case AuthKind.HEADER:
+            return {auth.name: secret}

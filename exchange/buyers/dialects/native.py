@@ -1,0 +1,190 @@
+"""The native dialect: the exchange's own wire to buyers (contract, section 2)."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import orjson
+
+from exchange.buyers.exact_json import InexactJsonError, loads
+from exchange.values.bid import Accepted, Bid, Delivery, Refusal, Rejected, Reply, Unknown
+from exchange.values.market import Sale
+from exchange.values.money import floor_to_cent, format_amount, parse_amount
+from exchange.values.reason import Reason
+from exchange.values.vertical import Lead
+
+TEXT_LENGTH_MAX = 255
+URL_LENGTH_MAX = 2048
+BIDS_MAX = 16
+
+CONTENT_TYPE = "application/json"
+NO_BID = Refusal(Reason.NO_BID)
+
+
+def ping_body(
+    *,
+    ping_id: UUID,
+    campaign: str,
+    vertical: str,
+    test: bool,
+    currency: str,
+    floor_micros: int,
+    sale: Sale,
+    lead: Lead,
+) -> bytes:
+    """The ping's bytes: the same for every order with the same visible fields and the same `sale`."""
+    return orjson.dumps(
+        {
+            "ping_id": str(ping_id),
+            "campaign": campaign,
+            "vertical": vertical,
+            "test": test,
+            "currency": currency,
+            "floor": format_amount(floor_micros),
+            "sale": sale.value,
+            "lead": dict(lead),
+        }
+    )
+
+
+def ping_headers(order: str, timeout_ms: int) -> dict[str, str]:
+    """What differs from order to order: its key, and the time that this buyer has."""
+    return {"Content-Type": CONTENT_TYPE, "Exchange-Order": order, "Exchange-Timeout-Ms": str(timeout_ms)}
+
+
+def read_bid(status: int, body: bytes, *, sale: Sale, currency: str) -> Reply:
+    """What a buyer's answer to a ping means. `sale` and `currency` are what was asked for."""
+    if status != 200:
+        return _unasked_status(status)
+    try:
+        document = loads(body)
+    except InexactJsonError as error:
+        return Refusal(Reason.INVALID_RESPONSE, f"not JSON: {error}")
+    if not isinstance(document, dict):
+        return Refusal(Reason.INVALID_RESPONSE, "not a JSON object")
+    if "bids" not in document:
+        return _one_bid(document, document.get("currency"), sale=sale, currency=currency)
+    bids = document["bids"]
+    if not isinstance(bids, list) or len(bids) > BIDS_MAX or not all(isinstance(item, dict) for item in bids):
+        return Refusal(Reason.INVALID_RESPONSE, f"`bids` is not a list of at most {BIDS_MAX} objects")
+    replies = [
+        _one_bid(item, item.get("currency", document.get("currency")), sale=sale, currency=currency) for item in bids
+    ]
+    return _best(replies)
+
+
+def post_body(
+    *,
+    attempt_id: UUID,
+    ping_id: UUID,
+    bid_id: str | None,
+    order: str,
+    campaign: str,
+    test: bool,
+    gross_micros: int,
+    currency: str,
+    sale: Sale,
+    lead: Lead,
+) -> bytes:
+    """The post's bytes: the full lead for the order that may have it, at the price of its own bid."""
+    return orjson.dumps(
+        {
+            "attempt_id": str(attempt_id),
+            "ping_id": str(ping_id),
+            "bid_id": bid_id,
+            "order": order,
+            "campaign": campaign,
+            "test": test,
+            "price": format_amount(gross_micros),
+            "currency": currency,
+            "sale": sale.value,
+            "lead": dict(lead),
+        }
+    )
+
+
+def post_headers(attempt_id: UUID) -> dict[str, str]:
+    return {"Content-Type": CONTENT_TYPE, "Idempotency-Key": str(attempt_id)}
+
+
+def read_delivery(status: int, body: bytes) -> Delivery:
+    """What a buyer's answer to a post means: one of the three clear words in a 2xx, or unknown."""
+    if not 200 <= status < 300:
+        return Unknown(f"HTTP {status}")
+    try:
+        document = loads(body)
+    except InexactJsonError as error:
+        return Unknown(f"not JSON: {error}")
+    if not isinstance(document, dict):
+        return Unknown("not a JSON object")
+    match document.get("status"):
+        case "accepted":
+            return Accepted(_text(document.get("reference")), _url(document.get("redirect_url")))
+        case "rejected":
+            return Rejected(Reason.REJECTED_BY_BUYER)
+        case "duplicate":
+            return Rejected(Reason.DUPLICATE_AT_BUYER)
+    return Unknown("no status that the wire knows")
+
+
+def _unasked_status(status: int) -> Refusal:
+    if status == 204:
+        return NO_BID
+    if status == 429:
+        return Refusal(Reason.TOO_MANY_REQUESTS)
+    reason = {3: Reason.REDIRECT_REFUSED, 4: Reason.CLIENT_ERROR, 5: Reason.SERVER_ERROR}.get(status // 100)
+    return Refusal(reason or Reason.INVALID_RESPONSE, f"HTTP {status}")
+
+
+def _one_bid(document: Mapping[str, Any], quoted: Any, *, sale: Sale, currency: str) -> Reply:
+    if "bid" not in document:
+        return Refusal(Reason.INVALID_RESPONSE, "no `bid`")
+    price = document["bid"]
+    if price is None:
+        return NO_BID
+    micros = parse_amount(price) if isinstance(price, str) else None
+    if micros is None:
+        return Refusal(Reason.INVALID_PRICE, "`bid` is not an amount")
+    if micros == 0:
+        return NO_BID
+    offered = document.get("sale", Sale.EXCLUSIVE if sale is Sale.EITHER else sale)
+    if offered != sale and not (sale is Sale.EITHER and offered in {Sale.EXCLUSIVE, Sale.SHARED}):
+        return Refusal(Reason.INVALID_RESPONSE, "a bid for a sale that was not asked")
+    gross_micros = floor_to_cent(micros)
+    if quoted is not None and quoted != currency:
+        return Refusal(Reason.WRONG_CURRENCY, gross_micros=gross_micros)
+    bid_id = document.get("bid_id")
+    if bid_id is not None and not (isinstance(bid_id, str) and len(bid_id) <= TEXT_LENGTH_MAX and _storable(bid_id)):
+        return Refusal(Reason.INVALID_RESPONSE, "`bid_id` is not a text that can be kept")
+    return Bid(gross_micros, None if bid_id is None else str(bid_id))
+
+
+def _best(replies: list[Reply]) -> Reply:
+    """The order's best bid; without one, what says most about why: a mistake before a plain no."""
+    bids = [reply for reply in replies if isinstance(reply, Bid)]
+    if bids:
+        return max(bids, key=lambda bid: bid.gross_micros)
+    mistakes = [reply for reply in replies if isinstance(reply, Refusal) and reply.reason is not Reason.NO_BID]
+    return mistakes[0] if mistakes else NO_BID
+
+
+def _text(value: Any) -> str | None:
+    """A buyer's text that may be kept, or None: a reference is welcome, never needed."""
+    return str(value)[:TEXT_LENGTH_MAX] if isinstance(value, str) and _storable(value) else None
+
+
+def _url(value: Any) -> str | None:
+    """A redirect URL that a seller can be given: http or https, printable, bounded."""
+    if not isinstance(value, str) or len(value) > URL_LENGTH_MAX or not value.isprintable() or " " in value:
+        return None
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        return None
+    return str(value) if parts.scheme in {"http", "https"} and parts.netloc else None
+
+
+def _storable(text: str) -> bool:
+    """Whether Postgres can keep a text: no NUL, no lone surrogate."""
+    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)

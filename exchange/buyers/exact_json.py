@@ -1,0 +1,34 @@
+"""JSON as a buyer sent it: numbers keep their text, a repeated key is an error, and nothing is read loosely."""
+
+import json
+from typing import Any
+
+
+class NumberText(str):
+    """The text of a JSON number, as written: `21.10` stays "21.10" and never becomes a binary float."""
+
+    __slots__ = ()
+
+
+class InexactJsonError(ValueError):
+    """The bytes are not one JSON document in UTF-8 with unrepeated keys."""
+
+
+def loads(document: bytes) -> Any:
+    """Reads a document; numbers come as `NumberText`, also the non-standard NaN and Infinity, which no price is."""
+    try:
+        return _DECODER.decode(document.decode())
+    except (ValueError, RecursionError) as error:
+        raise InexactJsonError(type(error).__name__) from error
+
+
+def _unrepeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise InexactJsonError("a repeated key")
+    return found
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_unrepeated, parse_float=NumberText, parse_int=NumberText, parse_constant=NumberText
+)

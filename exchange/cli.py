@@ -1,0 +1,269 @@
+"""The command line: reads the words, calls what does the work, and says in one line what went wrong."""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+from uuid import UUID
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from exchange import errors, settings
+from exchange.commands import doctor as doctor_command
+from exchange.commands import explain as explain_command
+from exchange.commands import market as market_command
+from exchange.commands.session import services, with_database
+from exchange.observe import logs
+from exchange.storage import accounts, catalogue, keys
+from exchange.storage import migrate as migrations
+from exchange.storage.database import Database
+from exchange.values.money import format_amount, parse_amount
+
+app = typer.Typer(
+    help="An open ping-post lead exchange.", no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False
+)
+keys_app = typer.Typer(help="Keys of sellers and operators.", no_args_is_help=True)
+balance_app = typer.Typer(help="Buyers' balances.", no_args_is_help=True)
+app.add_typer(keys_app, name="keys")
+app.add_typer(balance_app, name="balance")
+
+console = Console()
+
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Gateway processes.")] = 1,
+    no_worker: Annotated[bool, typer.Option("--no-worker", help="Leave chores to `exchange worker`.")] = False,
+) -> None:
+    """Run the gateway."""
+    from exchange.commands import serving  # noqa: PLC0415  # only these commands need FastAPI
+
+    if not serving.serve(_settings(), host=host, port=port, workers=workers, with_worker=not no_worker):
+        raise typer.Exit(1)
+
+
+@app.command(hidden=True)
+def gateway(descriptor: Annotated[int, typer.Option(help="The listening socket.")]) -> None:
+    """Run one of several gateways, as a child of `serve`."""
+    from exchange.commands import serving  # noqa: PLC0415  # as above
+
+    if not serving.serve_child(_settings(), descriptor):
+        raise typer.Exit(1)
+
+
+@app.command()
+def worker(leashed: Annotated[bool, typer.Option(hidden=True)] = False) -> None:
+    """Run the chores off the hot path."""
+    from exchange.commands import serving  # noqa: PLC0415  # as above
+
+    serving.run_worker(_settings(), leashed=leashed)
+
+
+@app.command()
+def migrate(status: Annotated[bool, typer.Option("--status", help="Only show what is applied.")] = False) -> None:
+    """Bring the database's schema up to date."""
+    folder = migrations.migrations_folder()
+    with services(_settings()) as lease:
+        url = lease.services.postgres_url
+        if status:
+            for item, is_applied in asyncio.run(migrations.status(url, folder)):
+                console.print(f"{'applied' if is_applied else 'pending'}  {item}", highlight=False)
+            return
+        applied = asyncio.run(migrations.migrate(url, folder))
+    for item in applied:
+        console.print(f"applied  {item}", highlight=False)
+    if not applied:
+        console.print("The schema is up to date.")
+
+
+@app.command()
+def apply(
+    file: Annotated[Path, typer.Argument(help="The market file.")],
+    yes: Yes = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show the difference.")] = False,
+    note: Annotated[str, typer.Option(help="Why, for the history.")] = "",
+) -> None:
+    """Show what a market file would change, then change it."""
+    document, market = market_command.read_file(file)
+
+    async def work(database: Database) -> int | None:
+        return await market_command.apply(
+            database, document, market, note=note, agreed=lambda: yes or _agreed(dry_run=dry_run), console=console
+        )
+
+    version = with_database(_settings(), work)
+    if version is not None and not dry_run:
+        console.print(f"Market version {version} is in force.", highlight=False)
+
+
+@app.command()
+def explain(ping_id: Annotated[UUID, typer.Argument(help="The ping's id.")]) -> None:
+    """Say why a ping sold to whom it did, or to nobody."""
+    with_database(_settings(), lambda database: explain_command.explain(database, ping_id, console))
+
+
+@app.command()
+def doctor() -> None:
+    """Check configuration, connections and the money."""
+    loaded = _settings()
+    with services(loaded) as lease:
+        findings = asyncio.run(doctor_command.examine(loaded, lease.services))
+    if not doctor_command.show(findings, console):
+        raise typer.Exit(1)
+
+
+@app.command("settings")
+def list_settings() -> None:
+    """List every setting, its default and its meaning."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("variable", "default", "meaning"):
+        table.add_column(name, overflow="fold")
+    for name, field in settings.Settings.model_fields.items():
+        default = "" if field.default is None else str(field.default)
+        table.add_row(f"{settings.PREFIX}{name.upper()}", default, escape(field.description or ""))
+    console.print(table)
+
+
+@keys_app.command("create")
+def create_key(
+    seller: Annotated[str | None, typer.Option(help="The seller it speaks for.")] = None,
+    role: Annotated[str, typer.Option(help="seller or operator.")] = "seller",
+    as_json: AsJson = False,
+) -> None:
+    """Make a key and print it once."""
+    if role not in {"seller", "operator"}:
+        _usage(f"--role is seller or operator, not {role}")
+    if (role == "seller") != (seller is not None):
+        _usage("a seller's key needs --seller; an operator's has none")
+
+    async def work(database: Database) -> str:
+        await _check_seller(database, seller)
+        return await keys.create(database, role=role, seller=seller)
+
+    key = with_database(_settings(), work)
+    print(json.dumps({"key": key}) if as_json else key)
+
+
+@keys_app.command("list")
+def list_keys() -> None:
+    """List all keys, without their secrets."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("key", "role", "seller", "created", "revoked"):
+        table.add_column(name)
+    for item in with_database(_settings(), keys.list_all):
+        revoked = "" if item.revoked_at is None else f"{item.revoked_at:%Y-%m-%d %H:%M}"
+        table.add_row(item.key_id, item.role, item.seller or "", f"{item.created_at:%Y-%m-%d %H:%M}", revoked)
+    console.print(table)
+
+
+@keys_app.command("revoke")
+def revoke_key(key_id: Annotated[str, typer.Argument(help="The key's public half, or the whole key.")]) -> None:
+    """End a key; it stops working everywhere within five seconds."""
+    if not with_database(_settings(), lambda database: keys.revoke(database, key_id)):
+        _fail("there is no such living key")
+    console.print("Revoked.")
+
+
+@balance_app.command("add")
+def add_balance(
+    buyer: str,
+    amount: Annotated[str, typer.Argument(help='As "500.00".')],
+    note: Annotated[str, typer.Option(help="Where the money came from.")] = "",
+) -> None:
+    """Credit a buyer with a deposit."""
+    micros = parse_amount(amount)
+    if not micros:
+        _usage(f"{amount!r} is not an amount above 0, such as 500.00")
+
+    async def work(database: Database) -> accounts.Standing:
+        currency = await _currency(database)
+        try:
+            return await accounts.deposit(database, buyer, currency, micros, note)
+        except LookupError:
+            raise errors.CommandError(f"there is no buyer {buyer}") from None
+
+    _show_standings([with_database(_settings(), work)])
+
+
+@balance_app.command("show")
+def show_balance(buyer: Annotated[str | None, typer.Argument()] = None) -> None:
+    """Show what a buyer, or every buyer, has and can spend."""
+    found = with_database(_settings(), accounts.standings)
+    if buyer is not None and buyer not in {item.owner for item in found}:
+        _fail(f"there is no buyer {buyer}")
+    _show_standings([item for item in found if buyer in {None, item.owner}])
+
+
+def main() -> None:
+    """Runs a command; an expected failure is one line on standard error and exit status 1."""
+    try:
+        app()
+    except errors.MarketFileError as error:
+        for problem in error.problems:
+            print(f"error: {problem}", file=sys.stderr)
+        count = len(error.problems)
+        print(f"exchange: {count} problem{'s' if count > 1 else ''} in the market file; nothing was changed",
+              file=sys.stderr)  # fmt: skip
+        sys.exit(1)
+    except errors.ExchangeError as error:
+        _fail(str(error))
+
+
+def _settings() -> settings.Settings:
+    loaded = settings.load()
+    logs.configure(loaded.log_level)
+    return loaded
+
+
+async def _check_seller(database: Database, seller: str | None) -> None:
+    """A key for a seller that the market does not have would never open anything: a typo, most likely."""
+    if seller is None:
+        return
+    found = await catalogue.newest(database)
+    known = sorted(found.document["sellers"]) if found else []
+    if seller not in known:
+        hint = f"it has {', '.join(known)}" if known else "apply a market file first"
+        raise errors.CommandError(f"there is no seller {seller} in the market; {hint}")
+
+
+async def _currency(database: Database) -> str:
+    found = await catalogue.newest(database)
+    if found is None:
+        raise errors.CommandError("there is no market yet: apply a market file first")
+    return str(found.document["currency"])
+
+
+def _show_standings(standings: list[accounts.Standing]) -> None:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("buyer", "balance", "held", "credit limit", "available", ""):
+        table.add_column(name, justify="left" if name in {"buyer", ""} else "right")
+    for item in standings:
+        amounts = (item.balance_micros, item.held_micros, item.credit_limit_micros, item.available_micros)
+        table.add_row(escape(item.owner), *map(format_amount, amounts), item.currency)
+    console.print(table)
+
+
+def _agreed(*, dry_run: bool) -> bool:
+    return not dry_run and typer.confirm("Apply?")
+
+
+def _usage(text: str) -> NoReturn:
+    raise typer.BadParameter(text)
+
+
+def _fail(text: str) -> NoReturn:
+    print(f"exchange: {text}", file=sys.stderr)
+    sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What the command line does, command by command; `exchange.cli` only reads the words."""

@@ -1,0 +1,101 @@
+"""`exchange serve` and `exchange worker`: processes that run until they are told to stop."""
+
+import asyncio
+import socket
+import sys
+from collections.abc import Awaitable, Callable
+
+import uvloop
+
+from exchange import gateway, worker
+from exchange.children import Children
+from exchange.commands.session import prepare_schema, services
+from exchange.embedded.lease import Services
+from exchange.errors import SettingsError
+from exchange.gateway import raise_descriptor_limit, stop_on_signals, stop_without_parent
+from exchange.settings import Settings, child_environment, master_key
+from exchange.storage.database import Database
+
+
+def serve(settings: Settings, *, host: str, port: int, workers: int, with_worker: bool) -> bool:
+    """Runs the gateway: in this process, or in `workers` children that share its socket. False where it failed."""
+    listener = _listen(host, port)
+    raise_descriptor_limit()
+    master_key(settings)  # made before children look for it
+    with services(settings) as lease:
+
+        async def main() -> bool:
+            await prepare_schema(settings, lease)
+            stop = asyncio.Event()
+            stop_on_signals(stop)
+            children = _children(settings, lease.services, stop)
+            if with_worker:
+                children.keep("worker", ["worker", "--leashed"])
+            _say(f"serving on http://{host}:{listener.getsockname()[1]} (API documentation at /docs)")
+            if workers > 1:
+                for number in range(workers):
+                    share = listener.fileno()
+                    children.keep(f"gateway {number + 1}", ["gateway", "--descriptor", str(share)], share=[share])
+                await stop.wait()
+                started = True
+            else:
+                started = await gateway.serve(settings, lease.services, listener, stop=stop)
+                stop.set()
+            await children.ended()
+            return started
+
+        return uvloop.run(main())
+
+
+def serve_child(settings: Settings, descriptor: int) -> bool:
+    """One of several gateways: the parent owns the socket and the servers, and gave their addresses."""
+    return gateway.run(settings, _given_services(settings), socket.socket(fileno=descriptor))
+
+
+def run_worker(settings: Settings, *, leashed: bool) -> None:
+    """Does chores until told to stop; a leashed worker also stops when its parent is gone."""
+
+    async def main(prepare: Callable[[], Awaitable[None]], given: Services) -> None:
+        await prepare()
+        stop = asyncio.Event()
+        stop_on_signals(stop)
+        if leashed:
+            stop_without_parent(stop)
+        database = await Database.connect(
+            given.postgres_url, connections_max=2, timeout_s=settings.postgres_timeout_s, name="worker"
+        )
+        try:
+            await worker.work(database, stop=stop)
+        finally:
+            await database.close()
+
+    with services(settings) as lease:
+        uvloop.run(main(lambda: prepare_schema(settings, lease), lease.services))
+
+
+def _children(settings: Settings, given: Services, stop: asyncio.Event) -> Children:
+    environment = child_environment(
+        {
+            "EXCHANGE_POSTGRES_URL": given.postgres_url,
+            "EXCHANGE_VALKEY_URL": given.valkey_url,
+            "EXCHANGE_DATA_DIR": str(settings.data_dir.resolve()),
+        }
+    )
+    return Children(environment, stop, stop_timeout_s=settings.drain_timeout_s + 10)
+
+
+def _given_services(settings: Settings) -> Services:
+    if settings.postgres_url is None or settings.valkey_url is None:
+        raise SettingsError("a gateway that is a child is told where Postgres and Valkey are by its parent")
+    return Services(settings.postgres_url, settings.valkey_url)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        return gateway.listen(host, port)
+    except OSError as error:
+        raise SettingsError(f"cannot listen on {host}:{port}: {error.strerror}; choose another with --port") from error
+
+
+def _say(text: str) -> None:
+    print(f"exchange: {text}", file=sys.stderr, flush=True)  # noqa: T201  # for the person who started it

@@ -1,0 +1,56 @@
+"""What every command starts from: the settings, the servers, and a schema it can speak to."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import TypeVar
+
+from exchange.embedded.lease import Lease, hold
+from exchange.settings import Settings
+from exchange.storage.database import Database
+from exchange.storage.migrate import check_schema, migrate, migrations_folder
+
+T = TypeVar("T")
+
+
+@contextmanager
+def services(settings: Settings) -> Iterator[Lease]:
+    """The servers of the settings: given ones, or those of the data directory, held for as long as this lasts."""
+    valkey_url, postgres_url = settings.valkey_url, settings.postgres_url
+    with hold(settings.data_dir, postgres_url=postgres_url, valkey_url=valkey_url) as lease:
+        for notice in lease.notices:
+            print(f"exchange: {notice}", file=sys.stderr)  # noqa: T201  # the person at the terminal should know
+        yield lease
+
+
+async def prepare_schema(settings: Settings, lease: Lease) -> None:
+    """Embedded servers are brought up to date without asking; others are only checked, and refused if unknown."""
+    if settings.postgres_url is None:
+        await migrate(lease.services.postgres_url, migrations_folder())
+    else:
+        await check_schema(settings.postgres_url, migrations_folder())
+
+
+@asynccontextmanager
+async def database(settings: Settings, lease: Lease) -> AsyncIterator[Database]:
+    """A database that is ready to be used by one command."""
+    await prepare_schema(settings, lease)
+    opened = await Database.connect(
+        lease.services.postgres_url, connections_max=2, timeout_s=max(settings.postgres_timeout_s, 10), name="command"
+    )
+    try:
+        yield opened
+    finally:
+        await opened.close()
+
+
+def with_database(settings: Settings, work: Callable[[Database], Awaitable[T]]) -> T:
+    """Runs one command's work from start to end."""
+    with services(settings) as lease:
+
+        async def main() -> T:
+            async with database(settings, lease) as opened:
+                return await work(opened)
+
+        return asyncio.run(main())

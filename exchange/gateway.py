@@ -1,0 +1,108 @@
+"""One gateway process: the application on a listening socket, until it is told to stop or its parent is gone."""
+
+import asyncio
+import os
+import resource
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import structlog
+import uvicorn
+import uvloop
+
+from exchange.app import create_app
+from exchange.embedded.lease import Services
+from exchange.settings import Settings
+
+KEEP_ALIVE_S = 75
+BACKLOG = 4096
+
+log = structlog.get_logger(__name__)
+
+
+class Server(uvicorn.Server):
+    """uvicorn without its own signal handling: whoever runs it says when to stop, and the exit status stays 0."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket that child processes may share. Raises OSError where the address cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((host, port))
+    listener.listen(BACKLOG)
+    listener.set_inheritable(True)
+    return listener
+
+
+def raise_descriptor_limit() -> None:
+    """As many sockets as the system lets us have: every buyer connection is one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # some systems cap lower than they say; then the old limit holds
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+async def serve(settings: Settings, services: Services, listener: socket.socket, *, stop: asyncio.Event) -> bool:
+    """Serves until `stop` is set, then lets what is under way finish. False where it could not start."""
+    config = uvicorn.Config(
+        create_app(settings, services),
+        http="httptools",
+        loop="none",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=int(settings.drain_timeout_s),
+        backlog=BACKLOG,
+    )
+    server = Server(config)
+
+    async def stop_server() -> None:
+        await stop.wait()
+        server.should_exit = True
+
+    stopper = asyncio.create_task(stop_server())
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        stopper.cancel()
+    return server.started
+
+
+def stop_on_signals(stop: asyncio.Event) -> None:
+    """SIGTERM and SIGINT set `stop`; a second one changes nothing."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+
+
+def stop_without_parent(stop: asyncio.Event, leash: int = 0) -> None:
+    """Sets `stop` when the pipe on descriptor `leash` closes: whoever held its other end is gone."""
+    loop = asyncio.get_running_loop()
+
+    def on_readable() -> None:
+        if not os.read(leash, 4096):
+            loop.remove_reader(leash)
+            stop.set()
+
+    loop.add_reader(leash, on_readable)
+
+
+def run(settings: Settings, services: Services, listener: socket.socket) -> bool:
+    """Runs one gateway as a child process: signals stop it, and so does the loss of its parent."""
+
+    async def main() -> bool:
+        stop = asyncio.Event()
+        stop_on_signals(stop)
+        stop_without_parent(stop)
+        return await serve(settings, services, listener, stop=stop)
+
+    raise_descriptor_limit()
+    return uvloop.run(main())

@@ -1,0 +1,163 @@
+"""A ping, from a validated lead to a committed answer: route, ask, decide, record."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from uuid import UUID
+
+from exchange.auction import Decision, Entrant, Terms, decide
+from exchange.buyers.dialects import native
+from exchange.buyers.fanout import Call, Fanout
+from exchange.record import Recorder
+from exchange.rules.book import CampaignBook, OrderEntry
+from exchange.rules.routing import Available, Routing, route
+from exchange.values.bid import Asked, Refusal
+from exchange.values.deadline import Deadline
+from exchange.values.ids import uuid7
+from exchange.values.market import Sale, Seller
+from exchange.values.reason import Reason
+from exchange.values.trace import Offer, OrderOutcome, PingStatus, PingTrace
+from exchange.values.vertical import Lead
+
+
+@dataclass(frozen=True, slots=True)
+class PingRequest:
+    """A ping that passed the door. `deadline` is the seller's: his answer leaves before it."""
+
+    seller: Seller
+    book: CampaignBook
+    market_version: int
+    currency: str
+    lead: Lead
+    deadline: Deadline
+    source: str | None = None
+    ref: str | None = None
+    min_price_micros: int | None = None
+    test: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PingTimes:
+    """`finish_ms` is kept back of the seller's time for deciding and recording; less than `ask_min_ms` is no time."""
+
+    finish_ms: int
+    ask_min_ms: int
+
+
+class Pings:
+    """Pings, with what they need: buyers to ask, and a record."""
+
+    def __init__(self, fanout: Fanout, recorder: Recorder, times: PingTimes) -> None:
+        self._fanout = fanout
+        self._recorder = recorder
+        self._times = times
+
+    async def ping(self, request: PingRequest, available: Available) -> PingTrace:
+        """Offers a lead to the market. Raises StorageUnavailable where an offer could not be recorded.
+
+        `available` is what each buyer can still spend, as far as is known.
+        """
+        ping_id, started_s = uuid7(), time.monotonic()
+        available = {} if request.test else available
+        routing = route(request.book, request.lead, request.seller, available)
+        asked = await self._ask(request, ping_id, routing.asked)
+        asked_s = time.monotonic()
+        entrants = _entrants(request, routing.asked, asked, available)
+        decision = decide(entrants, _terms(request), ping_id)
+        decided_s = time.monotonic()
+        phases_ms = {"ask": _ms(asked_s - started_s), "decide": _ms(decided_s - asked_s)}
+        trace = _trace(request, ping_id, routing, decision, phases_ms)
+        await self._recorder.ping(trace)
+        return trace
+
+    async def _ask(self, request: PingRequest, ping_id: UUID, entries: Sequence[OrderEntry]) -> tuple[Asked, ...]:
+        """Asks the orders for which there is time; the others are told apart as `NO_TIME_LEFT`."""
+        decide_by = request.deadline.less_ms(self._times.finish_ms)
+        left_ms = decide_by.remaining_ms()
+        if left_ms < self._times.ask_min_ms:
+            return tuple(Asked(entry.key, Refusal(Reason.NO_TIME_LEFT)) for entry in entries)
+        return await self._fanout.ask(_calls(request, ping_id, entries, left_ms), decide_by)
+
+
+def _calls(request: PingRequest, ping_id: UUID, entries: Sequence[OrderEntry], left_ms: int) -> list[Call]:
+    """One call an order; the body is made once for each set of visible fields."""
+    bodies: dict[tuple[str, ...], bytes] = {}
+    read = partial(native.read_bid, sale=Sale.EXCLUSIVE, currency=request.currency)
+    calls = []
+    for entry in entries:
+        if entry.visible not in bodies:
+            bodies[entry.visible] = _body(request, ping_id, entry.visible)
+        timeout_ms = min(entry.endpoint.ping_timeout_ms, left_ms)
+        headers: Mapping[str, str] = native.ping_headers(entry.key, timeout_ms) | dict(entry.auth_headers or {})
+        calls.append(Call(entry.key, entry.endpoint.ping_url, headers, bodies[entry.visible], timeout_ms, read))
+    return calls
+
+
+def _body(request: PingRequest, ping_id: UUID, visible: tuple[str, ...]) -> bytes:
+    campaign = request.book.campaign
+    return native.ping_body(
+        ping_id=ping_id,
+        campaign=campaign.key,
+        vertical=campaign.vertical,
+        test=request.test,
+        currency=request.currency,
+        floor_micros=campaign.floor_micros,
+        sale=Sale.EXCLUSIVE,
+        lead={name: request.lead[name] for name in visible if name in request.lead},
+    )
+
+
+def _entrants(
+    request: PingRequest, entries: Sequence[OrderEntry], asked: Sequence[Asked], available: Available
+) -> list[Entrant]:
+    return [
+        Entrant(
+            order=entry.key,
+            buyer=entry.buyer.key,
+            priority=entry.order.priority,
+            max_bid_micros=entry.buyer.max_bid_micros,
+            available_micros=available.get(entry.buyer.key),
+            margin=request.book.margin(request.seller, entry),
+            asked=reply,
+        )
+        for entry, reply in zip(entries, asked, strict=True)
+    ]
+
+
+def _terms(request: PingRequest) -> Terms:
+    campaign = request.book.campaign
+    return Terms(campaign.floor_micros, campaign.fallback, request.min_price_micros)
+
+
+def _trace(
+    request: PingRequest, ping_id: UUID, routing: Routing, decision: Decision, phases_ms: Mapping[str, float]
+) -> PingTrace:
+    campaign = request.book.campaign
+    kept_out = tuple(OrderOutcome(entry.key, entry.buyer.key, reason) for entry, reason in routing.kept_out)
+    offer = None
+    if decision.payout_micros is not None:
+        expires_at = datetime.now(UTC) + timedelta(seconds=campaign.offer_ttl_s)
+        offer = Offer(decision.payout_micros, expires_at, decision.ladder)
+    return PingTrace(
+        ping_id=ping_id,
+        seller=request.seller.key,
+        campaign=campaign.key,
+        market_version=request.market_version,
+        currency=request.currency,
+        test=request.test,
+        source=request.source,
+        ref=request.ref,
+        min_price_micros=request.min_price_micros,
+        lead=request.lead,
+        status=PingStatus.UNSOLD if offer is None else PingStatus.OFFERED,
+        reason=decision.reason,
+        offer=offer,
+        outcomes=decision.outcomes + kept_out,
+        phases_ms=phases_ms,
+    )
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 3)

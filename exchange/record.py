@@ -1,0 +1,83 @@
+"""The record: what became of a ping or a post feeds its row in Postgres, the metrics, the log and the live feed."""
+
+import structlog
+
+from exchange.observe import metrics
+from exchange.storage.feed import Feed
+from exchange.storage.journal import Journal
+from exchange.storage.pings import RecordedPing, row_of
+from exchange.storage.sales import Plan, PostState, Result
+from exchange.values.money import format_amount
+from exchange.values.trace import PingTrace
+
+log = structlog.get_logger(__name__)
+
+
+class Recorder:
+    """Records pings and posts. An offer is committed before `ping` returns; a ping without one rides along."""
+
+    def __init__(self, journal: Journal, feed: Feed) -> None:
+        self._journal = journal
+        self._feed = feed
+
+    async def ping(self, trace: PingTrace) -> None:
+        """Raises StorageUnavailable where an offer could not be committed: then it must not be told."""
+        row = row_of(trace)
+        if trace.offer is None:
+            self._journal.append(row)
+        else:
+            await self._journal.commit(row)
+        asked = _count_ping(trace)
+        best = trace.offer.ladder[0] if trace.offer else None
+        self._feed.push(
+            {
+                "kind": "ping",
+                "ping_id": str(trace.ping_id),
+                "campaign": trace.campaign,
+                "seller": trace.seller,
+                "status": trace.status.value,
+                "reason": trace.reason.wire_name if trace.reason else None,
+                "orders": len(trace.outcomes),
+                "asked": asked,
+                "order": best.order if best else None,
+                "gross": format_amount(best.gross_micros) if best else None,
+                "payout": format_amount(trace.offer.payout_micros) if trace.offer else None,
+                "ask_ms": trace.phases_ms["ask"],
+            }
+        )
+
+    def post(self, ping: RecordedPing, result: Result, plan: Plan | None) -> None:
+        """Notes how a post was answered. `plan` is the attempt that it ended with, if one was made."""
+        accepted = result.state is PostState.ACCEPTED
+        reason = "" if accepted else result.reason.wire_name
+        metrics.POSTS.labels(ping.campaign, result.state.value, reason).inc()
+        if accepted and plan is not None and not ping.test:
+            _count_money(ping, plan)
+        facts: dict[str, str | None] = {
+            "ping_id": str(ping.ping_id),
+            "campaign": ping.campaign,
+            "status": result.state.value,
+        }
+        facts |= {"seller": ping.seller, "reason": reason, "order": plan.order if plan else None}
+        log.info("post", **facts)
+        self._feed.push({"kind": "post", **facts})
+
+
+def _count_ping(trace: PingTrace) -> int:
+    reason = "" if trace.reason is None else trace.reason.wire_name
+    metrics.PINGS.labels(trace.campaign, trace.status.value, reason).inc()
+    asked = 0
+    for outcome in trace.outcomes:
+        metrics.BUYER_PINGS.labels(outcome.buyer, outcome.reason.wire_name).inc()
+        if outcome.elapsed_ms is not None:
+            asked += 1
+            metrics.BUYER_PING_SECONDS.labels(outcome.buyer).observe(outcome.elapsed_ms / 1000)
+    metrics.PING_ORDERS_ASKED.labels(trace.campaign).observe(asked)
+    return asked
+
+
+def _count_money(ping: RecordedPing, plan: Plan) -> None:
+    payout_micros = ping.payout_micros or 0
+    parts = {"gross": plan.gross_micros, "payout": payout_micros, "margin": plan.gross_micros - payout_micros}
+    for part, micros in parts.items():
+        metrics.SALES_MICROS.labels(ping.campaign, part).inc(micros)
