@@ -1,0 +1,111 @@
+"""Turns the shapes of a market file into the values of the exchange; nothing can be wrong here any more."""
+
+from collections.abc import Mapping, Sequence
+
+from exchange.marketfile.secrets import ENDPOINT_NAME
+from exchange.marketfile.shape import (
+    AuthShape,
+    BuyerShape,
+    CampaignShape,
+    EndpointShape,
+    MarginShape,
+    OrderShape,
+    SellerShape,
+)
+from exchange.values.market import (
+    Auth,
+    AuthKind,
+    Buyer,
+    Campaign,
+    Condition,
+    Endpoint,
+    Fallback,
+    Margin,
+    Order,
+    Sale,
+    Seller,
+)
+
+
+def build_campaign(key: str, shape: CampaignShape) -> Campaign:
+    """A campaign."""
+    return Campaign(
+        key=key,
+        vertical=shape.vertical,
+        time_zone=shape.time_zone,
+        ping_timeout_ms=shape.ping_timeout_ms,
+        post_timeout_ms=shape.post_timeout_ms,
+        offer_ttl_s=shape.offer_ttl_s,
+        sale=Sale(shape.sale),
+        fallback=Fallback(shape.fallback),
+        method=shape.method,
+        floor_micros=shape.floor,
+        margin=_margin(shape.margin) or Margin(),
+        changed_fields_refused=shape.changed_fields == "refuse",
+    )
+
+
+def build_seller(key: str, shape: SellerShape) -> Seller:
+    """A seller."""
+    return Seller(key=key, campaigns=tuple(shape.campaigns), margin=_margin(shape.margin))
+
+
+def build_buyer(key: str, shape: BuyerShape) -> Buyer:
+    """A buyer with his endpoints by name; a single one without a name is called `default`."""
+    shapes = shape.endpoints or ({ENDPOINT_NAME: shape.endpoint} if shape.endpoint else {})
+    return Buyer(
+        key=key,
+        endpoints={name: _endpoint(name, endpoint) for name, endpoint in shapes.items()},
+        time_zone=shape.time_zone,
+        credit_limit_micros=shape.credit_limit,
+        max_bid_micros=shape.max_bid,
+        margin=_margin(shape.margin),
+    )
+
+
+def build_order(
+    key: str,
+    shape: OrderShape,
+    endpoints: Sequence[str],
+    catalogue: Sequence[str],
+    conditions: Mapping[str, Condition],
+) -> Order:
+    """An order. What it may see is kept in the order of the vertical's `catalogue` of fields."""
+    return Order(
+        key=key,
+        buyer=shape.buyer,
+        campaign=shape.campaign,
+        endpoint=shape.endpoint or endpoints[0],
+        sale=Sale(shape.sale),
+        fields=None if shape.fields is None else tuple(name for name in catalogue if name in shape.fields),
+        filter=conditions,
+        priority=shape.priority,
+        exclude_sellers=frozenset(shape.exclude_sellers),
+        paused=shape.paused,
+    )
+
+
+def _margin(shape: MarginShape | None) -> Margin | None:
+    return None if shape is None else Margin(parts_per_million=shape.percent or 0, amount_micros=shape.amount or 0)
+
+
+def _endpoint(name: str, shape: EndpointShape) -> Endpoint:
+    return Endpoint(
+        name=name,
+        dialect=shape.dialect,
+        ping_url=shape.ping_url,
+        post_url=shape.post_url,
+        ping_timeout_ms=shape.ping_timeout_ms,
+        post_timeout_ms=shape.post_timeout_ms,
+        auth=_auth(shape.auth),
+    )
+
+
+def _auth(shape: AuthShape | None) -> Auth:
+    if shape is None:
+        return Auth()
+    if shape.basic is not None:
+        return Auth(AuthKind.BASIC, shape.basic.user, shape.basic.password)
+    if shape.header is not None:
+        return Auth(AuthKind.HEADER, shape.header.name, shape.header.value)
+    return Auth(AuthKind.BEARER, secret=shape.bearer or "")

@@ -1,0 +1,44 @@
+"""The limits of a market file: everything in it is bounded, and every bound has a name."""
+
+FILE_BYTES_MAX = 64 * 1024 * 1024
+"""Of the YAML text in UTF-8; ORDERS_MAX orders of usual length fit."""
+
+DEPTH_MAX = 16
+"""Mappings and lists inside one another; a market needs eight."""
+
+NODES_MAX = 10_000_000
+"""Keys, values, mappings and lists in one file."""
+
+SOURCE_PROBLEMS_MAX = 1_000
+"""Faults of writing after which reading stops."""
+
+VERTICALS_MAX = 1_000
+CAMPAIGNS_MAX = 10_000
+SELLERS_MAX = 100_000
+BUYERS_MAX = 100_000
+ORDERS_MAX = 200_000
+ENDPOINTS_MAX = 50
+"""Of one buyer."""
+
+FIELDS_MAX = 200
+"""Of one vertical."""
+
+VALUES_MAX = 10_000
+"""In one list of a condition, and of one enum."""
+
+TEXT_CHARS_MAX = 1_000
+"""Of one text in the file, whatever it says."""
+
+SECRET_CHARS_MAX = 4_096
+URL_CHARS_MAX = 2_048
+FIELD_CHARS_MAX = 65_536
+"""The largest `max_length` of a text field: a whole request is no longer."""
+
+PING_TIMEOUT_MS = (50, 30_000)
+POST_TIMEOUT_MS = (500, 120_000)
+OFFER_TTL_S = (1, 86_400)
+PRIORITY = (-1_000_000, 1_000_000)
+
+SUGGESTION_CANDIDATES_MAX = 1_000
+SUGGESTIONS_MAX = 100
+"""Spelling help is a search: a file with more problems than this has another trouble than spelling."""

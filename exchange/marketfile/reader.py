@@ -1,0 +1,73 @@
+"""Reads a market file: a document in, the market out, or every problem of the document at once."""
+
+from exchange.errors import MarketFileError
+from exchange.marketfile.build import build_buyer, build_campaign, build_seller
+from exchange.marketfile.entries import below, shaped
+from exchange.marketfile.index import Index, index_of
+from exchange.marketfile.orders import read_order
+from exchange.marketfile.problems import Problems
+from exchange.marketfile.references import check_endpoints, check_list, check_name, name_in
+from exchange.marketfile.shape import BuyerShape, CampaignShape, MarketShape, SellerShape
+from exchange.marketfile.source import Document, scan
+from exchange.values.market import Buyer, Campaign, Market, Seller
+
+
+def load(text: str) -> tuple[Document, Market]:
+    """The document and the market of a file's text. Raises MarketFileError with the problems of both."""
+    found = scan(text)
+    problems = Problems(found.problems)
+    market = None if found.document is None else _read(found.document, problems)
+    if found.document is None or market is None:
+        raise MarketFileError(tuple(problems))
+    return found.document, market
+
+
+def read(document: object) -> Market:
+    """The market that a document describes. Raises MarketFileError with everything that is wrong with it."""
+    problems = Problems()
+    market = _read(document, problems)
+    if market is None:
+        raise MarketFileError(tuple(problems))
+    return market
+
+
+def _read(document: object, problems: Problems) -> Market | None:
+    """Every entry is read, whatever is wrong with the others; a market comes of it only if nothing is."""
+    shape = shaped(MarketShape, "", document, problems)
+    index = index_of(document, problems)
+    campaigns = {key: _read_campaign(key, raw, index, problems) for key, raw in index.campaigns.items()}
+    sellers = {key: _read_seller(key, raw, index, problems) for key, raw in index.sellers.items()}
+    buyers = {key: _read_buyer(key, raw, problems) for key, raw in index.buyers.items()}
+    orders = {key: read_order(key, raw, index, problems) for key, raw in index.orders.items()}
+    if shape is None or problems:
+        return None
+    return Market(
+        currency=shape.currency,
+        verticals={key: item.vertical for key, item in index.catalogues.items() if item.vertical is not None},
+        campaigns={key: item for key, item in campaigns.items() if item is not None},
+        sellers={key: item for key, item in sellers.items() if item is not None},
+        buyers={key: item for key, item in buyers.items() if item is not None},
+        orders={key: item for key, item in orders.items() if item is not None},
+    )
+
+
+def _read_campaign(key: str, raw: object, index: Index, problems: Problems) -> Campaign | None:
+    path = below("campaigns", key)
+    shape = shaped(CampaignShape, path, raw, problems)
+    check_name(name_in(raw, "vertical"), f"{path}.vertical", "vertical", index.catalogues, problems)
+    return None if shape is None else build_campaign(key, shape)
+
+
+def _read_seller(key: str, raw: object, index: Index, problems: Problems) -> Seller | None:
+    path = below("sellers", key)
+    shape = shaped(SellerShape, path, raw, problems)
+    open_to = raw.get("campaigns") if isinstance(raw, dict) else None
+    check_list(open_to, f"{path}.campaigns", "campaign", index.campaigns, problems)
+    return None if shape is None else build_seller(key, shape)
+
+
+def _read_buyer(key: str, raw: object, problems: Problems) -> Buyer | None:
+    path = below("buyers", key)
+    shape = shaped(BuyerShape, path, raw, problems)
+    check_endpoints(raw, path, problems)
+    return None if shape is None else build_buyer(key, shape)

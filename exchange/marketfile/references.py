@@ -1,0 +1,73 @@
+"""References between the entries of a market file: each must lead somewhere.
+
+They are checked on the document itself, entry by entry, so that an entry that is wrong elsewhere does not hide a dead
+reference in it, and is not taken for missing by those that refer to it.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from exchange.marketfile.limits import ENDPOINTS_MAX
+from exchange.marketfile.problems import Problems, shown
+from exchange.marketfile.scalars import as_text
+from exchange.marketfile.secrets import ENDPOINT_NAME
+
+
+def name_in(raw: object, key: str) -> str | None:
+    """The name that an entry gives under a key; None where it gives none, or none that could be meant."""
+    name = as_text(raw.get(key)) if isinstance(raw, dict) else None
+    return name if name and name == name.strip() else None
+
+
+def endpoint_names(raw: object) -> tuple[str, ...] | None:
+    """The endpoints that a buyer's entry has, or None where that cannot be said."""
+    if not isinstance(raw, dict):
+        return None
+    if isinstance(raw.get("endpoints"), dict):
+        return tuple(name for name in raw["endpoints"] if isinstance(name, str))
+    return (ENDPOINT_NAME,) if raw.get("endpoint") is not None else None
+
+
+def check_name(name: str | None, path: str, what: str, known: Collection[str], problems: Problems) -> None:
+    """Reports a name that is not among the known ones."""
+    if name is not None and name not in known:
+        problems.unknown(path, f"there is no {what} {shown(name)}", name, known)
+
+
+def check_list(raw: object, path: str, what: str, known: Collection[str], problems: Problems) -> None:
+    """Reports the names of a list that are not known, or are there twice."""
+    names = [name for name in map(as_text, raw) if name] if isinstance(raw, list) else []
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            problems.add(path, f"{shown(name)} is listed twice")
+        else:
+            check_name(name, path, what, known, problems)
+        seen.add(name)
+
+
+def check_endpoints(raw: object, path: str, problems: Problems) -> None:
+    """Reports a buyer without endpoints, and one that writes them both ways."""
+    if not isinstance(raw, dict):
+        return
+    alone, several = raw.get("endpoint"), raw.get("endpoints")
+    if alone is not None and several is not None:
+        problems.add(path, "must say either endpoint or endpoints")
+    elif several == {} or (alone is None and several is None):
+        problems.add(path, "has no endpoint")
+    elif isinstance(several, dict) and len(several) > ENDPOINTS_MAX:
+        problems.add(f"{path}.endpoints", f"holds more than {ENDPOINTS_MAX:,} entries")
+
+
+def check_endpoint_of_order(
+    raw: Mapping[str, Any], path: str, buyers: Mapping[str, Sequence[str] | None], problems: Problems
+) -> None:
+    """Reports an order's endpoint that its buyer has not, and one that is not said where there are several."""
+    buyer = name_in(raw, "buyer")
+    names = buyers.get(buyer) if buyer is not None else None
+    if not names:
+        return
+    if raw.get("endpoint") is not None:
+        check_name(name_in(raw, "endpoint"), path, f"endpoint of {buyer} called", names, problems)
+    elif len(names) > 1:
+        problems.add(path, f"is missing: {buyer} has several ({', '.join(names)})")

@@ -1,0 +1,158 @@
+"""The single values of a market file: each is checked in plain words and turned into what the exchange reckons with."""
+
+import re
+from collections.abc import Callable
+from typing import Annotated
+
+from pydantic import PlainValidator
+from pydantic_core import PydanticCustomError
+
+from exchange.marketfile.limits import TEXT_CHARS_MAX
+from exchange.marketfile.problems import shown, wrong
+from exchange.values.money import parse_amount
+
+_KEY = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
+_PERCENT = re.compile(r"([0-9]{1,2})(?:\.([0-9]{1,4}))?", re.ASCII)
+_UNSTORABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+_DIGITS_END = 10**18
+_SIGNED = re.compile(r"-[0-9.]+", re.ASCII)
+
+KEY_RULE = "a key is up to 64 lower-case letters, digits, '-', '_' and '.', and starts with a letter or digit"
+
+
+def refuse(message: str) -> PydanticCustomError:
+    """An error whose message reaches the person as it is."""
+    return PydanticCustomError("said", "{message}", {"message": message})
+
+
+def as_text(value: object) -> str | None:
+    """The text that a value stands for, a whole number for its digits; None where it is not text."""
+    if isinstance(value, str):
+        return value
+    whole_number = isinstance(value, int) and not isinstance(value, bool) and abs(value) < _DIGITS_END
+    return str(value) if whole_number else None
+
+
+def is_key(value: object) -> bool:
+    """Whether a text may name an entry of the market."""
+    return isinstance(value, str) and _KEY.fullmatch(value) is not None
+
+
+def whole(low: int, high: int) -> PlainValidator:
+    """A whole number from `low` to `high`."""
+
+    def check(value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise refuse(wrong("a whole number", value))
+        if not low <= value <= high:
+            raise refuse(f"must be from {low} to {high}, not {shown(value)}")
+        return value
+
+    return PlainValidator(check)
+
+
+def choice(*built: str, later: tuple[str, ...] = ()) -> PlainValidator:
+    """One of the `built` words; those for `later` are known, but not supported yet."""
+
+    def check(value: object) -> str:
+        if value in built:
+            return str(value)
+        if value in later:
+            raise refuse(f"not supported yet: {value}")
+        wanted = built[0] if len(built) == 1 else "one of " + ", ".join(built)
+        raise refuse(f"must be {wanted}, not {shown(value)}" if isinstance(value, str) else wrong(wanted, value))
+
+    return PlainValidator(check)
+
+
+def later(what: str, *off: object) -> PlainValidator:
+    """A key that is not built: only a value that turns it `off` is taken, everything else is refused by name."""
+
+    def check(value: object) -> None:
+        if not any(type(value) is type(other) and value == other for other in (None, *off)):
+            raise refuse(f"not supported yet: {what}")
+
+    return PlainValidator(check)
+
+
+def optional(check: Callable[[object], int]) -> PlainValidator:
+    """What `check` reads, or null."""
+    return PlainValidator(lambda value: None if value is None else check(value))
+
+
+def text(value: object) -> str:
+    """Text that is not empty; blanks at its ends would be a slip."""
+    found = as_text(value)
+    if found is None:
+        raise refuse(wrong("text", value))
+    if not found or found != found.strip():
+        raise refuse("is empty" if not found.strip() else "has blanks at its ends")
+    if _UNSTORABLE.search(found):
+        raise refuse("holds a control character")
+    if len(found) > TEXT_CHARS_MAX:
+        raise refuse(f"is longer than {TEXT_CHARS_MAX:,} characters")
+    return found
+
+
+def flag(value: object) -> bool:
+    """A yes or no, written true or false."""
+    if not isinstance(value, bool):
+        raise refuse(wrong("true or false", value))
+    return value
+
+
+def key(value: object) -> str:
+    """A key of the market, as the name of an entry."""
+    if not isinstance(value, str) or not is_key(value):
+        raise refuse(KEY_RULE)
+    return value
+
+
+def amount(value: object) -> int:
+    """The micro-units of an amount of money."""
+    found = as_text(value)
+    micros = None if found is None else parse_amount(found)
+    if found is not None and _SIGNED.fullmatch(found):
+        raise refuse(f"must not be negative, as {shown(found)} is")
+    if micros is None:
+        wanted = 'an amount such as "5.00", with up to 12 digits before and 6 after the point'
+        raise refuse(wrong(wanted, value) if found is None else f"must be {wanted}, not {shown(found)}")
+    return micros
+
+
+def percent(value: object) -> int:
+    """The parts per million of a percentage of at least 0 and less than 100."""
+    found = as_text(value)
+    match = None if found is None else _PERCENT.fullmatch(found)
+    if match is None:
+        wanted = "a percentage from 0 to less than 100, with up to 4 digits after the point"
+        raise refuse(wrong(wanted, value) if found is None else f"must be {wanted}, not {shown(found)}")
+    return int(match[1]) * 10_000 + int((match[2] or "").ljust(4, "0"))
+
+
+def price(value: object) -> str:
+    """How an order's price is found; a fixed one is for later."""
+    if value != "bid" and as_text(value) is not None and parse_amount(str(value)) is not None:
+        raise refuse("not supported yet: a fixed price")
+    if value != "bid":
+        raise refuse(f"must be bid, not {shown(value)}" if isinstance(value, str) else wrong("bid", value))
+    return "bid"
+
+
+def dialect(value: object) -> str:
+    """The wire format of an endpoint; there will be others."""
+    if isinstance(value, str) and value != "native":
+        raise refuse(f"not supported yet: dialect {shown(value)}")
+    if value != "native":
+        raise refuse(wrong("native", value))
+    return "native"
+
+
+Text = Annotated[str, PlainValidator(text)]
+Flag = Annotated[bool, PlainValidator(flag)]
+Key = Annotated[str, PlainValidator(key)]
+Amount = Annotated[int, PlainValidator(amount)]
+Percent = Annotated[int, PlainValidator(percent)]
+Price = Annotated[str, PlainValidator(price)]
+Dialect = Annotated[str, PlainValidator(dialect)]
+MaxBid = Annotated[int | None, optional(amount)]

@@ -1,0 +1,219 @@
+"""The shape of a market file: every key that it may have, and what stands behind each.
+
+Keys of the contract that are not built yet are here as `later`: they are refused by name, never called unknown.
+"""
+
+from typing import Annotated, Any, ClassVar, Self, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, model_validator
+
+from exchange.marketfile.limits import FIELD_CHARS_MAX, OFFER_TTL_S, PING_TIMEOUT_MS, POST_TIMEOUT_MS, PRIORITY
+from exchange.marketfile.outside import Bearer, Currency, HeaderName, HeaderValue, Password, Region, Url, User, Zone
+from exchange.marketfile.problems import shown, wrong
+from exchange.marketfile.scalars import (
+    Amount,
+    Dialect,
+    Flag,
+    Key,
+    MaxBid,
+    Percent,
+    Price,
+    Text,
+    choice,
+    later,
+    refuse,
+    whole,
+)
+from exchange.values.vertical import FieldType, Stage
+
+_AUTH_LATER = ("query", "hmac", "oauth2")
+
+Kind = TypeVar("Kind")
+
+
+def _given(value: object) -> object:
+    if value is None:
+        raise refuse("is empty: give it a value, or leave the key out")
+    return value
+
+
+Given = Annotated[Kind | None, BeforeValidator(_given)]
+"""What may be left out, but not be written and empty."""
+
+PingTimeout = Annotated[int, whole(*PING_TIMEOUT_MS)]
+PostTimeout = Annotated[int, whole(*POST_TIMEOUT_MS)]
+Mapping = dict[str, Any]
+"""Entries that are read one by one, so that one wrong entry hides nothing of the others."""
+
+
+def _version(value: object) -> int:
+    if type(value) is not int or value != 1:
+        raise refuse(f"must be 1, not {shown(value)}" if type(value) in {int, str} else wrong("1", value))
+    return 1
+
+
+class Shape(BaseModel):
+    """What all parts have in common: a key that is not listed is a mistake."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class FieldShape(Shape):
+    """One field of a vertical."""
+
+    type: Annotated[str, choice(*FieldType)]
+    stage: Annotated[str, choice(*Stage)] = Field(alias="in")
+    required: Flag = False
+    minimum: Any = Field(default=None, alias="min")
+    maximum: Any = Field(default=None, alias="max")
+    max_length: Given[Annotated[int, whole(1, FIELD_CHARS_MAX)]] = None
+    values: Given[list[Text]] = None
+    region: Region = "US"
+    multiple: Annotated[None, later("a field with several values", False)] = None
+
+
+class VerticalShape(Shape):
+    """A kind of lead; its fields are read one by one."""
+
+    identity: list[Text] = []
+    fields: Mapping
+
+
+class MarginShape(Shape):
+    """What the exchange keeps: a part of the gross price, or an amount a sale."""
+
+    percent: Given[Percent] = None
+    amount: Given[Amount] = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if len(self.model_fields_set) != 1:
+            raise refuse("must say either percent or amount")
+        return self
+
+
+class CampaignShape(Shape):
+    """The market for one vertical."""
+
+    vertical: Text
+    time_zone: Zone = "UTC"
+    ping_timeout_ms: PingTimeout = 800
+    post_timeout_ms: PostTimeout = 8000
+    offer_ttl_s: Annotated[int, whole(*OFFER_TTL_S)] = 300
+    sale: Annotated[str, choice("exclusive", later=("shared", "best"))] = "exclusive"
+    max_shares: Annotated[None, later("shared sales", 1)] = None
+    fallback: Annotated[str, choice("break_even", "none")] = "break_even"
+    method: Annotated[str, choice("highest_bid", later=("priority", "weighted", "round_robin", "performance"))] = (
+        "highest_bid"
+    )
+    floor: Amount = 0
+    margin: Given[MarginShape] = None
+    duplicates: Annotated[None, later("duplicate windows")] = None
+    caps: Annotated[None, later("caps of a campaign", {})] = None
+    changed_fields: Annotated[str, choice("keep", "refuse")] = "keep"
+
+
+class SellerShape(Shape):
+    """Who sends pings and posts."""
+
+    campaigns: list[Text]
+    margin: Given[MarginShape] = None
+    caps: Annotated[None, later("caps of a seller", {})] = None
+
+
+class BasicShape(Shape):
+    """A user and a password (RFC 7617)."""
+
+    user: User
+    password: Password
+
+
+class HeaderShape(Shape):
+    """A header that carries a secret."""
+
+    name: HeaderName
+    value: HeaderValue
+
+
+class AuthShape(Shape):
+    """How a buyer knows us: one of these."""
+
+    bearer: Given[Bearer] = None
+    basic: Given[BasicShape] = None
+    header: Given[HeaderShape] = None
+    query: Annotated[None, later("auth query")] = None
+    hmac: Annotated[None, later("auth hmac")] = None
+    oauth2: Annotated[None, later("auth oauth2")] = None
+
+    @model_validator(mode="after")
+    def _one_of_all(self) -> Self:
+        if sum(part is not None for part in (self.bearer, self.basic, self.header)) != 1:
+            raise refuse("must be none or say one of bearer, basic and header")
+        return self
+
+
+def _auth(value: object) -> object:
+    """`none` in a word; every other way is a mapping."""
+    if value == "none":
+        return None
+    if value in _AUTH_LATER:
+        raise refuse(f"not supported yet: auth {value}")
+    if not isinstance(value, dict):
+        raise refuse(wrong('none or a mapping such as {bearer: "${env:NAME}"}', value))
+    return value
+
+
+class EndpointShape(Shape):
+    """Where and how a buyer is asked and delivered to."""
+
+    dialect: Dialect = "native"
+    ping_url: Url
+    post_url: Url
+    status_url: Annotated[None, later("asking a buyer for the status of a post")] = None
+    ping_timeout_ms: PingTimeout = 500
+    post_timeout_ms: PostTimeout = 30_000
+    idempotent_post: Annotated[None, later("sending a post again", False)] = None
+    unknown: Annotated[None, later("presuming what became of a post")] = None
+    auth: Annotated[AuthShape | None, BeforeValidator(_auth)] = None
+
+
+class BuyerShape(Shape):
+    """Who buys leads."""
+
+    time_zone: Zone = "UTC"
+    credit_limit: Amount = 0
+    max_bid: MaxBid = None
+    margin: Given[MarginShape] = None
+    endpoint: Given[EndpointShape] = None
+    endpoints: Given[dict[Key, EndpointShape]] = None
+
+
+class OrderShape(Shape):
+    """A buyer's standing order; its filter is read with the vertical's fields at hand."""
+
+    buyer: Text
+    campaign: Text
+    endpoint: Given[Text] = None
+    price: Price = "bid"
+    sale: Annotated[str, choice("exclusive", "either", later=("shared",))] = "either"
+    fields: Given[list[Text]] = None
+    filter: Mapping = {}
+    schedule: Annotated[None, later("schedules")] = None
+    caps: Annotated[None, later("caps of an order", {})] = None
+    budget: Annotated[None, later("budgets", {})] = None
+    priority: Annotated[int, whole(*PRIORITY)] = 1
+    weight: Annotated[None, later("weights")] = None
+    exclude_sellers: list[Text] = []
+    paused: Flag = False
+
+
+class MarketShape(Shape):
+    """The whole file; its entries are read one by one."""
+
+    version: Annotated[int, PlainValidator(_version)]
+    currency: Currency
+    verticals: Mapping | None = None
+    campaigns: Mapping | None = None
+    sellers: Mapping | None = None
+    buyers: Mapping | None = None
+    orders: Mapping | None = None

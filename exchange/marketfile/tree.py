@@ -1,0 +1,200 @@
+"""A market written down again as a person would write it: nested texts by key, with secrets covered."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from exchange.marketfile.secrets import ENDPOINT_NAME, has_unnamed_endpoint, masked
+from exchange.values.market import Auth, AuthKind, Buyer, Campaign, Condition, Endpoint, Margin, Market, Order, Seller
+from exchange.values.money import format_amount
+from exchange.values.vertical import Field, FieldType, Value, Vertical
+
+_PLAIN = re.compile(r"[\w+@$%&/.-][\w +@$%&/.-]*")
+"""Text that reads well without quotes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One value as text. `hidden` is what the text does not show; two secrets differ although both read `***`."""
+
+    text: str
+    hidden: str = field(default="", repr=False)
+
+
+Tree = Mapping[str, "Leaf | Tree"]
+
+
+def describe(item: Vertical | Campaign | Seller | Buyer | Order) -> Tree:
+    """One entry of the market by its keys in the file. What is None has no key."""
+    match item:
+        case Vertical():
+            return _vertical(item)
+        case Campaign():
+            return _campaign(item)
+        case Seller():
+            return _tidy({"campaigns": _list(item.campaigns), "margin": _margin(item.margin)})
+        case Buyer():
+            return _buyer(item)
+        case Order():
+            return _order(item)
+
+
+def sections(market: Market) -> Mapping[str, Mapping[str, Vertical | Campaign | Seller | Buyer | Order]]:
+    """The market's entries by section, in the order of the file."""
+    return {
+        "verticals": market.verticals,
+        "campaigns": market.campaigns,
+        "sellers": market.sellers,
+        "buyers": market.buyers,
+        "orders": market.orders,
+    }
+
+
+def flow(node: "Leaf | Tree") -> str:
+    """A node on one line, as in YAML's flow style."""
+    if isinstance(node, Leaf):
+        return node.text
+    return "{" + ", ".join(f"{key}: {flow(child)}" for key, child in node.items()) + "}"
+
+
+def _vertical(item: Vertical) -> Tree:
+    return {
+        "identity": _list(item.identity),
+        "fields": {name: _field(entry) for name, entry in item.fields.items()},
+    }
+
+
+def _field(item: Field) -> Tree:
+    return _tidy(
+        {
+            "type": Leaf(item.type),
+            "in": Leaf(item.stage),
+            "required": Leaf(_text(item.required)),
+            "min": _value(item.minimum),
+            "max": _value(item.maximum),
+            "max_length": _value(item.max_length),
+            "values": _list(item.values) if item.type is FieldType.ENUM else None,
+            "region": Leaf(item.region) if item.type is FieldType.PHONE else None,
+        }
+    )
+
+
+def _campaign(item: Campaign) -> Tree:
+    return _tidy(
+        {
+            "vertical": Leaf(item.vertical),
+            "time_zone": Leaf(item.time_zone),
+            "ping_timeout_ms": _value(item.ping_timeout_ms),
+            "post_timeout_ms": _value(item.post_timeout_ms),
+            "offer_ttl_s": _value(item.offer_ttl_s),
+            "sale": Leaf(item.sale),
+            "fallback": Leaf(item.fallback),
+            "method": Leaf(item.method),
+            "floor": Leaf(format_amount(item.floor_micros)),
+            "margin": _margin(item.margin),
+            "changed_fields": Leaf("refuse" if item.changed_fields_refused else "keep"),
+        }
+    )
+
+
+def _buyer(item: Buyer) -> Tree:
+    endpoints = {name: _endpoint(endpoint) for name, endpoint in item.endpoints.items()}
+    alone = has_unnamed_endpoint(item)
+    return _tidy(
+        {
+            "time_zone": Leaf(item.time_zone),
+            "credit_limit": Leaf(format_amount(item.credit_limit_micros)),
+            "max_bid": None if item.max_bid_micros is None else Leaf(format_amount(item.max_bid_micros)),
+            "margin": _margin(item.margin),
+            "endpoint": endpoints[ENDPOINT_NAME] if alone else None,
+            "endpoints": None if alone else endpoints,
+        }
+    )
+
+
+def _endpoint(item: Endpoint) -> Tree:
+    return {
+        "dialect": Leaf(item.dialect),
+        "ping_url": Leaf(item.ping_url),
+        "post_url": Leaf(item.post_url),
+        "ping_timeout_ms": Leaf(str(item.ping_timeout_ms)),
+        "post_timeout_ms": Leaf(str(item.post_timeout_ms)),
+        "auth": _auth(item.auth),
+    }
+
+
+def _auth(item: Auth) -> "Leaf | Tree":
+    secret = Leaf(masked(item.secret), item.secret)
+    match item.kind:
+        case AuthKind.NONE:
+            return Leaf("none")
+        case AuthKind.BEARER:
+            return {"bearer": secret}
+        case AuthKind.BASIC:
+            return {"basic": {"user": Leaf(item.name), "password": secret}}
+        case AuthKind.HEADER:
+            return {"header": {"name": Leaf(item.name), "value": secret}}
+
+
+def _order(item: Order) -> Tree:
+    return _tidy(
+        {
+            "buyer": Leaf(item.buyer),
+            "campaign": Leaf(item.campaign),
+            "endpoint": None if item.endpoint == ENDPOINT_NAME else Leaf(item.endpoint),
+            "sale": Leaf(item.sale),
+            "fields": None if item.fields is None else _list(item.fields),
+            "filter": {name: _condition(condition) for name, condition in item.filter.items()},
+            "priority": Leaf(str(item.priority)),
+            "exclude_sellers": _list(sorted(item.exclude_sellers)),
+            "paused": Leaf(_text(item.paused)),
+        }
+    )
+
+
+def _condition(item: Condition) -> "Leaf | Tree":
+    wanted = None if item.any_of is None else _list(_sorted(item.any_of))
+    tree = _tidy(
+        {
+            "in": wanted,
+            "not": _list(_sorted(item.none_of)) if item.none_of else None,
+            "min": _value(item.minimum),
+            "max": _value(item.maximum),
+        }
+    )
+    return wanted if wanted is not None and len(tree) == 1 else tree
+
+
+def _margin(item: Margin | None) -> Leaf | None:
+    if item is None:
+        return None
+    if item.amount_micros:
+        return Leaf(f"{{amount: {format_amount(item.amount_micros)}}}")
+    whole, fraction = divmod(item.parts_per_million, 10_000)
+    return Leaf(f"{{percent: {whole}{f'.{fraction:04d}'.rstrip('0') if fraction else ''}}}")
+
+
+def _tidy(tree: "Mapping[str, Leaf | Tree | None]") -> Tree:
+    return {key: node for key, node in tree.items() if node is not None}
+
+
+def _list(values: Iterable[Value]) -> Leaf:
+    return Leaf("[" + ", ".join(map(_text, values)) + "]")
+
+
+def _value(value: Value | None) -> Leaf | None:
+    return None if value is None else Leaf(_text(value))
+
+
+def _text(value: Value) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int) or _PLAIN.fullmatch(value):
+        return str(value)
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _sorted(values: Iterable[Value]) -> list[Value]:
+    """Numbers by size, text by the alphabet."""
+    return sorted(values, key=lambda value: (0, value) if isinstance(value, str) else (int(value), ""))

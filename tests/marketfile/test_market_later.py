@@ -1,0 +1,101 @@
+"""What the format knows but the exchange does not do yet is refused by name: never ignored, never called unknown."""
+
+from typing import Any
+
+import pytest
+from market_example import changed, problems_of
+
+ORDER = "orders/northwind-il"
+CAMPAIGN = "campaigns/auto-us"
+ENDPOINT = "buyers/northwind/endpoint"
+
+LATER: list[tuple[str, Any, str]] = [
+    ("verticals/auto_insurance/fields/zip/multiple", True, "a field with several values"),
+    (f"{CAMPAIGN}/sale", "shared", "shared"),
+    (f"{CAMPAIGN}/sale", "best", "best"),
+    (f"{CAMPAIGN}/max_shares", 3, "shared sales"),
+    (f"{CAMPAIGN}/max_shares", True, "shared sales"),
+    (f"{CAMPAIGN}/method", "priority", "priority"),
+    (f"{CAMPAIGN}/method", "weighted", "weighted"),
+    (f"{CAMPAIGN}/method", "round_robin", "round_robin"),
+    (f"{CAMPAIGN}/method", "performance", "performance"),
+    (f"{CAMPAIGN}/duplicates", {"window_days": 30}, "duplicate windows"),
+    (f"{CAMPAIGN}/caps", {"day": 5}, "caps of a campaign"),
+    ("sellers/acme/caps", {"day": 100000}, "caps of a seller"),
+    (f"{ENDPOINT}/dialect", "leadconduit", "dialect 'leadconduit'"),
+    (f"{ENDPOINT}/status_url", "https://b.example/status", "asking a buyer for the status of a post"),
+    (f"{ENDPOINT}/idempotent_post", True, "sending a post again"),
+    (f"{ENDPOINT}/unknown", {"presume": "rejected", "after_days": 3}, "presuming what became of a post"),
+    (f"{ENDPOINT}/auth", "oauth2", "auth oauth2"),
+    (f"{ORDER}/price", "12.00", "a fixed price"),
+    (f"{ORDER}/price", 12, "a fixed price"),
+    (f"{ORDER}/sale", "shared", "shared"),
+    (f"{ORDER}/schedule", {"days": ["mon"], "hours": "08:00-20:00"}, "schedules"),
+    (f"{ORDER}/caps", {"hour": 20}, "caps of an order"),
+    (f"{ORDER}/budget", {"day": "1000.00"}, "budgets"),
+    (f"{ORDER}/weight", 60, "weights"),
+    (f"{ORDER}/filter/or", [{"age": 5}], "groups of conditions (or)"),
+    (f"{ORDER}/filter/and", [{"age": 5}], "groups of conditions (and)"),
+    (f"{ORDER}/filter/not", {"age": 5}, "groups of conditions (not)"),
+]
+
+LATER_KEYS: list[tuple[str, dict[str, Any], str, str]] = [
+    (f"{ENDPOINT}/auth", {"query": {"name": "key", "value": "x"}}, "query", "auth query"),
+    (f"{ENDPOINT}/auth", {"hmac": {}}, "hmac", "auth hmac"),
+    (f"{ENDPOINT}/auth", {"oauth2": {}}, "oauth2", "auth oauth2"),
+    (f"{ORDER}/filter/zip", {"within_miles": 30, "of": "60601"}, "within_miles", "a radius (within_miles)"),
+    (f"{ORDER}/filter/zip", {"prefix": "606"}, "prefix", "the beginning of a value (prefix)"),
+    (f"{ORDER}/filter/occupation", {"matches": "a.*"}, "matches", "a pattern (matches)"),
+    (f"{ORDER}/filter/age", {"exists": False}, "exists", "presence and absence (exists)"),
+    (f"{ORDER}/filter/age", {"and": [{"min": 5}]}, "and", "groups of conditions (and)"),
+    (f"{ORDER}/filter/age", {"or": [{"min": 5}]}, "or", "groups of conditions (or)"),
+    (f"{ORDER}/filter/age", {"not": {"min": 5}}, "not", "not around other conditions"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "what"), LATER)
+def test_what_is_not_built_is_refused_by_name(path: str, value: Any, what: str) -> None:
+    assert problems_of(changed(path, value)) == [f"{path.replace('/', '.')}: not supported yet: {what}"]
+
+
+@pytest.mark.parametrize(("path", "value", "key", "what"), LATER_KEYS)
+def test_what_is_not_built_inside_a_value_is_refused_by_name(path: str, value: Any, key: str, what: str) -> None:
+    assert problems_of(changed(path, value)) == [f"{path.replace('/', '.')}.{key}: not supported yet: {what}"]
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("verticals/auto_insurance/fields/zip/multiple", False),
+        (f"{CAMPAIGN}/sale", "exclusive"),
+        (f"{CAMPAIGN}/max_shares", 1),
+        (f"{CAMPAIGN}/method", "highest_bid"),
+        (f"{CAMPAIGN}/fallback", "none"),
+        (f"{CAMPAIGN}/duplicates", None),
+        (f"{CAMPAIGN}/caps", {}),
+        ("sellers/acme/caps", None),
+        (f"{ENDPOINT}/dialect", "native"),
+        (f"{ENDPOINT}/status_url", None),
+        (f"{ENDPOINT}/idempotent_post", False),
+        (f"{ENDPOINT}/unknown", None),
+        (f"{ENDPOINT}/auth", "none"),
+        (f"{ORDER}/price", "bid"),
+        (f"{ORDER}/sale", "either"),
+        (f"{ORDER}/schedule", None),
+        (f"{ORDER}/caps", {}),
+        (f"{ORDER}/budget", {}),
+        (f"{ORDER}/weight", None),
+        (f"{ORDER}/exclude_sellers", []),
+    ],
+)
+def test_what_turns_it_off_is_accepted(path: str, value: Any) -> None:
+    assert problems_of(changed(path, value)) == []
+
+
+def test_the_rest_of_a_file_is_still_checked() -> None:
+    document = changed(f"{ORDER}/caps", {"day": 5})
+    document["orders"]["northwind-il"]["buyer"] = "nobody"
+    assert problems_of(document) == [
+        "orders.northwind-il.caps: not supported yet: caps of an order",
+        "orders.northwind-il.buyer: there is no buyer 'nobody'",
+    ]
