@@ -28,6 +28,8 @@ app = typer.Typer(
 )
 keys_app = typer.Typer(help="Keys of sellers and operators.", no_args_is_help=True)
 balance_app = typer.Typer(help="Buyers' balances.", no_args_is_help=True)
+simulate_app = typer.Typer(help="Simulated buyers for tests and load.", no_args_is_help=True)
+app.add_typer(simulate_app, name="simulate")
 app.add_typer(keys_app, name="keys")
 app.add_typer(balance_app, name="balance")
 
@@ -43,11 +45,13 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
     workers: Annotated[int, typer.Option(min=1, max=256, help="Gateway processes.")] = 1,
     no_worker: Annotated[bool, typer.Option("--no-worker", help="Leave chores to `exchange worker`.")] = False,
+    leashed: Annotated[bool, typer.Option(hidden=True)] = False,
 ) -> None:
     """Run the gateway."""
     from exchange.commands import serving  # noqa: PLC0415  # only these commands need FastAPI
 
-    if not serving.serve(_settings(), host=host, port=port, workers=workers, with_worker=not no_worker):
+    with_worker = not no_worker
+    if not serving.serve(_settings(), host=host, port=port, workers=workers, with_worker=with_worker, leashed=leashed):
         raise typer.Exit(1)
 
 
@@ -66,6 +70,43 @@ def worker(leashed: Annotated[bool, typer.Option(hidden=True)] = False) -> None:
     from exchange.commands import serving  # noqa: PLC0415  # as above
 
     serving.run_worker(_settings(), leashed=leashed)
+
+
+@app.command()
+def demo(
+    pings: Annotated[int | None, typer.Option(min=1, help="Leads to send; without it, no end.")] = None,
+    leave: Annotated[bool, typer.Option("--exit", help="End by itself after --pings.")] = False,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port of the API; 8000, or a free one.")] = None,
+    rate: Annotated[float, typer.Option(min=0.1, max=200, help="Pings a second.")] = 12.0,
+    seed: Annotated[int, typer.Option(help="Same seed, same people and moods.")] = 1,
+) -> None:
+    """Run an example market on this machine, with buyers, sellers and live auctions."""
+    from exchange.commands import demo as demo_command  # noqa: PLC0415  # only this command needs the simulation
+
+    if leave and pings is None:
+        _usage("--exit needs --pings")
+    wish = demo_command.Wish(pings, leave, port or demo_command.free_port(8000), seed, rate)
+    if not demo_command.run(_settings(), wish, console):
+        raise typer.Exit(1)
+
+
+@simulate_app.command("buyers")
+def simulate_buyers(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The first buyer's port.")] = 9101,
+    count: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 40,
+    seed: Annotated[int, typer.Option(help="Same seed, same answers to the same ids.")] = 1,
+    log_dir: Annotated[Path | None, typer.Option(help="Where each buyer keeps a log.")] = None,
+) -> None:
+    """Run a farm of native buyers, one a port, until Ctrl-C."""
+    from exchange.simulation import buyers, manners  # noqa: PLC0415  # only this command needs the simulation
+
+    console.print(
+        "Each answers at once; number i, from 0, bids 5.00 + 0.40 x i and accepts every post.", highlight=False
+    )
+    try:
+        buyers.run(manners.farm_buyers(count), port=port, seed=seed, log_dir=log_dir)
+    except OSError as error:
+        _fail(f"the simulated buyers cannot start: {error}")
 
 
 @app.command()

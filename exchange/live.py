@@ -104,6 +104,6 @@ def _auth_headers(market: Market, environment: Mapping[str, str]) -> dict[tuple[
     for buyer in market.buyers.values():
         for name, endpoint in buyer.endpoints.items():
             secret = resolve(endpoint.auth.secret, environment)
-            if secret is not None:
+            if secret is not None and secret.isascii():  # another text cannot stand in a header
                 found[buyer.key, name] = auth_headers(endpoint.auth, secret)
     return found

@@ -8,9 +8,9 @@ from rich.markup import escape
 
 from exchange.errors import FileProblem, MarketFileError
 from exchange.marketfile.difference import Change, ChangeKind, compare
-from exchange.marketfile.reader import read
+from exchange.marketfile.reader import load, read
 from exchange.marketfile.secrets import references
-from exchange.marketfile.source import Document, parse
+from exchange.marketfile.source import Document
 from exchange.settings import secret_environment
 from exchange.storage import catalogue
 from exchange.storage.database import Database
@@ -28,8 +28,7 @@ def read_file(path: Path) -> tuple[Document, Market]:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
         raise MarketFileError([FileProblem(str(path), f"cannot be read: {reason}")]) from error
-    document = parse(text)
-    return document, read(document)
+    return load(text)
 
 
 async def apply(

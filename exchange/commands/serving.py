@@ -17,17 +17,22 @@ from exchange.settings import Settings, child_environment, master_key
 from exchange.storage.database import Database
 
 
-def serve(settings: Settings, *, host: str, port: int, workers: int, with_worker: bool) -> bool:
-    """Runs the gateway: in this process, or in `workers` children that share its socket. False where it failed."""
+def serve(settings: Settings, *, host: str, port: int, workers: int, with_worker: bool, leashed: bool) -> bool:
+    """Runs the gateway: in this process, or in `workers` children that share its socket. False where it failed.
+
+    A leashed one also stops when the process that started it is gone.
+    """
     listener = _listen(host, port)
     raise_descriptor_limit()
     master_key(settings)  # made before children look for it
     with services(settings) as lease:
 
         async def main() -> bool:
-            await prepare_schema(settings, lease)
+            await prepare_schema(settings, lease.services)
             stop = asyncio.Event()
             stop_on_signals(stop)
+            if leashed:
+                stop_without_parent(stop)
             children = _children(settings, lease.services, stop)
             if with_worker:
                 children.keep("worker", ["worker", "--leashed"])
@@ -70,7 +75,7 @@ def run_worker(settings: Settings, *, leashed: bool) -> None:
             await database.close()
 
     with services(settings) as lease:
-        uvloop.run(main(lambda: prepare_schema(settings, lease), lease.services))
+        uvloop.run(main(lambda: prepare_schema(settings, lease.services), lease.services))
 
 
 def _children(settings: Settings, given: Services, stop: asyncio.Event) -> Children:

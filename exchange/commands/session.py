@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import TypeVar
 
-from exchange.embedded.lease import Lease, hold
+from exchange.embedded.lease import Lease, Services, hold
 from exchange.settings import Settings
 from exchange.storage.database import Database
 from exchange.storage.migrate import check_schema, migrate, migrations_folder
@@ -24,20 +24,20 @@ def services(settings: Settings) -> Iterator[Lease]:
         yield lease
 
 
-async def prepare_schema(settings: Settings, lease: Lease) -> None:
+async def prepare_schema(settings: Settings, given: Services) -> None:
     """Embedded servers are brought up to date without asking; others are only checked, and refused if unknown."""
     if settings.postgres_url is None:
-        await migrate(lease.services.postgres_url, migrations_folder())
+        await migrate(given.postgres_url, migrations_folder())
     else:
         await check_schema(settings.postgres_url, migrations_folder())
 
 
 @asynccontextmanager
-async def database(settings: Settings, lease: Lease) -> AsyncIterator[Database]:
+async def database(settings: Settings, given: Services) -> AsyncIterator[Database]:
     """A database that is ready to be used by one command."""
-    await prepare_schema(settings, lease)
+    await prepare_schema(settings, given)
     opened = await Database.connect(
-        lease.services.postgres_url, connections_max=2, timeout_s=max(settings.postgres_timeout_s, 10), name="command"
+        given.postgres_url, connections_max=2, timeout_s=max(settings.postgres_timeout_s, 10), name="command"
     )
     try:
         yield opened
@@ -50,7 +50,7 @@ def with_database(settings: Settings, work: Callable[[Database], Awaitable[T]]) 
     with services(settings) as lease:
 
         async def main() -> T:
-            async with database(settings, lease) as opened:
+            async with database(settings, lease.services) as opened:
                 return await work(opened)
 
         return asyncio.run(main())
