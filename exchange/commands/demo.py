@@ -108,7 +108,7 @@ async def _set_stage(database: Database, given: Services, folder: Path) -> Stage
             **demo_environment(),
             "EXCHANGE_POSTGRES_URL": given.postgres_url,
             "EXCHANGE_VALKEY_URL": given.valkey_url,
-            "EXCHANGE_DATA_DIR": str(folder)
+            "EXCHANGE_DATA_DIR": str(folder),
             "EXCHANGE_ALLOW_PRIVATE_ADDRESSES": "1",
         }
     )
