@@ -1,0 +1,1 @@
+"""What tests share: buyers, markets, a running exchange, the command line."""

@@ -1,0 +1,114 @@
+"""A whole exchange on real parts: a gateway on a socket, a database of its own, a market, and keys for its sellers."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+from support.market import CONTACT, LEAD, Document
+
+from exchange import gateway
+from exchange.embedded.lease import Services
+from exchange.marketfile.reader import read
+from exchange.settings import Settings
+from exchange.storage import catalogue, invariants, keys
+from exchange.storage.database import Database
+
+
+@dataclass
+class World:
+    """The exchange as a test sees it: a client for its doors, and its database."""
+
+    client: httpx.AsyncClient
+    database: Database
+    keys: dict[str, str]
+
+    async def apply(self, document: Document) -> int:
+        """Applies a market and waits until the gateway has it."""
+        version = await catalogue.apply(self.database, document, read(document), "test")
+        for _ in range(200):
+            if f"exchange_market_version {float(version)}" in (await self.client.get("/metrics")).text:
+                return version
+            await asyncio.sleep(0.01)
+        raise AssertionError(f"market {version} did not come into force")
+
+    async def send(self, path: str, document: object, seller: str = "acme", **headers: str) -> httpx.Response:
+        sent = {"Authorization": f"Bearer {self.keys[seller]}"} | headers
+        return await self.client.post(path, json=document, headers=sent)
+
+    async def ping(self, lead: Document | None = None, seller: str = "acme", **more: Any) -> Document:
+        answer = await self.send("/v1/ping", {"campaign": "auto-us", "lead": lead or LEAD} | more, seller)
+        assert answer.status_code == 200, answer.text
+        found: Document = answer.json()
+        return found
+
+    async def post(self, ping_id: str, lead: Document | None = None, seller: str = "acme") -> Document:
+        answer = await self.send("/v1/post", {"ping_id": ping_id, "lead": lead or CONTACT}, seller)
+        assert answer.status_code == 200, answer.text
+        found: Document = answer.json()
+        return found
+
+    async def get(self, path: str, seller: str = "acme") -> httpx.Response:
+        return await self.client.get(path, headers={"Authorization": f"Bearer {self.keys[seller]}"})
+
+    async def rows(self, query: str, *arguments: object) -> list[asyncpg.Record]:
+        return await self.database.run(lambda connection: connection.fetch(query, *arguments))
+
+    async def reasons(self, ping_id: str) -> dict[str, int]:
+        """The reason of every order of a ping, as recorded."""
+        for _ in range(100):
+            found = await self.rows(
+                "select o->>'order' as name, (o->>'reason')::int as reason "
+                "from pings, json_array_elements(trace->'orders') o where ping_id = $1",
+                ping_id,
+            )
+            if found or await self.rows("select 1 from pings where ping_id = $1", ping_id):
+                return {row["name"]: row["reason"] for row in found}
+            await asyncio.sleep(0.01)
+        raise AssertionError(f"ping {ping_id} was not recorded")
+
+    async def assert_sound(self) -> None:
+        """The money is in order."""
+        broken = [finding for finding in await invariants.check(self.database) if finding.broken]
+        assert not broken
+
+
+@asynccontextmanager
+async def open_world(services: Services, data_dir: Path, **changes: Any) -> AsyncIterator[World]:
+    """Starts a gateway on a free port; no market is in force yet."""
+    settings = Settings(
+        postgres_url=services.postgres_url,
+        valkey_url=services.valkey_url,
+        data_dir=data_dir,
+        allow_private_addresses=True,
+        **changes,
+    )
+    listener = gateway.listen("127.0.0.1", 0)
+    stop = asyncio.Event()
+    serving = asyncio.create_task(gateway.serve(settings, services, listener, stop=stop))
+    database = await Database.connect(services.postgres_url, connections_max=2, timeout_s=10, name="test")
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    try:
+        async with httpx.AsyncClient(base_url=url, timeout=10, trust_env=False) as client:
+            await _alive(client, serving)
+            made = {name: await keys.create(database, role="seller", seller=name) for name in ("acme", "other", "shut")}
+            yield World(client, database, made)
+    finally:
+        stop.set()
+        await serving
+        await database.close()
+
+
+async def _alive(client: httpx.AsyncClient, serving: "asyncio.Task[bool]") -> None:
+    while True:
+        try:
+            (await client.get("/livez")).raise_for_status()
+        except httpx.ConnectError:
+            assert not serving.done(), "the gateway did not start"
+            await asyncio.sleep(0.01)
+        else:
+            return
