@@ -13,9 +13,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from exchange import errors, settings
-from exchange.commands import doctor as doctor_command
-from exchange.commands import explain as explain_command
-from exchange.commands import market as market_command
 from exchange.commands.session import services, with_database
 from exchange.observe import logs
 from exchange.storage import accounts, catalogue, keys
@@ -48,7 +45,7 @@ def serve(
     leashed: Annotated[bool, typer.Option(hidden=True)] = False,
 ) -> None:
     """Run the gateway."""
-    from exchange.commands import serving  # noqa: PLC0415  # only these commands need FastAPI
+    from exchange.commands import serving
 
     with_worker = not no_worker
     if not serving.serve(_settings(), host=host, port=port, workers=workers, with_worker=with_worker, leashed=leashed):
@@ -58,7 +55,7 @@ def serve(
 @app.command(hidden=True)
 def gateway(descriptor: Annotated[int, typer.Option(help="The listening socket.")]) -> None:
     """Run one of several gateways, as a child of `serve`."""
-    from exchange.commands import serving  # noqa: PLC0415  # as above
+    from exchange.commands import serving
 
     if not serving.serve_child(_settings(), descriptor):
         raise typer.Exit(1)
@@ -67,7 +64,7 @@ def gateway(descriptor: Annotated[int, typer.Option(help="The listening socket."
 @app.command()
 def worker(leashed: Annotated[bool, typer.Option(hidden=True)] = False) -> None:
     """Run the chores off the hot path."""
-    from exchange.commands import serving  # noqa: PLC0415  # as above
+    from exchange.commands import serving
 
     serving.run_worker(_settings(), leashed=leashed)
 
@@ -81,7 +78,7 @@ def demo(
     seed: Annotated[int, typer.Option(help="Same seed, same people and moods.")] = 1,
 ) -> None:
     """Run an example market on this machine, with buyers, sellers and live auctions."""
-    from exchange.commands import demo as demo_command  # noqa: PLC0415  # only this command needs the simulation
+    from exchange.commands import demo as demo_command
 
     if leave and pings is None:
         _usage("--exit needs --pings")
@@ -98,7 +95,7 @@ def simulate_buyers(
     log_dir: Annotated[Path | None, typer.Option(help="Where each buyer keeps a log.")] = None,
 ) -> None:
     """Run a farm of native buyers, one a port, until Ctrl-C."""
-    from exchange.simulation import buyers, manners  # noqa: PLC0415  # only this command needs the simulation
+    from exchange.simulation import buyers, manners
 
     console.print(
         "Each answers at once; number i, from 0, bids 5.00 + 0.40 x i and accepts every post.", highlight=False
@@ -134,6 +131,8 @@ def apply(
     note: Annotated[str, typer.Option(help="Why, for the history.")] = "",
 ) -> None:
     """Show what a market file would change, then change it."""
+    from exchange.commands import market as market_command
+
     document, market = market_command.read_file(file)
 
     async def work(database: Database) -> int | None:
@@ -149,12 +148,16 @@ def apply(
 @app.command()
 def explain(ping_id: Annotated[UUID, typer.Argument(help="The ping's id.")]) -> None:
     """Say why a ping sold to whom it did, or to nobody."""
+    from exchange.commands import explain as explain_command
+
     with_database(_settings(), lambda database: explain_command.explain(database, ping_id, console))
 
 
 @app.command()
 def doctor() -> None:
     """Check configuration, connections and the money."""
+    from exchange.commands import doctor as doctor_command
+
     loaded = _settings()
     with services(loaded) as lease:
         findings = asyncio.run(doctor_command.examine(loaded, lease.services))

@@ -1,0 +1,128 @@
+"""`exchange serve` as processes: stopping, dying, many workers, and servers of its own."""
+
+import asyncio
+import json
+import os
+import signal
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+from support.buyer import Buyer, bids, slow
+from support.commands import Serving, Shell, embedded_shell, gone, shell_on
+from support.market import CONTACT, LEAD, market
+
+from exchange.embedded.lease import Services
+
+
+@pytest.fixture
+def shell(services: Services, tmp_path: Path) -> Shell:
+    return shell_on(services, tmp_path)
+
+
+async def open_market(shell: Shell, buyer: Buyer) -> dict[str, str]:
+    """Applies a market with one buyer; the headers of its seller."""
+    path = shell.folder / "market.yaml"
+    path.write_text(json.dumps(market({"only": buyer})))
+    assert (await shell.run("apply", str(path), "--yes")).status == 0
+    return {"Authorization": "Bearer " + (await shell.run("keys", "create", "--seller", "acme")).out.strip()}
+
+
+async def sold(serving: Serving, headers: dict[str, str]) -> str:
+    """Sells one lead through a gateway; the status of its post."""
+    async with httpx.AsyncClient(base_url=serving.url, trust_env=False, headers=headers) as client:
+        offer = (await client.post("/v1/ping", json={"campaign": "auto-us", "lead": LEAD})).json()
+        assert offer["status"] == "offered", offer
+        answer = await client.post("/v1/post", json={"ping_id": offer["ping_id"], "lead": CONTACT})
+        status: str = answer.json()["status"]
+        return status
+
+
+async def test_a_gateway_told_to_stop_finishes_its_posts_and_leaves_nobody_behind(shell: Shell) -> None:
+    async with Buyer(bids("21.00"), slow(1.0, {"status": "accepted"})) as buyer:
+        headers = await open_market(shell, buyer)
+        async with shell.serving() as serving:
+            selling = asyncio.create_task(sold(serving, headers))
+            while not buyer.posts:
+                await asyncio.sleep(0.02)
+            family = serving.family()
+            assert len(family) == 2  # the gateway and its worker
+            assert await serving.stop() == 0
+            assert await selling == "accepted"
+            assert await gone(family)
+
+
+async def test_several_gateways_share_a_port_and_one_that_dies_is_replaced(shell: Shell) -> None:
+    async with Buyer(bids("21.00")) as buyer:
+        headers = await open_market(shell, buyer)
+        async with shell.serving("--workers", "2", "--no-worker") as serving:
+            await ready(serving)
+            _, first, second = serving.family()
+            os.kill(first.pid, signal.SIGKILL)
+            assert await gone([first])
+            for _ in range(4):
+                assert await sold(serving, headers) == "accepted"
+            while len(living := serving.family()) < 3:
+                await asyncio.sleep(0.05)
+            assert second in living
+            os.kill(serving.process.pid, signal.SIGKILL)
+            assert await gone(living)
+
+
+async def test_a_busy_port_is_said_in_one_line(shell: Shell) -> None:
+    async with Buyer(bids("1.00")) as taken:
+        failed = await shell.run("serve", "--port", str(taken.port))
+    assert failed.status == 1
+    assert failed.err.strip() == (
+        f"exchange: cannot listen on 127.0.0.1:{taken.port}: Address already in use; choose another with --port"
+    )
+
+
+async def test_a_gateway_without_a_market_is_alive_and_not_ready(shell: Shell) -> None:
+    async with shell.serving("--no-worker") as serving, httpx.AsyncClient(trust_env=False) as client:
+        assert (await client.get(f"{serving.url}/livez")).status_code == 200
+        missing = await client.get(f"{serving.url}/readyz")
+        assert (missing.status_code, missing.json()["detail"]) == (503, "no market has been applied")
+
+
+async def test_a_bare_machine_needs_no_server_and_keeps_none(tmp_path: Path) -> None:
+    shell = embedded_shell(tmp_path)
+    async with Buyer(bids("21.00")) as buyer:
+        headers = await open_market(shell, buyer)
+        assert not servers_of(tmp_path)
+        async with shell.serving() as serving:
+            await ready(serving)
+            assert await sold(serving, headers) == "accepted"
+            assert "21.00" in (await shell.run("balance", "show")).out  # attaches to the running servers
+            os.kill(serving.process.pid, signal.SIGKILL)
+            await serving.process.wait()
+            for _ in range(300):
+                if not servers_of(tmp_path):
+                    break
+                await asyncio.sleep(0.05)
+            assert not servers_of(tmp_path)
+        assert "21.00" in (await shell.run("balance", "show")).out  # recovers what was committed
+
+
+async def ready(serving: Serving) -> None:
+    async with httpx.AsyncClient(base_url=serving.url, trust_env=False) as client:
+        while True:
+            try:
+                if (await client.get("/readyz")).is_success:
+                    return
+            except httpx.TransportError:
+                pass
+            await asyncio.sleep(0.05)
+
+
+def servers_of(folder: Path) -> list[psutil.Process]:
+    """Processes that have anything below `folder` on their command line."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.status() != psutil.STATUS_ZOMBIE and str(folder) in " ".join(process.cmdline()):
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return found
