@@ -7,9 +7,12 @@ from typing import Any
 import structlog
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from exchange.api import problems, schema
 from exchange.api.desk import Desk
+from exchange.api.door import Door, Front
 from exchange.api.health import HealthDoor
 from exchange.api.sellers import SellerDoor
 from exchange.background import Background
@@ -38,23 +41,24 @@ ABOUT = "Sellers ping part of a lead, buyers bid at the same time, an auction de
 log = structlog.get_logger(__name__)
 
 
-def create_app(settings: Settings, services: Services) -> FastAPI:
+def create_app(settings: Settings, services: Services) -> ASGIApp:
     """The gateway's application. Its parts start and stop with its lifespan.
 
     Starting raises SchemaMismatch or StorageUnavailable where the database cannot be used.
     """
+    doors: dict[str, Door] = {}
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             desk = await _open_desk(settings, services, stack)
-            _add_doors(app, desk, settings)
+            doors.update(_add_doors(app, desk, settings))
             yield
 
     app = FastAPI(title=TITLE, description=ABOUT, lifespan=lifespan)
     problems.install(app)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend it
-    return app
+    return Front(app, doors)
 
 
 async def _open_desk(settings: Settings, services: Services, stack: AsyncExitStack) -> Desk:
@@ -102,14 +106,14 @@ async def _drain(background: Background, timeout_s: float) -> None:
         log.error("work_cut_at_shutdown", count=cut)
 
 
-def _add_doors(app: FastAPI, desk: Desk, settings: Settings) -> None:
-    """The hot doors are plain endpoints of the same application: no dependency injection on their way."""
-    sellers = SellerDoor(desk)
-    app.add_route("/v1/ping", sellers.ping, ["POST"], include_in_schema=False)
-    app.add_route("/v1/post", sellers.post, ["POST"], include_in_schema=False)
-    app.add_route("/v1/leads", sellers.lead, ["POST"], include_in_schema=False)
-    app.add_route("/v1/pings/{ping_id}", sellers.ping_state, ["GET"], include_in_schema=False)
-    app.add_route("/v1/posts/{post_id}", sellers.post_state, ["GET"], include_in_schema=False)
+def _add_doors(app: FastAPI, desk: Desk, settings: Settings) -> dict[str, Door]:
+    """Adds all doors to the application; returns those that are so busy that they are looked for first."""
+    sellers = SellerDoor(desk, pings_in_flight_max=settings.pings_in_flight_max)
+    busy = {"/v1/ping": Door(sellers.ping), "/v1/post": Door(sellers.post), "/v1/leads": Door(sellers.lead)}
+    for path, door in busy.items():
+        app.router.routes.append(Route(path, door, methods=["POST"]))
+    app.router.routes.append(Route("/v1/pings/{ping_id}", Door(sellers.ping_state), methods=["GET"]))
+    app.router.routes.append(Route("/v1/posts/{post_id}", Door(sellers.post_state), methods=["GET"]))
 
     async def missing() -> str | None:
         if desk.live.book is None:
@@ -125,6 +129,7 @@ def _add_doors(app: FastAPI, desk: Desk, settings: Settings) -> None:
     app.add_route("/livez", health.livez, ["GET"], include_in_schema=False)
     app.add_route("/readyz", health.readyz, ["GET"], include_in_schema=False)
     app.add_route("/metrics", health.metrics, ["GET"], include_in_schema=False)
+    return busy
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import structlog
 import uvicorn
 import uvloop
 
+from exchange.api.protocol import door_protocol
 from exchange.app import create_app
 from exchange.embedded.lease import Services
 from exchange.settings import Settings
@@ -52,7 +53,7 @@ async def serve(settings: Settings, services: Services, listener: socket.socket,
     """Serves until `stop` is set, then lets what is under way finish. False where it could not start."""
     config = uvicorn.Config(
         create_app(settings, services),
-        http="httptools",
+        http=door_protocol(settings.receive_timeout_s),
         loop="none",
         lifespan="on",
         access_log=False,

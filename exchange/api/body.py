@@ -5,18 +5,22 @@ from collections.abc import Iterator
 from typing import Any
 
 import orjson
-from starlette.requests import Request
 
+from exchange.api.door import Arrival
 from exchange.errors import FieldError, Problem
 
 BODY_BYTES_MAX = 65_536
 JSON_TYPE = "application/json"
 
 
-async def read_json_object(request: Request) -> tuple[dict[str, Any], bytes]:
+async def read_json_object(arrival: Arrival) -> tuple[dict[str, Any], bytes]:
     """The JSON object of a request and its bytes. Raises Problem 413, 415, 400 or 422, checked in this order."""
-    body = await _read(request)
-    _check_media_type(request)
+    body = await arrival.body(BODY_BYTES_MAX)
+    if body is None:
+        raise Problem(413, "too_large", f"The body may have at most {BODY_BYTES_MAX} bytes.")
+    content_type = arrival.header(b"content-type")
+    if content_type != JSON_TYPE:
+        _check_media_type(content_type or "")
     return parse_object(body), body
 
 
@@ -35,20 +39,8 @@ def parse_object(body: bytes) -> dict[str, Any]:
     return document
 
 
-async def _read(request: Request) -> bytes:
-    declared = request.headers.get("content-length", "0")
-    if not declared.isdecimal() or int(declared) > BODY_BYTES_MAX:
-        raise _too_large()
-    received = bytearray()
-    async for chunk in request.stream():
-        received += chunk
-        if len(received) > BODY_BYTES_MAX:
-            raise _too_large()
-    return bytes(received)
-
-
-def _check_media_type(request: Request) -> None:
-    media_type, _, parameters = request.headers.get("content-type", "").partition(";")
+def _check_media_type(content_type: str) -> None:
+    media_type, _, parameters = content_type.partition(";")
     charset = parameters.replace(" ", "").lower()
     if media_type.strip().lower() != JSON_TYPE or charset not in {"", "charset=utf-8", 'charset="utf-8"'}:
         raise Problem(415, "unsupported_media_type", f"Send the body as {JSON_TYPE}.")
@@ -97,7 +89,3 @@ def _shown(name: str) -> str:
 
 def malformed() -> Problem:
     return Problem(400, "malformed_json", "The body is not valid JSON in UTF-8.")
-
-
-def _too_large() -> Problem:
-    return Problem(413, "too_large", f"The body may have at most {BODY_BYTES_MAX} bytes.")

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import orjson
-from starlette.requests import Request
 
+from exchange.api.door import Arrival
 from exchange.api.shapes import LeadOffer
 from exchange.errors import FieldError, Problem
 from exchange.live import LiveMarket
@@ -113,16 +113,16 @@ class Desk:
         return before.answer
 
 
-def request_key(request: Request, seller: str, document: object) -> RequestKey | None:
+def request_key(arrival: Arrival, seller: str, document: object) -> RequestKey | None:
     """The request's Idempotency-Key, if it has one. Raises Problem 422 for one that cannot be kept."""
-    key = request.headers.get("idempotency-key")
+    key = arrival.header(b"idempotency-key")
     if key is None:
         return None
     if not 1 <= len(key) <= KEY_LENGTH_MAX or not key.isprintable():
         detail = f"Idempotency-Key has 1 to {KEY_LENGTH_MAX} printable characters."
         raise Problem(422, "invalid_request", detail)
     body = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
-    return RequestKey(seller, request.url.path, key, hashlib.sha256(body).digest())
+    return RequestKey(seller, arrival.path, key, hashlib.sha256(body).digest())
 
 
 def replayed(known: KeyState) -> bytes:

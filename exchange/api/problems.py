@@ -9,10 +9,10 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from exchange.errors import FieldError, Problem, StorageUnavailable
+from exchange.errors import FieldError, Problem
 from exchange.observe import metrics
 
-MEDIA_TYPE = "application/problem+json"
+MEDIA_TYPE = b"application/problem+json"
 RETRY_AFTER_S = 1
 
 TITLES = {
@@ -38,14 +38,13 @@ log = structlog.get_logger(__name__)
 def install(app: FastAPI) -> None:
     """Makes every error of the application leave as a problem document."""
     app.add_exception_handler(Problem, _on_problem)
-    app.add_exception_handler(StorageUnavailable, _on_storage)
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(RequestValidationError, _on_validation)
     app.add_exception_handler(Exception, _on_anything)
 
 
-def problem_response(problem: Problem) -> Response:
-    """The response that a problem becomes."""
+def problem_parts(problem: Problem) -> tuple[int, tuple[tuple[bytes, bytes], ...], bytes]:
+    """The status, headers and body that a problem becomes; it is counted here."""
     metrics.PROBLEMS.labels(problem.code).inc()
     document: dict[str, Any] = {
         "type": "about:blank",
@@ -56,12 +55,24 @@ def problem_response(problem: Problem) -> Response:
     }
     if problem.errors:
         document["errors"] = [{"field": e.field, "code": e.code, "detail": e.detail} for e in problem.errors]
-    headers = {}
+    headers = [(b"content-type", MEDIA_TYPE)]
     if problem.retry_after_s is not None:
-        headers["Retry-After"] = str(problem.retry_after_s)
+        headers.append((b"retry-after", str(problem.retry_after_s).encode()))
     if problem.status == 401:
-        headers["WWW-Authenticate"] = "Bearer"
-    return Response(orjson.dumps(document), problem.status, headers, MEDIA_TYPE)
+        headers.append((b"www-authenticate", b"Bearer"))
+    return problem.status, tuple(headers), orjson.dumps(document)
+
+
+def problem_response(problem: Problem) -> Response:
+    """A problem as a response of the framework's own doors."""
+    status, headers, content = problem_parts(problem)
+    return Response(content, status, {name.decode(): value.decode() for name, value in headers})
+
+
+def internal_error() -> Problem:
+    """We failed, before anything was sent to a buyer."""
+    detail = "The exchange failed. Nothing was sold; send the same request again."
+    return Problem(500, "internal_error", detail)
 
 
 def unavailable() -> Problem:
@@ -73,11 +84,6 @@ def unavailable() -> Problem:
 async def _on_problem(_: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)  # noqa: S101  # starlette types handlers by Exception
     return problem_response(error)
-
-
-async def _on_storage(request: Request, error: Exception) -> Response:
-    log.warning("storage_unavailable", path=request.scope.get("path"), error=str(error))
-    return problem_response(unavailable())
 
 
 async def _on_http(request: Request, error: Exception) -> Response:
@@ -97,5 +103,4 @@ async def _on_validation(_: Request, error: Exception) -> Response:
 
 async def _on_anything(request: Request, error: Exception) -> Response:
     log.error("request_failed", path=request.scope.get("path"), exc_info=error)
-    detail = "The exchange failed. Nothing was sold; send the same request again."
-    return problem_response(Problem(500, "internal_error", detail))
+    return problem_response(internal_error())

@@ -4,14 +4,13 @@ import time
 from datetime import UTC, datetime
 
 import orjson
-from starlette.requests import Request
-from starlette.responses import Response
 
 from exchange import answers
 from exchange.api import shapes
 from exchange.api.auth import seller_key
-from exchange.api.body import JSON_TYPE, read_json_object
+from exchange.api.body import read_json_object
 from exchange.api.desk import Admission, Desk, check_hashes, read_uuid, refuse_lead, replayed, request_key
+from exchange.api.door import Arrival
 from exchange.api.shapes import LeadOffer
 from exchange.errors import FieldError, Problem
 from exchange.observe import metrics
@@ -28,80 +27,88 @@ from exchange.values.trace import PingStatus
 class SellerDoor:
     """The endpoints of the sellers' API."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, *, pings_in_flight_max: int) -> None:
         self._desk = desk
+        self._pings_in_flight = 0
+        self._pings_in_flight_max = pings_in_flight_max
 
-    async def ping(self, request: Request) -> Response:
-        """POST /v1/ping."""
-        arrived_s = time.monotonic()
-        seller = await seller_key(request, self._desk.keys)
-        document, body = await read_json_object(request)
+    async def ping(self, arrival: Arrival) -> bytes:
+        """POST /v1/ping. Past its capacity a gateway refuses at once, so that the pings it has begun are in time."""
+        if self._pings_in_flight >= self._pings_in_flight_max:
+            raise Problem(503, "overloaded", "Too many pings are under way: try again.", retry_after_s=1)
+        self._pings_in_flight += 1
+        try:
+            return await self._ping(arrival)
+        finally:
+            self._pings_in_flight -= 1
+
+    async def _ping(self, arrival: Arrival) -> bytes:
+        seller = await seller_key(arrival, self._desk.keys)
+        document, body = await read_json_object(arrival)
         offered = shapes.read_ping(document, body)
         admission = self._desk.admit(seller, offered.campaign)
         check_hashes(offered, admission.campaign)
         lead = admission.campaign.reader.read_ping(offered.lead)
         refuse_lead(lead.errors)
-        trace = await self._desk.run_ping(admission, offered, lead.values, arrived_s)
-        metrics.PING_SECONDS.labels(offered.campaign).observe(time.monotonic() - arrived_s)
-        return _json(answers.ping_answer(trace, admission.campaign.campaign.offer_ttl_s, lead.ignored))
+        trace = await self._desk.run_ping(admission, offered, lead.values, arrival.arrived_s)
+        metrics.PING_SECONDS.labels(offered.campaign).observe(time.monotonic() - arrival.arrived_s)
+        return answers.ping_answer(trace, admission.campaign.campaign.offer_ttl_s, lead.ignored)
 
-    async def post(self, request: Request) -> Response:
+    async def post(self, arrival: Arrival) -> bytes:
         """POST /v1/post."""
-        arrived_s = time.monotonic()
-        seller = await seller_key(request, self._desk.keys)
-        document, _ = await read_json_object(request)
+        seller = await seller_key(arrival, self._desk.keys)
+        document, _ = await read_json_object(arrival)
         posted = shapes.read_post(document)
-        key = request_key(request, seller, document)
+        key = request_key(arrival, seller, document)
         if key is not None and (known := await idempotency.look_up(self._desk.database, key)) is not None:
-            return _json(replayed(known))
+            return replayed(known)
         ping = await self._offered_ping(posted.ping_id, seller)
         admission = self._desk.admit(seller, ping.campaign)
         lead = admission.campaign.reader.read_post(posted.lead, ping.lead)
         refuse_lead(lead.errors)
         if (before := await self._desk.sales.of_ping(ping.ping_id)) is not None:
-            return _json(self._desk.repeated(before, ping, lead.values))
+            return self._desk.repeated(before, ping, lead.values)
         _check_changed(admission, lead.changed)
         _check_expiry(ping)
-        deadline = Deadline.after_ms(admission.campaign.campaign.post_timeout_ms, arrived_s)
+        deadline = Deadline.after_ms(admission.campaign.campaign.post_timeout_ms, arrival.arrived_s)
         answer = await self._desk.run_post(admission, ping, lead.values, lead.changed, deadline, key)
-        metrics.POST_SECONDS.labels(ping.campaign).observe(time.monotonic() - arrived_s)
-        return _json(answer)
+        metrics.POST_SECONDS.labels(ping.campaign).observe(time.monotonic() - arrival.arrived_s)
+        return answer
 
-    async def lead(self, request: Request) -> Response:
+    async def lead(self, arrival: Arrival) -> bytes:
         """POST /v1/leads: a ping and a post in one call."""
-        arrived_s = time.monotonic()
-        seller = await seller_key(request, self._desk.keys)
-        document, body = await read_json_object(request)
+        seller = await seller_key(arrival, self._desk.keys)
+        document, body = await read_json_object(arrival)
         offered = shapes.read_lead(document, body)
-        key = request_key(request, seller, document)
+        key = request_key(arrival, seller, document)
         admission = self._desk.admit(seller, offered.campaign)
         lead = admission.campaign.reader.read_whole(offered.lead)
         refuse_lead(lead.errors)
         if key is None:
-            return _json(await self._sell_whole(admission, offered, lead, arrived_s, None))
+            return await self._sell_whole(admission, offered, lead, arrival.arrived_s, None)
         taken = await self._desk.database.transact(lambda connection: idempotency.take(connection, key, None))
         if taken is not None:
-            return _json(replayed(taken))
+            return replayed(taken)
         try:
-            return _json(await self._sell_whole(admission, offered, lead, arrived_s, key))
+            return await self._sell_whole(admission, offered, lead, arrival.arrived_s, key)
         except Exception:
             await self._desk.database.run(lambda connection: idempotency.give_up(connection, key))
             raise
 
-    async def ping_state(self, request: Request) -> Response:
+    async def ping_state(self, arrival: Arrival) -> bytes:
         """GET /v1/pings/{ping_id}."""
-        seller = await seller_key(request, self._desk.keys)
-        ping = await self._find_ping(request.path_params["ping_id"], seller)
-        return _json(orjson.dumps(answers.ping_state(ping, datetime.now(UTC))))
+        seller = await seller_key(arrival, self._desk.keys)
+        ping = await self._find_ping(arrival.parameters["ping_id"], seller)
+        return orjson.dumps(answers.ping_state(ping, datetime.now(UTC)))
 
-    async def post_state(self, request: Request) -> Response:
+    async def post_state(self, arrival: Arrival) -> bytes:
         """GET /v1/posts/{post_id}."""
-        seller = await seller_key(request, self._desk.keys)
-        post_id = read_uuid(request.path_params["post_id"])
+        seller = await seller_key(arrival, self._desk.keys)
+        post_id = read_uuid(arrival.parameters["post_id"])
         post = None if post_id is None else await self._desk.sales.find(post_id)
         if post is None or post.seller != seller:
             raise Problem(404, "unknown_post", "There is no such post of yours.")
-        return _json(orjson.dumps(answers.post_state(post)))
+        return orjson.dumps(answers.post_state(post))
 
     async def _sell_whole(
         self, admission: Admission, offered: LeadOffer, lead: WholeLead, arrived_s: float, key: RequestKey | None
@@ -139,7 +146,3 @@ def _check_changed(admission: Admission, changed: tuple[str, ...]) -> None:
 def _check_expiry(ping: RecordedPing) -> None:
     if ping.expires_at is None or ping.expires_at <= datetime.now(UTC):
         raise Problem(410, "offer_expired", "The offer's time is over: send a new ping.")
-
-
-def _json(content: bytes) -> Response:
-    return Response(content, media_type=JSON_TYPE)

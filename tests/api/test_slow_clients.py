@@ -1,0 +1,104 @@
+"""Clients that are slow or rude at the door: cut off in time, and nobody else notices."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from support.buyer import Buyer, bids
+from support.market import market
+from support.world import World, open_world
+
+from exchange.embedded.lease import Services
+
+HEAD = b"POST /v1/ping HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+
+
+@pytest.fixture
+async def hasty(services: Services, tmp_path: Path) -> AsyncIterator[World]:
+    """An exchange that gives a client 0.3 s to send a request."""
+    async with open_world(services, tmp_path, receive_timeout_s=0.3) as opened:
+        yield opened
+
+
+async def open_to(world: World) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    parts = urlsplit(str(world.client.base_url))
+    return await asyncio.open_connection(parts.hostname, parts.port)
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        pytest.param(b"PO", id="half a word"),
+        pytest.param(HEAD, id="a head without its end"),
+        pytest.param(HEAD + b"Content-Length: 100\r\n\r\n{", id="a body without its end"),
+        pytest.param(HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{", id="a chunk without its end"),
+    ],
+)
+async def test_a_request_that_does_not_come_to_its_end_is_cut_off(hasty: World, begun: bytes) -> None:
+    reader, writer = await open_to(hasty)
+    writer.write(begun)
+    async with asyncio.timeout(5):
+        with pytest.raises(ConnectionResetError):
+            while await reader.read(1000):
+                pass
+            raise ConnectionResetError  # closed in order is as good as reset
+    writer.close()
+
+
+async def test_dripping_bytes_does_not_buy_time(hasty: World) -> None:
+    reader, writer = await open_to(hasty)
+    dripped = 0
+    with pytest.raises(ConnectionError):
+        for byte in HEAD * 20:
+            writer.write(bytes([byte]))
+            await writer.drain()
+            dripped += 1
+            await asyncio.sleep(0.02)
+            if reader.at_eof():
+                raise ConnectionResetError
+    assert dripped < 100
+    writer.close()
+
+
+async def test_an_endless_head_is_cut_off_by_its_size(hasty: World) -> None:
+    reader, writer = await open_to(hasty)
+    writer.write(HEAD + b"X-Long: " + b"a" * 100_000)
+    async with asyncio.timeout(0.25):  # sooner than the clock would
+        with pytest.raises(ConnectionResetError):
+            await reader.read()
+            raise ConnectionResetError  # closed in order is as good as reset
+    writer.close()
+
+
+async def test_two_hundred_slow_clients_change_nothing_for_others(world: World) -> None:
+    async with Buyer(bids("21.00")) as buyer:
+        await world.apply(market({"only": buyer}))
+        slow = [await open_to(world) for _ in range(200)]
+        for _, writer in slow:
+            writer.write(HEAD)
+        assert (await world.ping())["status"] == "offered"
+        for _, writer in slow:
+            writer.transport.abort()
+
+
+async def test_more_pings_than_may_be_under_way_are_refused_at_once(services: Services, tmp_path: Path) -> None:
+    async with open_world(services, tmp_path, pings_in_flight_max=2) as world:
+        held = asyncio.Event()
+
+        async def wait(_: object) -> bytes | None:
+            await held.wait()
+            return None
+
+        async with Buyer(wait) as buyer:
+            await world.apply(market({"only": buyer}))
+            under_way = [asyncio.create_task(world.ping()) for _ in range(2)]
+            while len(buyer.pings) < 2:
+                await asyncio.sleep(0.01)
+            refused = await world.send("/v1/ping", {"campaign": "auto-us", "lead": {"zip": "60601"}})
+            assert (refused.status_code, refused.json()["code"]) == (503, "overloaded")
+            assert refused.headers["retry-after"] == "1"
+            held.set()
+            assert [(await task)["status"] for task in under_way] == ["unsold", "unsold"]
+            assert (await world.ping())["status"] == "unsold"
