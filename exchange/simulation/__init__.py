@@ -1,0 +1,1 @@
+"""A seeded world around the exchange: people, sellers, native buyers with manners, and the judge of what they saw."""

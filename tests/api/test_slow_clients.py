@@ -27,6 +27,14 @@ async def open_to(world: World) -> tuple[asyncio.StreamReader, asyncio.StreamWri
     return await asyncio.open_connection(parts.hostname, parts.port)
 
 
+async def answer_before_the_cut(reader: asyncio.StreamReader) -> bytes:
+    """What was said before the connection ended, in order or by a reset."""
+    try:
+        return await reader.read()
+    except ConnectionError:
+        return b""
+
+
 @pytest.mark.parametrize(
     "begun",
     [
@@ -40,25 +48,20 @@ async def test_a_request_that_does_not_come_to_its_end_is_cut_off(hasty: World, 
     reader, writer = await open_to(hasty)
     writer.write(begun)
     async with asyncio.timeout(5):
-        with pytest.raises(ConnectionResetError):
-            while await reader.read(1000):
-                pass
-            raise ConnectionResetError  # closed in order is as good as reset
+        assert await answer_before_the_cut(reader) == b""
     writer.close()
 
 
 async def test_dripping_bytes_does_not_buy_time(hasty: World) -> None:
     reader, writer = await open_to(hasty)
+    cut = asyncio.create_task(answer_before_the_cut(reader))
     dripped = 0
-    with pytest.raises(ConnectionError):
-        for byte in HEAD * 20:
-            writer.write(bytes([byte]))
-            await writer.drain()
-            dripped += 1
-            await asyncio.sleep(0.02)
-            if reader.at_eof():
-                raise ConnectionResetError
-    assert dripped < 100
+    while not cut.done() and dripped < 100:
+        writer.write(HEAD[dripped : dripped + 1])
+        dripped += 1
+        await asyncio.sleep(0.02)
+    assert dripped < 60
+    assert await cut == b""
     writer.close()
 
 
@@ -66,9 +69,7 @@ async def test_an_endless_head_is_cut_off_by_its_size(hasty: World) -> None:
     reader, writer = await open_to(hasty)
     writer.write(HEAD + b"X-Long: " + b"a" * 100_000)
     async with asyncio.timeout(0.25):  # sooner than the clock would
-        with pytest.raises(ConnectionResetError):
-            await reader.read()
-            raise ConnectionResetError  # closed in order is as good as reset
+        assert await answer_before_the_cut(reader) == b""
     writer.close()
 
 
