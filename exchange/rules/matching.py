@@ -83,8 +83,8 @@ def compile_filters(vertical: Vertical, filters: Sequence[Filter]) -> Matcher:
     dimensions: list[tuple[str, Dimension]] = []
     for name, field in vertical.fields.items():
         asked = [(1 << i, item[name]) for i, item in enumerate(filters) if name in item]
-        listed = [(bit, c) for bit, c in asked if c.any_of is not None or c.none_of]
-        bounded = [(bit, c) for bit, c in asked if c.minimum is not None or c.maximum is not None]
+        bounded = [(bit, c) for bit, c in asked if _is_bounded(c)]
+        listed = [(bit, c) for bit, c in asked if c.any_of is not None or c.none_of or not _is_bounded(c)]
         if listed:
             dimensions.append((name, _membership(everyone, listed, folded=field.type is FieldType.TEXT)))
         if bounded:
@@ -137,6 +137,8 @@ def _intervals(everyone: int, conditions: Sequence[tuple[int, Condition]]) -> In
     asking = current = 0
     for bit, condition in conditions:
         asking |= bit
+        if _is_empty(condition):
+            continue
         if condition.minimum is None:
             current |= bit
         else:
@@ -150,3 +152,13 @@ def _intervals(everyone: int, conditions: Sequence[tuple[int, Condition]]) -> In
         current = (current | opens.get(start, 0)) & ~closes.get(start, 0)
         sets.append(free | current)
     return Intervals(starts, sets, free)
+
+
+def _is_bounded(condition: Condition) -> bool:
+    return condition.minimum is not None or condition.maximum is not None
+
+
+def _is_empty(condition: Condition) -> bool:
+    """Whether the bounds leave no value between them."""
+    least, greatest = condition.minimum, condition.maximum
+    return least is not None and greatest is not None and least > greatest  # type: ignore[operator]  # same type
