@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -27,6 +28,12 @@ async def open_to(world: World) -> tuple[asyncio.StreamReader, asyncio.StreamWri
     return await asyncio.open_connection(parts.hostname, parts.port)
 
 
+async def drop(writer: asyncio.StreamWriter) -> None:
+    writer.transport.abort()
+    with suppress(ConnectionError):
+        await writer.wait_closed()
+
+
 async def answer_before_the_cut(reader: asyncio.StreamReader) -> bytes:
     """What was said before the connection ended, in order or by a reset."""
     try:
@@ -49,7 +56,7 @@ async def test_a_request_that_does_not_come_to_its_end_is_cut_off(hasty: World, 
     writer.write(begun)
     async with asyncio.timeout(5):
         assert await answer_before_the_cut(reader) == b""
-    writer.close()
+    await drop(writer)
 
 
 async def test_dripping_bytes_does_not_buy_time(hasty: World) -> None:
@@ -62,7 +69,7 @@ async def test_dripping_bytes_does_not_buy_time(hasty: World) -> None:
         await asyncio.sleep(0.02)
     assert dripped < 60
     assert await cut == b""
-    writer.close()
+    await drop(writer)
 
 
 async def test_an_endless_head_is_cut_off_by_its_size(hasty: World) -> None:
@@ -70,7 +77,7 @@ async def test_an_endless_head_is_cut_off_by_its_size(hasty: World) -> None:
     writer.write(HEAD + b"X-Long: " + b"a" * 100_000)
     async with asyncio.timeout(0.25):  # sooner than the clock would
         assert await answer_before_the_cut(reader) == b""
-    writer.close()
+    await drop(writer)
 
 
 async def test_two_hundred_slow_clients_change_nothing_for_others(world: World) -> None:
@@ -81,7 +88,7 @@ async def test_two_hundred_slow_clients_change_nothing_for_others(world: World) 
             writer.write(HEAD)
         assert (await world.ping())["status"] == "offered"
         for _, writer in slow:
-            writer.transport.abort()
+            await drop(writer)
 
 
 async def test_more_pings_than_may_be_under_way_are_refused_at_once(services: Services, tmp_path: Path) -> None:
