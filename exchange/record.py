@@ -2,11 +2,13 @@
 
 import structlog
 
+from exchange.errors import StorageUnavailable
 from exchange.observe import metrics
 from exchange.storage.feed import Feed
 from exchange.storage.journal import Journal
 from exchange.storage.pings import RecordedPing, row_of
 from exchange.storage.sales import Plan, PostState, Result
+from exchange.values.deadline import Deadline
 from exchange.values.money import format_amount
 from exchange.values.trace import PingTrace
 
@@ -20,13 +22,18 @@ class Recorder:
         self._journal = journal
         self._feed = feed
 
-    async def ping(self, trace: PingTrace) -> None:
-        """Raises StorageUnavailable where an offer could not be committed: then it must not be told."""
+    def check(self) -> None:
+        """Raises StorageUnavailable where nothing can be recorded now: then nobody need be asked for a bid."""
+        if self._journal.is_down:
+            raise StorageUnavailable("pings cannot be recorded at the moment")
+
+    async def ping(self, trace: PingTrace, deadline: Deadline) -> None:
+        """Raises StorageUnavailable where an offer is not committed by `deadline`: then it must not be told."""
         row = row_of(trace)
         if trace.offer is None:
             self._journal.append(row)
         else:
-            await self._journal.commit(row)
+            await self._journal.commit(row, deadline)
         asked = _count_ping(trace)
         best = trace.offer.ladder[0] if trace.offer else None
         self._feed.push(

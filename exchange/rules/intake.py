@@ -89,16 +89,11 @@ class LeadReader:
         held = self._ping_names | ping_lead.keys()
         read_values, errors = _read(self._steps, {**raw, **ping_lead})
         values = {**read_values, **ping_lead}
-        return PostLead(
-            values,
-            _ignored(raw, self._names),
-            tuple(
-                name
-                for name, read, _ in self._steps
-                if name in held and _differs(read, raw.get(name), values.get(name))
-            ),
-            tuple(error for error in errors if error.field not in held),
+        changed = tuple(
+            name for name, read, _ in self._steps if name in held and _differs(read, raw.get(name), values.get(name))
         )
+        own_errors = tuple(error for error in errors if error.field not in held)
+        return PostLead(values, _ignored(raw, self._names), changed, own_errors)
 
     def read_whole(self, raw: _RawLead) -> WholeLead:
         """Reads a lead that comes in one call, and the part of it that a ping would have carried."""

@@ -5,6 +5,7 @@ holds it. The buffer is bounded: full means that the caller is told so, never th
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,8 +18,13 @@ import structlog
 from exchange.errors import StorageUnavailable
 from exchange.observe import metrics
 from exchange.storage.database import Connection, Database
+from exchange.values.deadline import Deadline
 
 BATCH_ROWS_MAX = 500
+STALLED_S = 1.0
+"""A commit under way for longer than this is not to be hoped for."""
+PROBE_S = 0.5
+"""How often, and for how long, a Postgres that was gone is asked whether it is back."""
 
 log = structlog.get_logger(__name__)
 
@@ -64,7 +70,12 @@ _Waiting = tuple[PingRow, "asyncio.Future[None] | None"]
 
 
 class Journal:
-    """Writes pings in batches, one batch under way at a time."""
+    """Writes pings in batches, one batch under way at a time.
+
+    While Postgres is away whoever waits is told so, at once or at his deadline; pings that nobody waits for stay in
+    the buffer and are written when it is back. Writing a row twice changes nothing, so a batch whose commit was cut off
+    is simply written again.
+    """
 
     def __init__(self, database: Database, *, rows_max: int) -> None:
         self._database = database
@@ -72,23 +83,35 @@ class Journal:
         self._waiting: deque[_Waiting] = deque()
         self._arrived = asyncio.Event()
         self._closing = False
+        self._began_s: float | None = None
+        self._is_down = False
         self._writer = asyncio.create_task(self._write_all(), name="journal")
+
+    @property
+    def is_down(self) -> bool:
+        """Whether a commit cannot be hoped for now: the last one failed, or the one under way takes too long."""
+        return self._is_down or (self._began_s is not None and time.monotonic() - self._began_s > STALLED_S)
 
     def append(self, row: PingRow) -> None:
         """Records a ping that nobody waits for. Raises StorageUnavailable where the buffer is full."""
         self._add(row, None)
 
-    async def commit(self, row: PingRow) -> None:
-        """Records a ping and returns when it is committed. Raises StorageUnavailable where it is not."""
+    async def commit(self, row: PingRow, deadline: Deadline) -> None:
+        """Records a ping and returns when it is committed. Raises StorageUnavailable where it is not by `deadline`."""
         committed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._add(row, committed)
-        await committed
+        timer = asyncio.get_running_loop().call_later(deadline.remaining_s(), _give_up, committed)
+        try:
+            await committed
+        finally:
+            timer.cancel()
 
     async def close(self) -> None:
-        """Writes what is still waiting, then ends."""
+        """Writes what is still waiting, then ends; what cannot be written by then is counted as lost."""
         self._closing = True
         self._arrived.set()
         await self._writer
+        _fail(list(self._waiting), StorageUnavailable("the journal is closed"))
 
     def _add(self, row: PingRow, committed: "asyncio.Future[None] | None") -> None:
         if len(self._waiting) >= self._rows_max:
@@ -99,18 +122,35 @@ class Journal:
 
     async def _write_all(self) -> None:
         while self._waiting or not self._closing:
+            if self._is_down:
+                await self._wait_for_postgres()
+                if self._is_down and self._closing:
+                    return
+                continue
             if not self._waiting:
                 self._arrived.clear()
                 await self._arrived.wait()
                 continue
+            self._began_s = time.monotonic()
             await self._write([self._waiting.popleft() for _ in range(min(BATCH_ROWS_MAX, len(self._waiting)))])
+            self._began_s = None
+
+    async def _wait_for_postgres(self) -> None:
+        try:
+            await self._database.run(lambda connection: connection.execute("select 1"), timeout_s=PROBE_S)
+        except StorageUnavailable:
+            await asyncio.sleep(PROBE_S)
+        else:
+            self._is_down = False
 
     async def _write(self, batch: Sequence[_Waiting]) -> None:
         """Writes one batch and releases its waiters. A row that Postgres refuses fails alone."""
         try:
-            await self._database.run(lambda connection: _insert(connection, [row for row, _ in batch]))
+            await self._insert_twice([row for row, _ in batch])
         except StorageUnavailable as error:
-            _fail(batch, error)
+            self._is_down = True
+            _fail([(row, committed) for row, committed in batch if committed is not None], error)
+            self._waiting.extendleft(item for item in reversed(batch) if item[1] is None)
         except asyncpg.PostgresError as error:
             if len(batch) == 1:
                 _fail(batch, StorageUnavailable(f"a ping could not be recorded: {type(error).__name__}"))
@@ -124,10 +164,23 @@ class Journal:
                 if committed is not None and not committed.done():
                     committed.set_result(None)
 
+    async def _insert_twice(self, rows: Sequence[PingRow]) -> None:
+        """Writes rows, and writes them again where the connection was lost: the first commit may have been cut off."""
+        try:
+            await self._database.run(lambda connection: _insert(connection, rows))
+        except StorageUnavailable:
+            await self._database.run(lambda connection: _insert(connection, rows), timeout_s=PROBE_S)
+
+
+def _give_up(committed: "asyncio.Future[None]") -> None:
+    if not committed.done():
+        committed.set_exception(StorageUnavailable("Postgres did not commit in time"))
+
 
 def _fail(batch: Sequence[_Waiting], error: StorageUnavailable) -> None:
-    metrics.JOURNAL_ROWS_LOST.inc(len(batch))
-    log.error("pings_not_recorded", rows=len(batch), error=str(error))
+    if batch:
+        metrics.JOURNAL_ROWS_LOST.inc(len(batch))
+        log.error("pings_not_recorded", rows=len(batch), error=str(error))
     for _, committed in batch:
         if committed is not None and not committed.done():
             committed.set_exception(error)
