@@ -72,14 +72,14 @@ class Recorder:
 
 def _count_ping(trace: PingTrace) -> int:
     reason = "" if trace.reason is None else trace.reason.wire_name
-    metrics.PINGS.labels(trace.campaign, trace.status.value, reason).inc()
+    metrics.PING_CHILDREN[trace.campaign, trace.status.value, reason].inc()
     asked = 0
     for outcome in trace.outcomes:
-        metrics.BUYER_PINGS.labels(outcome.buyer, outcome.reason.wire_name).inc()
+        metrics.BUYER_PING_CHILDREN[outcome.buyer, outcome.reason.wire_name].inc()
         if outcome.elapsed_ms is not None:
             asked += 1
-            metrics.BUYER_PING_SECONDS.labels(outcome.buyer).observe(outcome.elapsed_ms / 1000)
-    metrics.PING_ORDERS_ASKED.labels(trace.campaign).observe(asked)
+            metrics.BUYER_PING_SECONDS_CHILDREN[(outcome.buyer,)].observe(outcome.elapsed_ms / 1000)
+    metrics.PING_ORDERS_ASKED_CHILDREN[(trace.campaign,)].observe(asked)
     return asked
 
 
