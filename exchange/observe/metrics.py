@@ -15,7 +15,7 @@ class Children(Generic[M]):
     """A metric's children, each bound once: looking one up by its labels costs a microsecond, by a tuple a tenth."""
 
     def __init__(self, metric: M) -> None:
-        self._metric = metric
+        self._metric: M = metric
         self._bound: dict[tuple[str, ...], M] = {}
 
     def __getitem__(self, labels: tuple[str, ...]) -> M:
