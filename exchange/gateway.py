@@ -74,6 +74,7 @@ async def serve(settings: Settings, services: Services, listener: socket.socket,
         await server.serve(sockets=[listener])
     finally:
         stopper.cancel()
+        listener.close()
     return server.started
 
 

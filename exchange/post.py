@@ -21,7 +21,7 @@ from exchange.rules.book import CampaignBook, OrderEntry
 from exchange.rules.routing import closed
 from exchange.storage.idempotency import KeyState, RequestKey
 from exchange.storage.pings import RecordedPing
-from exchange.storage.sales import Ended, NewPost, Plan, PostedBefore, PostState, Prepared, Render, Result, Sales
+from exchange.storage.sales import PENDING, Ended, NewPost, Plan, PostedBefore, Prepared, Render, Result, Sales
 from exchange.storage.vault import Vault
 from exchange.values.bid import Accepted, Delivery, Unknown
 from exchange.values.deadline import Deadline
@@ -132,10 +132,10 @@ class Posts:
                 if not isinstance(step, Prepared):
                     break
                 plan = step.plan
-            _tell(answer, step.answer if step else sale.render(_PENDING))
-            self._recorder.post(sale.request.ping, step.result if step else _PENDING, plan)
+            _tell(answer, step.answer if step else sale.render(PENDING))
+            self._recorder.post(sale.request.ping, step.result if step else PENDING, plan)
         finally:
-            _tell(answer, sale.render(_PENDING))  # whatever broke: the lead may be at a buyer
+            _tell(answer, sale.render(PENDING))  # whatever broke: the lead may be at a buyer
 
     async def _deliver(self, sale: _Sale, plan: Plan) -> Delivery:
         """Delivers to one order, up to the seller's deadline; a later answer is still read and resolves the post."""
@@ -180,7 +180,7 @@ class Posts:
                 return await self._sales.conclude(sale.post, plan, delivery, rest, render)
             except StorageUnavailable as error:
                 log.warning("outcome_waits_for_postgres", attempt_id=str(plan.attempt_id), error=str(error))
-            first_answer = sale.render(_PENDING)
+            first_answer = sale.render(PENDING)
             _tell(answer, first_answer)
             render, rest = partial(_same, first_answer), ()
             await asyncio.sleep(pause_s)
@@ -206,9 +206,6 @@ class Posts:
                 status="resolved" if resolved else "too_late",
             )
             return
-
-
-_PENDING = Result(PostState.PENDING, Reason.UNKNOWN)
 
 
 def _open_entries(request: PostRequest) -> dict[str, OrderEntry]:

@@ -66,6 +66,8 @@ class Result:
     redirect_url: str | None = None
 
 
+PENDING = Result(PostState.PENDING, Reason.UNKNOWN)
+
 Render = Callable[[Result], bytes]
 """Makes the seller's answer; it is stored in the transaction that makes it true."""
 
@@ -158,7 +160,7 @@ class Sales:
                     result = Result(PostState.ACCEPTED, Reason.ACCEPTED, delivery.redirect_url)
                     return await _end(connection, post, result, render)
                 case Unknown():
-                    return await _end(connection, post, Result(PostState.PENDING, Reason.UNKNOWN), render)
+                    return await _end(connection, post, PENDING, render)
                 case Rejected() | NotSent():
                     await _release(connection, post, plan)
                     return await _go_on(connection, post, next_plans, render, _reason(delivery))

@@ -1,0 +1,42 @@
+"""Recovery of posts whose gateway died: an attempt past its lease may have been delivered, so it is unknown."""
+
+from collections.abc import Callable
+from uuid import UUID
+
+from exchange.storage.database import Connection, Database
+from exchange.values.reason import Reason
+
+BATCH = 100
+
+RenderPending = Callable[[UUID, UUID], bytes]
+"""Makes the seller's answer from a post's id and its ping's."""
+
+
+async def give_up_expired(database: Database, render: RenderPending) -> int:
+    """Moves prepared attempts past their lease to unknown, and their posts to pending; returns how many.
+
+    The attempt's epoch rises, so that a gateway that was only frozen cannot conclude it any more.
+    """
+
+    async def work(connection: Connection) -> int:
+        expired = await connection.fetch(
+            "select attempt_id, post_id, ping_id from attempts where state = 'prepared' and lease_until < now() "
+            "order by lease_until limit $1 for update skip locked",
+            BATCH,
+        )
+        for row in expired:
+            await connection.execute(
+                "update attempts set state = 'unknown', reason = $2, detail = 'the gateway was lost', "
+                "epoch = epoch + 1 where attempt_id = $1",
+                row["attempt_id"],
+                int(Reason.UNKNOWN),
+            )
+            await connection.execute(
+                "update posts set state = 'pending', reason = $2, answer = coalesce(answer, $3) where post_id = $1",
+                row["post_id"],
+                int(Reason.UNKNOWN),
+                render(row["post_id"], row["ping_id"]),
+            )
+        return len(expired)
+
+    return await database.transact(work)
