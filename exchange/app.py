@@ -81,7 +81,8 @@ async def _open_desk(settings: Settings, services: Services, stack: AsyncExitSta
     journal = Journal(database, rows_max=settings.journal_rows_max)
     stack.push_async_callback(journal.close)
     guard = AddressGuard(allow_private=settings.allow_private_addresses)
-    fanout, courier, recorder = Fanout(guard), Courier(guard), Recorder(journal, feed)
+    fanout = Fanout(allow_private=settings.allow_private_addresses)
+    courier, recorder = Courier(guard), Recorder(journal, feed)
     stack.push_async_callback(fanout.close)
     stack.push_async_callback(courier.close)
     background = Background()
@@ -100,6 +101,7 @@ async def _open_desk(settings: Settings, services: Services, stack: AsyncExitSta
             PostTimes(settings.post_attempt_min_ms, settings.post_finish_ms),
         ),
         sales=sales,
+        recorder=recorder,
         database=database,
     )
 

@@ -27,11 +27,16 @@ log = structlog.get_logger(__name__)
 
 
 class LiveMarket:
-    """Keeps `book` and `available` up to date. `book` is None until a market has been applied."""
+    """Keeps `book` and `available` up to date. `book` is None until a market has been applied.
+
+    `is_cut_off` says that Postgres did not answer when it was last looked at: nothing can be recorded, so nobody need
+    be asked. It holds until the next look, a second later.
+    """
 
     def __init__(self, database: Database, url: str, environment: Mapping[str, str]) -> None:
         self.book: RuleBook | None = None
         self.available: Available = {}
+        self.is_cut_off = False
         self._database = database
         self._url = url
         self._environment = environment
@@ -56,7 +61,9 @@ class LiveMarket:
             self._look_again.clear()
             try:
                 await self._refresh()
+                self.is_cut_off = False
             except StorageUnavailable as error:
+                self.is_cut_off = True
                 log.warning("market_not_compared", error=str(error))
             except MarketFileError as error:
                 log.error("market_not_readable", count=len(error.problems))  # noqa: TRY400  # the old one stays in force

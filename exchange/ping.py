@@ -8,8 +8,10 @@ from functools import partial
 from uuid import UUID
 
 from exchange.auction import Decision, Entrant, Terms, decide
+from exchange.buyers.calls import Call
 from exchange.buyers.dialects import native
-from exchange.buyers.fanout import Call, Fanout
+from exchange.buyers.fanout import Fanout
+from exchange.buyers.line import Line
 from exchange.record import Recorder
 from exchange.rules.book import CampaignBook, OrderEntry
 from exchange.rules.routing import Available, Routing, route
@@ -53,6 +55,7 @@ class Pings:
         self._fanout = fanout
         self._recorder = recorder
         self._times = times
+        self._lines: dict[str, tuple[CampaignBook, dict[str, Line]]] = {}
 
     async def ping(self, request: PingRequest, available: Available) -> PingTrace:
         """Offers a lead to the market. Raises StorageUnavailable where an offer could not be recorded.
@@ -69,7 +72,7 @@ class Pings:
         decided_s = time.monotonic()
         phases_ms = {"ask": _ms(asked_s - started_s), "decide": _ms(decided_s - asked_s)}
         trace = _trace(request, ping_id, routing, decision, phases_ms)
-        await self._recorder.ping(trace)
+        await self._recorder.ping(trace, request.deadline)
         return trace
 
     async def _ask(self, request: PingRequest, ping_id: UUID, entries: Sequence[OrderEntry]) -> tuple[Asked, ...]:
@@ -78,21 +81,34 @@ class Pings:
         left_ms = decide_by.remaining_ms()
         if left_ms < self._times.ask_min_ms:
             return tuple(Asked(entry.key, Refusal(Reason.NO_TIME_LEFT)) for entry in entries)
-        return await self._fanout.ask(_calls(request, ping_id, entries, left_ms), decide_by)
+        return await self._fanout.ask(self._calls(request, ping_id, entries, left_ms), decide_by)
 
+    def _calls(self, request: PingRequest, ping_id: UUID, entries: Sequence[OrderEntry], left_ms: int) -> list[Call]:
+        """One call an order; the body is made once for each set of visible fields."""
+        lines = self._lines_of(request.book)
+        bodies: dict[tuple[str, ...], bytes] = {}
+        read = partial(native.read_bid, sale=Sale.EXCLUSIVE, currency=request.currency)
+        calls = []
+        for entry in entries:
+            body = bodies.get(entry.visible)
+            if body is None:
+                body = bodies[entry.visible] = _body(request, ping_id, entry.visible)
+            line = lines.get(entry.key)
+            if line is None:
+                line = lines[entry.key] = self._line(entry)
+            calls.append(Call(line, body, min(entry.endpoint.ping_timeout_ms, left_ms), read))
+        return calls
 
-def _calls(request: PingRequest, ping_id: UUID, entries: Sequence[OrderEntry], left_ms: int) -> list[Call]:
-    """One call an order; the body is made once for each set of visible fields."""
-    bodies: dict[tuple[str, ...], bytes] = {}
-    read = partial(native.read_bid, sale=Sale.EXCLUSIVE, currency=request.currency)
-    calls = []
-    for entry in entries:
-        if entry.visible not in bodies:
-            bodies[entry.visible] = _body(request, ping_id, entry.visible)
-        timeout_ms = min(entry.endpoint.ping_timeout_ms, left_ms)
-        headers: Mapping[str, str] = native.ping_headers(entry.key, timeout_ms) | dict(entry.auth_headers or {})
-        calls.append(Call(entry.key, entry.endpoint.ping_url, headers, bodies[entry.visible], timeout_ms, read))
-    return calls
+    def _lines_of(self, book: CampaignBook) -> dict[str, Line]:
+        """The ways out to a campaign's orders; those of an older market go with it."""
+        known = self._lines.get(book.campaign.key)
+        if known is None or known[0] is not book:
+            known = self._lines[book.campaign.key] = (book, {})
+        return known[1]
+
+    def _line(self, entry: OrderEntry) -> Line:
+        headers = native.ping_headers(entry.key) | dict(entry.auth_headers or {})
+        return self._fanout.line(entry.key, entry.endpoint.ping_url, headers, native.TIMEOUT_HEADER)
 
 
 def _body(request: PingRequest, ping_id: UUID, visible: tuple[str, ...]) -> bytes:

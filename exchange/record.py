@@ -2,7 +2,6 @@
 
 import structlog
 
-from exchange.errors import StorageUnavailable
 from exchange.observe import metrics
 from exchange.storage.feed import Feed
 from exchange.storage.journal import Journal
@@ -22,10 +21,10 @@ class Recorder:
         self._journal = journal
         self._feed = feed
 
-    def check(self) -> None:
-        """Raises StorageUnavailable where nothing can be recorded now: then nobody need be asked for a bid."""
-        if self._journal.is_down:
-            raise StorageUnavailable("pings cannot be recorded at the moment")
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether pings cannot be recorded at the moment: then nobody need be asked for a bid."""
+        return self._journal.is_down
 
     async def ping(self, trace: PingTrace, deadline: Deadline) -> None:
         """Raises StorageUnavailable where an offer is not committed by `deadline`: then it must not be told."""

@@ -3,32 +3,39 @@
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
+import hypothesis
 import pytest
+import pytest_asyncio
 from support.world import World, open_world
 
 from exchange.embedded.lease import Services, hold
 from exchange.storage.migrate import migrate, migrations_folder
+
+hypothesis.settings.register_profile("exchange", deadline=None)  # a busy machine is not a defect
+hypothesis.settings.load_profile("exchange")
 
 _numbers = itertools.count(1)
 
 
 def database_url(url: str, name: str) -> str:
     """The same server, another database."""
-    return (
-        urlunsplit(urlsplit(url)._replace(path=f"/{name}")).replace("postgresql:/", "postgresql:///", 1)
-        if (not urlsplit(url).netloc)
-        else urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
-    )
+    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
 
 
 @pytest.fixture(scope="session")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
-    """Postgres and Valkey for the whole run."""
-    with hold(tmp_path_factory.mktemp("servers") / "data") as lease:
+def servers() -> Iterator[Services]:
+    """Postgres and Valkey for the whole run.
+
+    Not below pytest's own folder: a run that starts beside this one closes that to all other users, and as root
+    Postgres is another user.
+    """
+    with TemporaryDirectory(prefix="exchange-tests-") as folder, hold(Path(folder) / "data") as lease:
         yield lease.services
 
 
@@ -44,9 +51,9 @@ def template(servers: Services) -> str:
     return "template_exchange"
 
 
-@pytest.fixture
-async def services(servers: Services, template: str) -> AsyncIterator[Services]:
-    """The servers, with a fresh database that has the schema."""
+@asynccontextmanager
+async def fresh_database(servers: Services, template: str) -> AsyncIterator[Services]:
+    """The servers, with a database of their own that has the schema."""
     name = f"test_{next(_numbers)}"
     await execute(servers, f"create database {name} template {template}")
     yield Services(database_url(servers.postgres_url, name), servers.valkey_url)
@@ -54,9 +61,28 @@ async def services(servers: Services, template: str) -> AsyncIterator[Services]:
 
 
 @pytest.fixture
+async def services(servers: Services, template: str) -> AsyncIterator[Services]:
+    """The servers, with a fresh database that has the schema."""
+    async with fresh_database(servers, template) as fresh:
+        yield fresh
+
+
+@pytest.fixture
 async def world(services: Services, tmp_path: Path) -> AsyncIterator[World]:
     """A running exchange without a market."""
     async with open_world(services, tmp_path) as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_world(
+    servers: Services, template: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[World]:
+    """A running exchange for a whole file, whose tests run in the module's loop and apply a market each."""
+    async with (
+        fresh_database(servers, template) as fresh,
+        open_world(fresh, tmp_path_factory.mktemp("shared")) as opened,
+    ):
         yield opened
 
 

@@ -9,11 +9,13 @@ import orjson
 
 from exchange.api.door import Arrival
 from exchange.api.shapes import LeadOffer
-from exchange.errors import FieldError, Problem
+from exchange.errors import FieldError, Problem, StorageUnavailable
 from exchange.live import LiveMarket
 from exchange.ping import PingRequest, Pings
 from exchange.post import PostRequest, Posts
+from exchange.record import Recorder
 from exchange.rules.book import CampaignBook, RuleBook
+from exchange.storage import idempotency
 from exchange.storage.database import Database
 from exchange.storage.idempotency import KeyState, RequestKey
 from exchange.storage.keys import KeyRing
@@ -45,7 +47,13 @@ class Desk:
     pings: Pings
     posts: Posts
     sales: Sales
+    recorder: Recorder
     database: Database
+
+    def check(self) -> None:
+        """Raises StorageUnavailable while Postgres is away: refused at once, and before a lead is even read."""
+        if self.live.is_cut_off or self.recorder.is_cut_off:
+            raise StorageUnavailable("nothing can be recorded at the moment")
 
     def admit(self, seller_key: str, campaign_key: str) -> Admission:
         """Raises Problem 404 for a campaign that does not exist, 403 for one that is not open to this seller."""
@@ -102,14 +110,27 @@ class Desk:
             case KeyState():
                 return replayed(done)
             case PostedBefore():
-                return self.repeated(done, ping, lead)
+                return await self.repeated(done, ping, lead, key)
 
-    def repeated(self, before: PostedBefore, ping: RecordedPing, lead: Lead) -> bytes:
-        """The first answer to a ping's post. Raises Problem 409 for another lead, or while it is still running."""
+    async def answered(self, key: RequestKey) -> bytes | None:
+        """The first answer under a key; None where there is none, or none yet. Raises Problem 422 for another body."""
+        known = await idempotency.look_up(self.database, key)
+        if known is None or (known.same_body and known.answer is None):
+            return None
+        return replayed(known)
+
+    async def repeated(self, before: PostedBefore, ping: RecordedPing, lead: Lead, key: RequestKey | None) -> bytes:
+        """The first answer to a ping's post, which `key` stands for from now on.
+
+        Raises Problem 409 for another lead, or while the first post is still running.
+        """
         if before.fingerprint != self.posts.fingerprint(ping.ping_id, lead):
             raise Problem(409, "already_posted", "This ping was posted with another lead.")
         if before.answer is None:
             raise _in_progress()
+        if key is not None:
+            taken = await self.database.transact(lambda connection: idempotency.take(connection, key, before.post_id))
+            return before.answer if taken is None else replayed(taken)
         return before.answer
 
 

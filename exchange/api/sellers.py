@@ -43,6 +43,7 @@ class SellerDoor:
             self._pings_in_flight -= 1
 
     async def _ping(self, arrival: Arrival) -> bytes:
+        self._desk.check()
         seller = await seller_key(arrival, self._desk.keys)
         document, body = await read_json_object(arrival)
         offered = shapes.read_ping(document, body)
@@ -56,18 +57,19 @@ class SellerDoor:
 
     async def post(self, arrival: Arrival) -> bytes:
         """POST /v1/post."""
+        self._desk.check()
         seller = await seller_key(arrival, self._desk.keys)
         document, _ = await read_json_object(arrival)
         posted = shapes.read_post(document)
         key = request_key(arrival, seller, document)
-        if key is not None and (known := await idempotency.look_up(self._desk.database, key)) is not None:
-            return replayed(known)
+        if key is not None and (answer := await self._desk.answered(key)) is not None:
+            return answer
         ping = await self._offered_ping(posted.ping_id, seller)
         admission = self._desk.admit(seller, ping.campaign)
         lead = admission.campaign.reader.read_post(posted.lead, ping.lead)
         refuse_lead(lead.errors)
         if (before := await self._desk.sales.of_ping(ping.ping_id)) is not None:
-            return self._desk.repeated(before, ping, lead.values)
+            return await self._desk.repeated(before, ping, lead.values, key)
         _check_changed(admission, lead.changed)
         _check_expiry(ping)
         deadline = Deadline.after_ms(admission.campaign.campaign.post_timeout_ms, arrival.arrived_s)
@@ -77,10 +79,13 @@ class SellerDoor:
 
     async def lead(self, arrival: Arrival) -> bytes:
         """POST /v1/leads: a ping and a post in one call."""
+        self._desk.check()
         seller = await seller_key(arrival, self._desk.keys)
         document, body = await read_json_object(arrival)
         offered = shapes.read_lead(document, body)
         key = request_key(arrival, seller, document)
+        if key is not None and (answer := await self._desk.answered(key)) is not None:
+            return answer
         admission = self._desk.admit(seller, offered.campaign)
         lead = admission.campaign.reader.read_whole(offered.lead)
         refuse_lead(lead.errors)

@@ -1,42 +1,44 @@
-"""The fan-out: all eligible orders are asked at the same moment, and one deadline ends the waiting."""
+"""The ping engine: it keeps the connections to all buyers, and asks many of them at the same moment."""
 
 import asyncio
+import ssl
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
-import httpx
-
-from exchange.buyers.guard import AddressGuard
-from exchange.buyers.wire import Answer, Failure, buyer_client, send
-from exchange.values.bid import Asked, Bid, Refusal, Reply
+from exchange.buyers.calls import Call, Round
+from exchange.buyers.dialling import Dialler, Origin
+from exchange.buyers.limits import Limits
+from exchange.buyers.line import Line, read_target, request_head
+from exchange.buyers.pool import Pool, Sockets, Stats
+from exchange.buyers.tls import trusting_context
+from exchange.values.bid import Asked
 from exchange.values.deadline import Deadline
-from exchange.values.reason import Reason
-
-CONNECTIONS_IDLE_MAX = 2_000
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One order to be asked. `timeout_ms` is its own deadline; `read` turns an answer into its meaning."""
-
-    order: str
-    url: str
-    headers: Mapping[str, str]
-    body: bytes
-    timeout_ms: int
-    read: Callable[[int, bytes], Reply]
 
 
 class Fanout:
     """Asks buyers. A call never raises: it yields one `Asked`, whatever the buyer does."""
 
-    def __init__(self, guard: AddressGuard) -> None:
-        self._guard = guard
-        self._client: httpx.AsyncClient = buyer_client(connections_idle_max=CONNECTIONS_IDLE_MAX)
+    def __init__(self, *, allow_private: bool, limits: Limits | None = None, tls: ssl.SSLContext | None = None) -> None:
+        """`tls` says whom to trust, where it is not the usual authorities."""
+        self._allow_private = allow_private
+        self._limits = limits or Limits()
+        self._tls = tls
+        self._sockets = Sockets(self._limits.sockets_max)
+        self._pools: dict[Origin, Pool] = {}
+        self._dropped = Stats()
+        self._sweeper: asyncio.TimerHandle | None = None
 
-    async def close(self) -> None:
-        await self._client.aclose()
+    def line(self, order: str, url: str, headers: Mapping[str, str], timeout_header: str) -> Line:
+        """Prepares an order's way out, to be kept by the caller: connections live as long as a line to their origin.
+
+        `timeout_header` is the header that tells the buyer how many milliseconds he has.
+        """
+        try:
+            target = read_target(url)
+            head = request_head(target, headers, timeout_header)
+        except ValueError:
+            return Line(order, None, b"")
+        return Line(order, self._pool(target.origin), head)
 
     async def ask(self, calls: Sequence[Call], decide_by: Deadline) -> tuple[Asked, ...]:
         """Asks all orders at once; returns when all have answered, or none may any more.
@@ -44,49 +46,43 @@ class Fanout:
         An answer that comes after its own deadline while others are still waited for is `LATE`; a buyer that is
         silent in the end is `TIMEOUT`. The result is in the order of `calls`.
         """
-        started_s = time.monotonic()
-        tasks = {asyncio.create_task(self._call(call, started_s)): call for call in calls}
-        try:
-            await _all_answered_or_overdue(tasks, started_s, decide_by)
-        finally:
-            for task in tasks:
-                task.cancel()
-        return tuple(
-            task.result()
-            if task.done() and not task.cancelled()
-            else Asked(call.order, Refusal(Reason.TIMEOUT), _elapsed_ms(started_s))
-            for task, call in tasks.items()
-        )
+        return await Round(calls, decide_by.at_s).run()
 
-    async def _call(self, call: Call, started_s: float) -> Asked:
-        try:
-            result = await send(self._client, self._guard, call.url, call.headers, call.body)
-            reply = _meaning(result, call)
-        except Exception as error:  # noqa: BLE001  # one buyer's trouble must not end the auction for the others
-            reply = Refusal(Reason.INTERNAL_ERROR, type(error).__name__)
-        elapsed_ms = _elapsed_ms(started_s)
-        if isinstance(reply, Bid) and elapsed_ms > call.timeout_ms:
-            reply = Refusal(Reason.LATE, gross_micros=reply.gross_micros)
-        return Asked(call.order, reply, elapsed_ms)
+    def stats(self) -> Stats:
+        """Counts of all connections, also of those to origins that the market no longer knows."""
+        total = Stats()
+        for stats in (self._dropped, *(pool.stats() for pool in self._pools.values())):
+            total.add(stats)
+        return total
 
+    async def close(self) -> None:
+        """Closes every connection; calls that are under way fail."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            self._sweeper = None
+        for pool in self._pools.values():
+            await pool.close()
+        await asyncio.sleep(0)  # the sockets close in the loop's next turn
 
-async def _all_answered_or_overdue(
-    tasks: Mapping["asyncio.Task[Asked]", Call], started_s: float, decide_by: Deadline
-) -> None:
-    waiting = set(tasks)
-    while waiting:
-        last_s = min(decide_by.at_s, started_s + max(tasks[task].timeout_ms for task in waiting) / 1000)
-        left_s = last_s - time.monotonic()
-        if left_s <= 0:
-            return
-        _, waiting = await asyncio.wait(waiting, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+    def _pool(self, origin: Origin) -> Pool:
+        pool = self._pools.get(origin)
+        if pool is None:
+            if origin.secure and self._tls is None:
+                self._tls = trusting_context()
+            dialler = Dialler(origin, self._limits, self._tls, allow_private=self._allow_private)
+            pool = self._pools[origin] = Pool(dialler, self._limits, self._sockets)
+            self._sweep_later()
+        return pool
 
+    def _sweep_later(self) -> None:
+        if self._sweeper is None:
+            self._sweeper = asyncio.get_running_loop().call_later(self._limits.sweep_s, self._sweep)
 
-def _meaning(result: Answer | Failure, call: Call) -> Reply:
-    if isinstance(result, Failure):
-        return Refusal(result.reason, result.detail)
-    return call.read(result.status, result.body)
-
-
-def _elapsed_ms(started_s: float) -> float:
-    return round((time.monotonic() - started_s) * 1000, 3)
+    def _sweep(self) -> None:
+        """Closes what has been idle or draining for too long, and forgets origins that nobody needs."""
+        self._sweeper = None
+        now_s = time.monotonic()
+        for origin in [origin for origin, pool in self._pools.items() if not pool.sweep(now_s)]:
+            self._dropped.add(self._pools.pop(origin).stats())
+        if self._pools:
+            self._sweep_later()

@@ -11,6 +11,7 @@ from exchange.storage.database import Connection, Database
 from exchange.values.market import Market
 
 CHANNEL = "exchange_market"
+LOOK_TIMEOUT_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,9 @@ async def version(database: Database, number: int) -> MarketVersion | None:
 
 async def newest_number(database: Database) -> int:
     """The number of the market in force, 0 where there is none: cheap, for a periodic compare."""
-    found = await database.run(lambda connection: connection.fetchval("select max(version) from market_versions"))
+    found = await database.run(
+        lambda connection: connection.fetchval("select max(version) from market_versions"), timeout_s=LOOK_TIMEOUT_S
+    )
     return found or 0
 
 

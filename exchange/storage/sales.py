@@ -112,12 +112,12 @@ class RecordedPost:
     finished_at: datetime | None
 
 
-class _KeyTakenError(Exception):
-    """Rolls a claim back because its idempotency key stands for something already."""
+class _NotClaimedError(Exception):
+    """Rolls a claim back, its idempotency key included, because the ping or the key stands for something already."""
 
-    def __init__(self, state: KeyState) -> None:
+    def __init__(self, found: PostedBefore | KeyState) -> None:
         super().__init__()
-        self.state = state
+        self.found = found
 
 
 class Sales:
@@ -134,17 +134,17 @@ class Sales:
         Nothing is stored where the ping was posted before or the key stands for something already.
         """
 
-        async def work(connection: Connection) -> Prepared | Ended | PostedBefore:
+        async def work(connection: Connection) -> Prepared | Ended:
             if post.key is not None and (taken := await _take_key(connection, post)) is not None:
-                raise _KeyTakenError(taken)
+                raise _NotClaimedError(taken)
             if not await _insert_post(connection, post):
-                return await _posted_before(connection, post.ping_id)
+                raise _NotClaimedError(await _posted_before(connection, post.ping_id))
             return await _go_on(connection, post, plans, render, Reason.OFFER_WITHDRAWN)
 
         try:
             return await self._database.transact(work)
-        except _KeyTakenError as taken:
-            return taken.state
+        except _NotClaimedError as error:
+            return error.found
 
     async def conclude(
         self, post: NewPost, plan: Plan, delivery: Delivery, next_plans: Sequence[Plan], render: Render

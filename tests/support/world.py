@@ -9,14 +9,15 @@ from typing import Any
 
 import asyncpg
 import httpx
-from support.market import CONTACT, LEAD, Document
 
 from exchange import gateway
 from exchange.embedded.lease import Services
 from exchange.marketfile.reader import read
+from exchange.observe import metrics
 from exchange.settings import Settings
 from exchange.storage import catalogue, invariants, keys
 from exchange.storage.database import Database
+from support.market import CONTACT, LEAD, Document
 
 
 @dataclass
@@ -26,6 +27,7 @@ class World:
     client: httpx.AsyncClient
     database: Database
     keys: dict[str, str]
+    services: Services
 
     async def apply(self, document: Document) -> int:
         """Applies a market and waits until the gateway has it."""
@@ -71,6 +73,16 @@ class World:
             await asyncio.sleep(0.01)
         raise AssertionError(f"ping {ping_id} was not recorded")
 
+    @asynccontextmanager
+    async def locked(self, table: str) -> AsyncIterator[None]:
+        """Lets nobody write to a table; they wait."""
+        connection = await asyncpg.connect(self.services.postgres_url)
+        try:
+            await connection.execute(f"begin; lock table {table} in share mode")
+            yield
+        finally:
+            await connection.close()
+
     async def assert_sound(self) -> None:
         """The money is in order."""
         broken = [finding for finding in await invariants.check(self.database) if finding.broken]
@@ -87,6 +99,7 @@ async def open_world(services: Services, data_dir: Path, **changes: Any) -> Asyn
         allow_private_addresses=True,
         **changes,
     )
+    metrics.MARKET_VERSION.set(0)  # an earlier gateway of this process may have left its own
     listener = gateway.listen("127.0.0.1", 0)
     stop = asyncio.Event()
     serving = asyncio.create_task(gateway.serve(settings, services, listener, stop=stop))
@@ -96,7 +109,7 @@ async def open_world(services: Services, data_dir: Path, **changes: Any) -> Asyn
         async with httpx.AsyncClient(base_url=url, timeout=10, trust_env=False) as client:
             await _alive(client, serving)
             made = {name: await keys.create(database, role="seller", seller=name) for name in ("acme", "other", "shut")}
-            yield World(client, database, made)
+            yield World(client, database, made, services)
     finally:
         stop.set()
         await serving

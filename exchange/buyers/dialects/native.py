@@ -1,5 +1,6 @@
 """The native dialect: the exchange's own wire to buyers (contract, section 2)."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,7 +11,7 @@ import orjson
 from exchange.buyers.exact_json import InexactJsonError, loads
 from exchange.values.bid import Accepted, Bid, Delivery, Refusal, Rejected, Reply, Unknown
 from exchange.values.market import Sale
-from exchange.values.money import floor_to_cent, format_amount, parse_amount
+from exchange.values.money import MICROS_PER_UNIT, floor_to_cent, format_amount, parse_amount
 from exchange.values.reason import Reason
 from exchange.values.vertical import Lead
 
@@ -19,7 +20,17 @@ URL_LENGTH_MAX = 2048
 BIDS_MAX = 16
 
 CONTENT_TYPE = "application/json"
+TIMEOUT_HEADER = "Exchange-Timeout-Ms"
+"""Tells a buyer how many milliseconds he has."""
 NO_BID = Refusal(Reason.NO_BID)
+
+_USUAL_BID = re.compile(
+    rb'[ \t\r\n]*\{[ \t\r\n]*"bid"[ \t\r\n]*:[ \t\r\n]*("?)(0|[1-9][0-9]{0,11})(?:\.([0-9]{1,6}))?\1[ \t\r\n]*'
+    rb'(?:,[ \t\r\n]*"bid_id"[ \t\r\n]*:[ \t\r\n]*"([ !#-\[\]-~]{0,255})"[ \t\r\n]*)?\}[ \t\r\n]*'
+)
+"""What nearly every bid looks like: a plain price, as text or number, and perhaps a plain `bid_id`. It is read as it
+stands; whatever differs in the least is read by the exact parser.
+"""
 
 
 def ping_body(
@@ -48,15 +59,26 @@ def ping_body(
     )
 
 
-def ping_headers(order: str, timeout_ms: int) -> dict[str, str]:
-    """What differs from order to order: its key, and the time that this buyer has."""
-    return {"Content-Type": CONTENT_TYPE, "Exchange-Order": order, "Exchange-Timeout-Ms": str(timeout_ms)}
+def ping_headers(order: str) -> dict[str, str]:
+    """What differs from order to order, besides `TIMEOUT_HEADER`, which differs from ping to ping."""
+    return {"Content-Type": CONTENT_TYPE, "Exchange-Order": order}
 
 
 def read_bid(status: int, body: bytes, *, sale: Sale, currency: str) -> Reply:
     """What a buyer's answer to a ping means. `sale` and `currency` are what was asked for."""
     if status != 200:
         return _unasked_status(status)
+    usual = _USUAL_BID.fullmatch(body)
+    return _read_exactly(body, sale=sale, currency=currency) if usual is None else _read_usual(usual)
+
+
+def _read_usual(usual: re.Match[bytes]) -> Reply:
+    _, whole, fraction, bid_id = usual.groups()
+    micros = int(whole) * MICROS_PER_UNIT + (int(fraction.ljust(6, b"0")) if fraction else 0)
+    return Bid(floor_to_cent(micros), None if bid_id is None else bid_id.decode()) if micros else NO_BID
+
+
+def _read_exactly(body: bytes, *, sale: Sale, currency: str) -> Reply:
     try:
         document = loads(body)
     except InexactJsonError as error:
@@ -187,4 +209,4 @@ def _url(value: Any) -> str | None:
 
 def _storable(text: str) -> bool:
     """Whether Postgres can keep a text: no NUL, no lone surrogate."""
-    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+    return "\0" not in text and (text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text))

@@ -1,0 +1,172 @@
+"""A ping's calls: each order is asked at once, each ends with one outcome, and a counter says when all have."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+
+from exchange.buyers.connection import Connection
+from exchange.buyers.line import UNUSABLE, Line
+from exchange.values.bid import Asked, Bid, Refusal, Reply
+from exchange.values.reason import Reason
+
+TIMER_GRAIN_S = 0.001
+"""Event loops count in milliseconds: this much later a timer is never too early."""
+
+SILENT = Refusal(Reason.TIMEOUT)
+NOT_CONNECTED = Refusal(Reason.TIMEOUT, "still connecting")
+
+
+class Call:
+    """One order, to be asked once. `timeout_ms` is its own deadline; `read` turns an answer into its meaning.
+
+    The rest is the engine's: `asked` is there once the round is over.
+    """
+
+    __slots__ = (
+        "asked",
+        "body",
+        "connection",
+        "due_s",
+        "line",
+        "may_retry",
+        "overdue",
+        "read",
+        "request",
+        "round",
+        "timeout_ms",
+    )  # fmt: skip
+
+    asked: Asked
+    due_s: float
+    request: bytes
+
+    def __init__(self, line: Line, body: bytes, timeout_ms: int, read: Callable[[int, bytes], Reply]) -> None:
+        self.line = line
+        self.body = body
+        self.timeout_ms = timeout_ms
+        self.read = read
+        self.connection: Connection | None = None
+        self.round: Round | None = None
+        self.may_retry = True
+        self.overdue = False
+
+    def answered(self, status: int, body: bytes, now_s: float) -> None:
+        """The buyer has answered. A bid after the order's own deadline is late."""
+        try:
+            reply = self.read(status, body)
+        except Exception as error:  # noqa: BLE001  # one buyer's answer must not end the auction for the others
+            reply = Refusal(Reason.INTERNAL_ERROR, type(error).__name__)
+        if now_s > self.due_s and isinstance(reply, Bid):
+            reply = Refusal(Reason.LATE, gross_micros=reply.gross_micros)
+        if self.round is not None:
+            self.round.settle(self, reply, now_s)
+
+    def failed(self, refusal: Refusal) -> None:
+        """There will be no answer."""
+        if self.round is not None:
+            self.round.settle(self, refusal, time.monotonic())
+
+
+class Round:
+    """The calls of one ping. It is decided when every order has answered or is past its own deadline.
+
+    No order's deadline is after `decide_at_s`, a moment of `time.monotonic()`.
+    """
+
+    __slots__ = ("_calls", "_decide_at_s", "_decided", "_open", "_started_s", "_timer")
+
+    def __init__(self, calls: Sequence[Call], decide_at_s: float) -> None:
+        self._calls = calls
+        self._decide_at_s = decide_at_s
+        self._started_s = time.monotonic()
+        self._open = len(calls)
+        self._decided: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def run(self) -> tuple[Asked, ...]:
+        """Asks; the outcomes are in the order of the calls. Whoever cancels this leaves nothing behind."""
+        try:
+            first_due_s = self._start()
+            if self._open:
+                self._decided = asyncio.get_running_loop().create_future()
+                self._wake_at(first_due_s)
+                await self._decided
+        finally:
+            self._end()
+        return tuple([call.asked for call in self._calls])
+
+    def settle(self, call: Call, reply: Reply, now_s: float) -> None:
+        """One call has its outcome."""
+        call.round = None
+        call.asked = Asked(call.line.order, reply, self._elapsed_ms(now_s))
+        if not call.overdue:
+            self._less_open()
+
+    def _start(self) -> float:
+        """Sends all requests; the moment at which the first order will be past its deadline."""
+        started_s, first_due_s = self._started_s, self._decide_at_s
+        body, timeout_ms, due_s, rest = None, -1, 0.0, b""
+        for call in self._calls:
+            if call.timeout_ms != timeout_ms or call.body is not body:
+                body, timeout_ms = call.body, call.timeout_ms
+                due_s = min(started_s + timeout_ms / 1000, self._decide_at_s)
+                first_due_s = min(first_due_s, due_s)
+                rest = b"%d\r\nContent-Length: %d\r\n\r\n%b" % (timeout_ms, len(body), body)
+            call.due_s = due_s
+            call.round = self
+            call.request = call.line.head + rest
+            try:
+                if (pool := call.line.pool) is None:
+                    call.failed(UNUSABLE)
+                else:
+                    pool.send(call)
+            except Exception as error:  # noqa: BLE001  # free where nothing is raised; see `answered`
+                _break(call, error)
+        return first_due_s
+
+    def _end(self) -> None:
+        """Stops waiting: silent calls are withdrawn, and nothing refers to anything in a circle any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        now_s = time.monotonic()
+        for call in self._calls:
+            if call.round is None:
+                continue
+            call.round = None
+            reply = NOT_CONNECTED if call.connection is None else SILENT
+            call.asked = Asked(call.line.order, reply, self._elapsed_ms(now_s))
+            if call.line.pool is not None:
+                call.line.pool.withdraw(call, now_s)
+
+    def _wake_at(self, moment_s: float) -> None:
+        delay_s = max(0.0, moment_s - time.monotonic()) + TIMER_GRAIN_S
+        self._timer = asyncio.get_running_loop().call_later(delay_s, self._wake)
+
+    def _wake(self) -> None:
+        """Some orders are past their deadlines: the auction waits for the others only."""
+        now_s, next_due_s = time.monotonic(), self._decide_at_s
+        for call in self._calls:
+            if call.round is None or call.overdue:
+                continue
+            if call.due_s <= now_s:
+                call.overdue, call.may_retry = True, False
+                self._less_open()
+            else:
+                next_due_s = min(next_due_s, call.due_s)
+        if self._open:
+            self._wake_at(next_due_s)
+
+    def _less_open(self) -> None:
+        self._open -= 1
+        if not self._open and self._decided is not None and not self._decided.done():
+            self._decided.set_result(None)
+
+    def _elapsed_ms(self, now_s: float) -> float:
+        return int((now_s - self._started_s) * 1_000_000) / 1000
+
+
+def _break(call: Call, error: Exception) -> None:
+    if call.connection is not None:
+        call.connection.close()
+    call.failed(Refusal(Reason.INTERNAL_ERROR, type(error).__name__))

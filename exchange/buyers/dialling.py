@@ -1,0 +1,103 @@
+"""Dialling: from a host name to an open connection, each step with its own time and its own reason when it fails."""
+
+import asyncio
+import errno
+import socket
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from exchange.buyers.limits import Limits
+from exchange.buyers.resolver import Address, Resolver
+from exchange.values.bid import Refusal
+from exchange.values.reason import Reason
+
+ADDRESSES_TRIED_MAX = 2
+
+NOT_IN_TIME = Refusal(Reason.CONNECT_FAILED, "no answer in time")
+NO_SOCKET = Refusal(Reason.INTERNAL_ERROR, "no socket could be opened")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What connections are made to; calls to the same origin share them. `host` is also the name that TLS checks."""
+
+    secure: bool
+    host: str
+    port: int
+
+
+class Dialler:
+    """Makes connections to one origin."""
+
+    def __init__(self, origin: Origin, limits: Limits, tls: ssl.SSLContext | None, *, allow_private: bool) -> None:
+        self._origin = origin
+        self._limits = limits
+        self._tls = tls
+        self._resolver = Resolver(origin.host, origin.port, allow_private=allow_private, limits=limits)
+        self._turn = 0
+
+    async def dial(self, make_protocol: Callable[[], asyncio.Protocol]) -> Refusal | None:
+        """Opens one connection and hands it to a new protocol; says why where it cannot."""
+        addresses = await self._resolver.addresses()
+        if isinstance(addresses, Refusal):
+            return addresses
+        connected = await self._connect(addresses)
+        if isinstance(connected, Refusal):
+            return connected
+        return await self._start(connected, make_protocol)
+
+    async def close(self) -> None:
+        await self._resolver.close()
+
+    async def _connect(self, addresses: tuple[Address, ...]) -> socket.socket | Refusal:
+        """Tries a few addresses; one that failed comes last the next time."""
+        count = min(len(addresses), ADDRESSES_TRIED_MAX)
+        outcome: socket.socket | Refusal = NOT_IN_TIME
+        for _ in range(count):
+            outcome = await _connect(addresses[self._turn % len(addresses)], self._limits.connect_s / count)
+            if not isinstance(outcome, Refusal):
+                break
+            self._turn += 1
+        return outcome
+
+    async def _start(self, connected: socket.socket, make_protocol: Callable[[], asyncio.Protocol]) -> Refusal | None:
+        secure = self._origin.secure
+        try:
+            await asyncio.get_running_loop().create_connection(
+                make_protocol,
+                sock=connected,
+                ssl=self._tls if secure else None,
+                server_hostname=self._origin.host if secure else None,
+                ssl_handshake_timeout=self._limits.handshake_s if secure else None,
+            )
+        except OSError as error:  # ssl.SSLError is one, and what a handshake that takes too long raises
+            return Refusal(Reason.TLS_FAILED if secure else Reason.CONNECT_FAILED, _said(error))
+        return None
+
+
+async def _connect(address: Address, timeout_s: float) -> socket.socket | Refusal:
+    try:
+        opened = socket.socket(address.family, socket.SOCK_STREAM)
+    except OSError:
+        return NO_SOCKET
+    try:
+        opened.setblocking(False)
+        async with asyncio.timeout(timeout_s):
+            await asyncio.get_running_loop().sock_connect(opened, address.at)
+    except OSError as error:
+        opened.close()
+        return NOT_IN_TIME if isinstance(error, TimeoutError) else Refusal(Reason.CONNECT_FAILED, _said(error))
+    except BaseException:
+        opened.close()
+        raise
+    return opened
+
+
+def _said(error: OSError) -> str:
+    """What an operator needs of an error: "certificate has expired", "ECONNREFUSED"."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return error.verify_message
+    if isinstance(error, ssl.SSLError):
+        return error.reason or type(error).__name__
+    return errno.errorcode.get(error.errno or 0, type(error).__name__)

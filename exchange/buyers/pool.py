@@ -1,0 +1,218 @@
+"""The pool of one origin's connections: persistent, used last in first out, dialled on demand, limited."""
+
+import asyncio
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from itertools import takewhile
+from typing import Self
+from weakref import WeakSet
+
+from exchange.buyers.answer import KnownHeads
+from exchange.buyers.connection import Connection, Pending
+from exchange.buyers.dialling import Dialler
+from exchange.buyers.limits import Limits
+from exchange.values.bid import Refusal
+from exchange.values.reason import Reason
+
+BUSY = Refusal(Reason.BUSY)
+CLOSING = Refusal(Reason.INTERNAL_ERROR, "the exchange is closing")
+
+_GOLDEN = 0.618
+_AGE_LEAST, _AGE_SPREAD = 0.75, 0.5
+
+
+@dataclass(slots=True)
+class Stats:
+    """What became of connections, counted since the start, and how many there are now."""
+
+    made: int = 0
+    not_made: int = 0
+    reused: int = 0
+    busy: int = 0
+    retried: int = 0
+    drained: int = 0
+    open: int = 0
+    idle: int = 0
+
+    def add(self, other: Self) -> None:
+        for item in fields(self):
+            setattr(self, item.name, getattr(self, item.name) + getattr(other, item.name))
+
+
+class Sockets:
+    """How many sockets all pools together have, of how many they may."""
+
+    __slots__ = ("count", "count_max")
+
+    def __init__(self, count_max: int) -> None:
+        self.count = 0
+        self.count_max = count_max
+
+    def left(self) -> bool:
+        return self.count < self.count_max
+
+
+class Pool:
+    """Connections to one origin. What still refers to it is in `lines`; without any it may be dropped once empty."""
+
+    def __init__(self, dialler: Dialler, limits: Limits, sockets: Sockets) -> None:
+        self.heads = KnownHeads()
+        self.lines: WeakSet[object] = WeakSet()
+        self._dialler = dialler
+        self._limits = limits
+        self._sockets = sockets
+        self._counts = Stats()
+        self._connections: set[Connection] = set()
+        self._idle: dict[Connection, None] = {}
+        self._draining: dict[Connection, float] = {}
+        self._waiting: dict[Pending, None] = {}
+        self._dials: set[asyncio.Task[Refusal | None]] = set()
+        self._closed = False
+
+    def send(self, call: Pending) -> None:
+        """Sends a call on the connection that was idle last, or on the first that becomes free or connected."""
+        if self._idle:
+            self._counts.reused += 1
+            self._idle.popitem()[0].send(call)
+        elif self._closed:
+            call.failed(CLOSING)
+        elif self._has_room():
+            self._wait(call)
+        else:
+            self._counts.busy += 1
+            call.failed(BUSY)
+
+    def withdraw(self, call: Pending, now_s: float) -> None:
+        """Nobody waits for this call any more: it leaves the queue, or its answer is drained for a while."""
+        if call.connection is None:
+            self._waiting.pop(call, None)
+        else:
+            call.connection.withdraw()
+            self._draining[call.connection] = now_s + self._limits.drain_s
+
+    def warm(self, count: int) -> None:
+        """Dials until there are `count` connections, as far as the limits allow."""
+        while len(self._connections) + len(self._dials) < count and self._has_room() and self._may_dial():
+            self._dial()
+
+    def sweep(self, now_s: float) -> bool:
+        """Closes what has been idle or draining for too long; false when nothing is left and nobody refers to it."""
+        for connection in _idle_before(self._idle, now_s - self._limits.idle_s):
+            connection.close()
+        for connection in [found for found, until_s in self._draining.items() if until_s <= now_s]:
+            connection.close()
+        return bool(self._connections or self._dials or self._waiting or self.lines)
+
+    async def close(self) -> None:
+        """Closes every connection; calls under way fail."""
+        self._closed = True
+        for call in list(self._waiting):
+            call.failed(CLOSING)
+        self._waiting.clear()
+        for connection in list(self._connections):
+            connection.fail(CLOSING)
+        for dial in self._dials:
+            dial.cancel()
+        if self._dials:
+            await asyncio.wait(self._dials)
+        await self._dialler.close()
+
+    def stats(self) -> Stats:
+        self._counts.open, self._counts.idle = len(self._connections), len(self._idle)
+        return self._counts
+
+    def connected(self, connection: Connection) -> None:
+        self._connections.add(connection)
+        self._sockets.count += 1
+        self._counts.made += 1
+        self._free(connection, time.monotonic())
+
+    def released(self, connection: Connection, now_s: float) -> None:
+        if now_s < connection.retire_at_s:
+            self._free(connection, now_s)
+        else:
+            connection.close()
+
+    def drained(self, connection: Connection) -> None:
+        self._counts.drained += 1
+        self._draining.pop(connection, None)
+
+    def gone(self, connection: Connection) -> None:
+        self._idle.pop(connection, None)
+        self._draining.pop(connection, None)
+        if connection in self._connections:
+            self._connections.remove(connection)
+            self._sockets.count -= 1
+
+    def retried(self, call: Pending) -> bool:
+        """Takes a call back whose connection had been closed by the buyer before it was sent; false if it cannot."""
+        if self._closed or not call.may_retry or not self._has_room():
+            return False
+        call.may_retry = False
+        self._counts.retried += 1
+        self._wait(call)
+        return True
+
+    def _free(self, connection: Connection, now_s: float) -> None:
+        if self._closed:
+            connection.close()
+        elif self._waiting:
+            call = next(iter(self._waiting))
+            del self._waiting[call]
+            connection.send(call)
+        else:
+            connection.reused = True
+            connection.idle_since_s = now_s
+            self._idle[connection] = None
+
+    def _wait(self, call: Pending) -> None:
+        call.connection = None
+        self._waiting[call] = None
+        self._dial_as_needed()
+
+    def _has_room(self) -> bool:
+        coming = max(len(self._dials), len(self._waiting))
+        return len(self._connections) + coming < self._limits.connections_max and self._sockets.left()
+
+    def _may_dial(self) -> bool:
+        return len(self._dials) < self._limits.dials_max and self._sockets.left()
+
+    def _dial_as_needed(self) -> None:
+        while len(self._dials) < len(self._waiting) and self._may_dial():
+            self._dial()
+
+    def _dial(self) -> None:
+        self._sockets.count += 1
+        dial = asyncio.get_running_loop().create_task(self._dialler.dial(self._new_connection))
+        self._dials.add(dial)
+        dial.add_done_callback(self._dialled)
+
+    def _dialled(self, dial: "asyncio.Task[Refusal | None]") -> None:
+        """A dial has ended. A failed one fails the call that waits longest, unless enough others are under way."""
+        self._dials.discard(dial)
+        self._sockets.count -= 1
+        refusal = _outcome(dial)
+        if refusal is not None:
+            self._counts.not_made += 1
+            if len(self._waiting) > len(self._dials):
+                call = next(iter(self._waiting))
+                del self._waiting[call]
+                call.failed(refusal)
+        self._dial_as_needed()
+
+    def _new_connection(self) -> Connection:
+        spread = _AGE_LEAST + _AGE_SPREAD * (self._counts.made * _GOLDEN % 1)  # not all of them at the same moment
+        return Connection(self, time.monotonic() + self._limits.age_s * spread)
+
+
+def _outcome(dial: "asyncio.Task[Refusal | None]") -> Refusal | None:
+    if dial.cancelled():
+        return CLOSING
+    error = dial.exception()
+    return dial.result() if error is None else Refusal(Reason.INTERNAL_ERROR, type(error).__name__)
+
+
+def _idle_before(idle: Iterable[Connection], moment_s: float) -> list[Connection]:
+    """The connections that have been idle since before a moment; `idle` has the longest idle first."""
+    return list(takewhile(lambda connection: connection.idle_since_s < moment_s, idle))
