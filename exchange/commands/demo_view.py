@@ -18,6 +18,10 @@ from exchange.values.money import format_amount
 AUCTIONS_SHOWN = 12
 PLAIN_LINE_EVERY = 50
 
+_COLUMNS = (
+    ("campaign", 8), ("seller", 9), ("asked", 5), ("ms", 4), ("best order", 18), ("bid", 6), ("payout", 6), ("outcome", 8)
+)  # fmt: skip
+"""The columns of the auctions and their least widths: they fit in 80 characters."""
 _OUTCOMES = {
     "accepted": ("sold", "bold green"),
     "rejected": ("rejected", "yellow"),
@@ -123,27 +127,29 @@ class DemoView:
             f"{counts[ACCEPTED]} sold",
             f"{counts['rejected']} rejected",
             f"{counts[PENDING]} unknown",
-            f"{format_amount(self._payout_micros)} USD paid out",
+            f"{format_amount(self._payout_micros)} USD",
         ]
         return Text(" · ".join(parts), style="bold")
 
     def _table(self) -> Table:
         table = Table(box=None, pad_edge=False, header_style="dim", expand=False)
-        for name in ("campaign", "seller", "asked", "ms", "best order", "bid", "payout", "outcome"):
+        for name, width in _COLUMNS:
             right = name in {"asked", "ms", "bid", "payout"}
-            table.add_column(name, justify="right" if right else "left", no_wrap=True, overflow="ellipsis")
+            table.add_column(
+                name, justify="right" if right else "left", min_width=width, no_wrap=True, overflow="ellipsis"
+            )
         for item in self._auctions:
             word, style = _OUTCOMES.get(item["status"], (item["status"], ""))
-            reason = f" {item['reason']}" if item["status"] == "unsold" and item["reason"] else ""
+            why = (item["reason"] or "").replace("_", " ")
             table.add_row(
                 escape(item["campaign"]),
                 escape(item["seller"]),
                 str(item["asked"]),
                 f"{item['ask_ms']:.0f}",
-                escape(item["order"] or "-"),
+                Text(why, style="dim") if item["status"] == "unsold" else escape(item["order"] or "-"),
                 item["gross"] or "",
                 item["payout"] or "",
-                Text(word + reason, style=style),
+                Text(word, style=style),
             )
         return table
 
