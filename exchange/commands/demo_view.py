@@ -18,9 +18,9 @@ from exchange.values.money import format_amount
 AUCTIONS_SHOWN = 12
 PLAIN_LINE_EVERY = 50
 
-_COLUMNS = (
-    ("campaign", 8), ("seller", 9), ("asked", 5), ("ms", 4), ("best order", 18), ("bid", 6), ("payout", 6), ("outcome", 8)
-)  # fmt: skip
+_COLUMNS = {
+    "campaign": 8, "seller": 9, "asked": 5, "ms": 4, "best order": 18, "bid": 6, "payout": 6, "outcome": 8
+}  # fmt: skip
 """The columns of the auctions and their least widths: they fit in 80 characters."""
 _OUTCOMES = {
     "accepted": ("sold", "bold green"),
@@ -133,7 +133,7 @@ class DemoView:
 
     def _table(self) -> Table:
         table = Table(box=None, pad_edge=False, header_style="dim", expand=False)
-        for name, width in _COLUMNS:
+        for name, width in _COLUMNS.items():
             right = name in {"asked", "ms", "bid", "payout"}
             table.add_column(
                 name, justify="right" if right else "left", min_width=width, no_wrap=True, overflow="ellipsis"
