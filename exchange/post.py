@@ -33,6 +33,7 @@ from exchange.values.vertical import Lead
 LEASE_MARGIN_S = 30.0
 RETRY_FIRST_S = 0.1
 RETRY_LONGEST_S = 5.0
+SILENCE = Unknown("silence up to the seller's deadline")
 
 log = structlog.get_logger(__name__)
 
@@ -127,18 +128,21 @@ class Posts:
         """Goes down the ladder until a post ends, and answers with what was stored."""
         try:
             while True:
-                delivery = await self._deliver(sale, plan)
+                sending = self._send(sale, plan)
+                delivery = await self._in_time(sale, plan, sending)
                 step = await self._conclude(sale, plan, delivery, answer)
                 if not isinstance(step, Prepared):
                     break
                 plan = step.plan
             _tell(answer, step.answer if step else sale.render(PENDING))
             self._recorder.post(sale.request.ping, step.result if step else PENDING, plan)
+            if delivery is SILENCE:
+                await self._resolve_late(sale, plan, await sending)
         finally:
             _tell(answer, sale.render(PENDING))  # whatever broke: the lead may be at a buyer
 
-    async def _deliver(self, sale: _Sale, plan: Plan) -> Delivery:
-        """Delivers to one order, up to the seller's deadline; a later answer is still read and resolves the post."""
+    def _send(self, sale: _Sale, plan: Plan) -> "asyncio.Future[Delivery]":
+        """Delivers to one order; the answer is read for as long as the endpoint may take."""
         entry = sale.entries[plan.order]
         body = native.post_body(
             attempt_id=plan.attempt_id,
@@ -153,19 +157,19 @@ class Posts:
             lead=sale.request.lead,
         )
         headers = native.post_headers(plan.attempt_id) | dict(entry.auth_headers or {})
-        started_s = time.monotonic()
-        sending = asyncio.ensure_future(
+        return asyncio.ensure_future(
             self._courier.deliver(
                 entry.endpoint.post_url, headers, body, entry.endpoint.post_timeout_ms, native.read_delivery
             )
         )
+
+    async def _in_time(self, sale: _Sale, plan: Plan, sending: "asyncio.Future[Delivery]") -> Delivery:
+        """What is known of a delivery at the seller's deadline."""
+        started_s = time.monotonic()
         left_s = sale.request.deadline.less_ms(self._times.finish_ms).remaining_s()
         done, _ = await asyncio.wait({sending}, timeout=left_s)
         metrics.BUYER_POST_SECONDS.labels(plan.buyer).observe(time.monotonic() - started_s)
-        if done:
-            return sending.result()
-        self._background.start(self._resolve_late(sale, plan, sending), "late answer")
-        return Unknown("silence up to the seller's deadline")
+        return sending.result() if done else SILENCE
 
     async def _conclude(
         self, sale: _Sale, plan: Plan, delivery: Delivery, answer: "asyncio.Future[bytes]"
@@ -186,8 +190,8 @@ class Posts:
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, RETRY_LONGEST_S)
 
-    async def _resolve_late(self, sale: _Sale, plan: Plan, sending: "asyncio.Future[Delivery]") -> None:
-        delivery = await sending
+    async def _resolve_late(self, sale: _Sale, plan: Plan, delivery: Delivery) -> None:
+        """Records an answer that came after the silence before it had been recorded."""
         if isinstance(delivery, Unknown):
             return
         pause_s = RETRY_FIRST_S

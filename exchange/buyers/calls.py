@@ -1,8 +1,8 @@
 """A ping's calls: each order is asked at once, each ends with one outcome, and a counter says when all have."""
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
+from time import monotonic
 
 from exchange.buyers.connection import Connection
 from exchange.buyers.line import UNUSABLE, Line
@@ -58,27 +58,34 @@ class Call:
             reply = Refusal(Reason.INTERNAL_ERROR, type(error).__name__)
         if now_s > self.due_s and isinstance(reply, Bid):
             reply = Refusal(Reason.LATE, gross_micros=reply.gross_micros)
-        if self.round is not None:
-            self.round.settle(self, reply, now_s)
+        self._settle(reply, now_s)
 
     def failed(self, refusal: Refusal) -> None:
         """There will be no answer."""
-        if self.round is not None:
-            self.round.settle(self, refusal, time.monotonic())
+        self._settle(refusal, monotonic())
+
+    def _settle(self, reply: Reply, now_s: float) -> None:
+        current = self.round
+        if current is None:
+            return
+        self.round = None
+        self.asked = Asked(self.line.order, reply, int((now_s - current.started_s) * 1_000_000) / 1000)
+        if not self.overdue:
+            current.one_less()
 
 
 class Round:
     """The calls of one ping. It is decided when every order has answered or is past its own deadline.
 
-    No order's deadline is after `decide_at_s`, a moment of `time.monotonic()`.
+    No order's deadline is after `decide_at_s`, a moment of `monotonic()`.
     """
 
-    __slots__ = ("_calls", "_decide_at_s", "_decided", "_open", "_started_s", "_timer")
+    __slots__ = ("_calls", "_decide_at_s", "_decided", "_open", "_timer", "started_s")
 
     def __init__(self, calls: Sequence[Call], decide_at_s: float) -> None:
         self._calls = calls
         self._decide_at_s = decide_at_s
-        self._started_s = time.monotonic()
+        self.started_s = monotonic()
         self._open = len(calls)
         self._decided: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -95,16 +102,15 @@ class Round:
             self._end()
         return tuple([call.asked for call in self._calls])
 
-    def settle(self, call: Call, reply: Reply, now_s: float) -> None:
-        """One call has its outcome."""
-        call.round = None
-        call.asked = Asked(call.line.order, reply, self._elapsed_ms(now_s))
-        if not call.overdue:
-            self._less_open()
+    def one_less(self) -> None:
+        """One order less to wait for."""
+        self._open -= 1
+        if not self._open and self._decided is not None and not self._decided.done():
+            self._decided.set_result(None)
 
     def _start(self) -> float:
         """Sends all requests; the moment at which the first order will be past its deadline."""
-        started_s, first_due_s = self._started_s, self._decide_at_s
+        started_s, first_due_s = self.started_s, self._decide_at_s
         body, timeout_ms, due_s, rest = None, -1, 0.0, b""
         for call in self._calls:
             if call.timeout_ms != timeout_ms or call.body is not body:
@@ -129,41 +135,32 @@ class Round:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        now_s = time.monotonic()
+        now_s = monotonic()
         for call in self._calls:
             if call.round is None:
                 continue
-            call.round = None
-            reply = NOT_CONNECTED if call.connection is None else SILENT
-            call.asked = Asked(call.line.order, reply, self._elapsed_ms(now_s))
+            call.overdue = True
+            call.failed(NOT_CONNECTED if call.connection is None else SILENT)
             if call.line.pool is not None:
                 call.line.pool.withdraw(call, now_s)
 
     def _wake_at(self, moment_s: float) -> None:
-        delay_s = max(0.0, moment_s - time.monotonic()) + TIMER_GRAIN_S
+        delay_s = max(0.0, moment_s - monotonic()) + TIMER_GRAIN_S
         self._timer = asyncio.get_running_loop().call_later(delay_s, self._wake)
 
     def _wake(self) -> None:
         """Some orders are past their deadlines: the auction waits for the others only."""
-        now_s, next_due_s = time.monotonic(), self._decide_at_s
+        now_s, next_due_s = monotonic(), self._decide_at_s
         for call in self._calls:
             if call.round is None or call.overdue:
                 continue
             if call.due_s <= now_s:
                 call.overdue, call.may_retry = True, False
-                self._less_open()
+                self.one_less()
             else:
                 next_due_s = min(next_due_s, call.due_s)
         if self._open:
             self._wake_at(next_due_s)
-
-    def _less_open(self) -> None:
-        self._open -= 1
-        if not self._open and self._decided is not None and not self._decided.done():
-            self._decided.set_result(None)
-
-    def _elapsed_ms(self, now_s: float) -> float:
-        return int((now_s - self._started_s) * 1_000_000) / 1000
 
 
 def _break(call: Call, error: Exception) -> None:

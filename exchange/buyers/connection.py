@@ -1,7 +1,7 @@
 """One connection to a buyer: it carries one ping at a time, and tells its pool when it is free, spent or broken."""
 
 import asyncio
-import time
+from time import monotonic
 from typing import Protocol, cast
 
 from exchange.buyers.answer import AnswerReader, KnownHeads
@@ -13,7 +13,7 @@ LOST_MIDWAY = Refusal(Reason.CONNECTION_LOST, "within an answer")
 
 
 class Pending(Protocol):
-    """A call, as its connection and its pool see it. It is told exactly one outcome, unless it has been withdrawn."""
+    """What is sent on a connection, as the connection and its pool see it. It is told exactly one outcome."""
 
     request: bytes
     connection: "Connection | None"
@@ -33,21 +33,18 @@ class Keeper(Protocol):
 
     def released(self, connection: "Connection", now_s: float) -> None: ...
 
-    def drained(self, connection: "Connection") -> None: ...
-
     def gone(self, connection: "Connection") -> None: ...
 
     def retried(self, call: Pending) -> bool: ...
 
 
 class Connection(asyncio.Protocol):
-    """An open connection: idle, busy with a call, or draining the answer to a call that no longer waits.
+    """An open connection: idle, or with a call on it whose answer is awaited.
 
     `reused` tells a connection that had been idle, which the buyer may have been about to close, from a new one.
     """
 
     __slots__ = (
-        "_busy",
         "_call",
         "_closed",
         "_known",
@@ -57,7 +54,7 @@ class Connection(asyncio.Protocol):
         "idle_since_s",
         "retire_at_s",
         "reused",
-    )  # fmt: skip
+    )
 
     def __init__(self, pool: Keeper, retire_at_s: float) -> None:
         self.idle_since_s = 0.0
@@ -68,26 +65,23 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._call: Pending | None = None
         self._reader: AnswerReader | None = None
-        self._busy = False
         self._closed = False
 
     def send(self, call: Pending) -> None:
         """Sends a call's request on this idle connection."""
         self._call = call
-        self._busy = True
         call.connection = self
         self._transport.write(call.request)  # type: ignore[union-attr]  # the pool knows connected ones only
 
-    def withdraw(self) -> None:
-        """Nobody waits for the answer any more; it is still read, so that the connection lives."""
-        self._call = None
+    def replace(self, call: Pending) -> None:
+        """Lets another one be told the answer that is awaited."""
+        self._call = call
 
     def close(self) -> None:
         """Closes at once; a call that is still on it is told nothing."""
         if self._closed:
             return
         self._closed = True
-        self._busy = False
         self._call = self._reader = None
         self._pool.gone(self)
         if self._transport is not None:
@@ -107,27 +101,23 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         reader = self._reader
         if reader is None:
-            if not self._busy:
+            if self._call is None:
                 self.close()  # nobody has asked
                 return
             end = data.find(b"\r\n\r\n") + 4
             known = self._known.get(data[:end])
             if known is not None and known[1] == len(data) - end:
-                self._answered(known[0], data[end:], keep_alive=True)
+                self._answered(self._call, known[0], data[end:], keep_alive=True)
                 return
             self._reader = reader = AnswerReader()
-        if not reader.feed(data):
-            return
-        if reader.refusal is None:
-            self._pool.heads.learn(reader, data)
-            self._answered(reader.status, reader.body, keep_alive=reader.keep_alive)
-        else:
-            self.fail(reader.refusal)
+        if reader.feed(data):
+            self._read(reader, data)
 
     def eof_received(self) -> None:
+        """The buyer sends nothing more: an answer without a length is whole now."""
         reader = self._reader
         if reader is not None and reader.end():
-            self._answered(reader.status, reader.body, keep_alive=False)
+            self._read(reader, b"")
         else:
             self._lost()
 
@@ -137,30 +127,30 @@ class Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         self.retire_at_s = 0.0  # the buyer does not read what we send: this connection is good for no other call
 
-    def _answered(self, status: int, body: bytes, *, keep_alive: bool) -> None:
-        now_s = time.monotonic()
-        call = self._call
-        self._call = self._reader = None
-        self._busy = False
-        if call is None:
-            self._pool.drained(self)
+    def _read(self, reader: AnswerReader, packet: bytes) -> None:
+        """The reader is done; `packet` was the last that it got."""
+        if reader.refusal is not None or self._call is None:
+            self.fail(reader.refusal or LOST_MIDWAY)
+            return
+        self._reader = None
+        self._pool.heads.learn(reader, packet)
+        self._answered(self._call, reader.status, reader.body, keep_alive=reader.keep_alive)
+
+    def _answered(self, call: Pending, status: int, body: bytes, *, keep_alive: bool) -> None:
+        now_s = monotonic()
+        self._call = None
         if keep_alive:
             self._pool.released(self, now_s)
         else:
             self.close()
-        if call is not None:
-            call.answered(status, body, now_s)
+        call.answered(status, body, now_s)
 
     def _lost(self) -> None:
         """The buyer has closed. A reused connection without a byte of an answer was stale: the call goes elsewhere."""
-        if self._reader is not None:
-            self.fail(LOST_MIDWAY)
-            return
-        call = self._call
-        if call is not None and self.reused:
+        call, silent = self._call, self._reader is None
+        if call is not None and silent and self.reused:
             self.close()
-            if self._pool.retried(call):
-                return
-            call.failed(LOST_SILENT)
+            if not self._pool.retried(call):
+                call.failed(LOST_SILENT)
         else:
-            self.fail(LOST_SILENT)
+            self.fail(LOST_SILENT if silent else LOST_MIDWAY)

@@ -63,6 +63,7 @@ class Pool:
         self._limits = limits
         self._sockets = sockets
         self._counts = Stats()
+        self._reused = 0
         self._connections: set[Connection] = set()
         self._idle: dict[Connection, None] = {}
         self._draining: dict[Connection, float] = {}
@@ -73,7 +74,7 @@ class Pool:
     def send(self, call: Pending) -> None:
         """Sends a call on the connection that was idle last, or on the first that becomes free or connected."""
         if self._idle:
-            self._counts.reused += 1
+            self._reused += 1
             self._idle.popitem()[0].send(call)
         elif self._closed:
             call.failed(CLOSING)
@@ -88,7 +89,7 @@ class Pool:
         if call.connection is None:
             self._waiting.pop(call, None)
         else:
-            call.connection.withdraw()
+            call.connection.replace(_Drain(self, call.connection))
             self._draining[call.connection] = now_s + self._limits.drain_s
 
     def warm(self, count: int) -> None:
@@ -119,22 +120,33 @@ class Pool:
         await self._dialler.close()
 
     def stats(self) -> Stats:
-        self._counts.open, self._counts.idle = len(self._connections), len(self._idle)
+        self._counts.open, self._counts.idle, self._counts.reused = (
+            len(self._connections),
+            len(self._idle),
+            self._reused,
+        )
         return self._counts
 
     def connected(self, connection: Connection) -> None:
         self._connections.add(connection)
         self._sockets.count += 1
         self._counts.made += 1
-        self._free(connection, time.monotonic())
+        self.released(connection, time.monotonic())
 
     def released(self, connection: Connection, now_s: float) -> None:
-        if now_s < connection.retire_at_s:
-            self._free(connection, now_s)
-        else:
+        if self._closed or now_s >= connection.retire_at_s:
             connection.close()
+        elif self._waiting:
+            call = next(iter(self._waiting))
+            del self._waiting[call]
+            connection.send(call)
+        else:
+            connection.reused = True
+            connection.idle_since_s = now_s
+            self._idle[connection] = None
 
     def drained(self, connection: Connection) -> None:
+        """An answer has come that nobody waited for any more."""
         self._counts.drained += 1
         self._draining.pop(connection, None)
 
@@ -153,18 +165,6 @@ class Pool:
         self._counts.retried += 1
         self._wait(call)
         return True
-
-    def _free(self, connection: Connection, now_s: float) -> None:
-        if self._closed:
-            connection.close()
-        elif self._waiting:
-            call = next(iter(self._waiting))
-            del self._waiting[call]
-            connection.send(call)
-        else:
-            connection.reused = True
-            connection.idle_since_s = now_s
-            self._idle[connection] = None
 
     def _wait(self, call: Pending) -> None:
         call.connection = None
@@ -204,6 +204,26 @@ class Pool:
     def _new_connection(self) -> Connection:
         spread = _AGE_LEAST + _AGE_SPREAD * (self._counts.made * _GOLDEN % 1)  # not all of them at the same moment
         return Connection(self, time.monotonic() + self._limits.age_s * spread)
+
+
+class _Drain:
+    """Stands in for a call that nobody waits for any more, so that its answer is read and the connection lives."""
+
+    __slots__ = ("_pool", "connection")
+
+    request = b""
+    may_retry = False
+
+    def __init__(self, pool: Pool, connection: Connection) -> None:
+        self._pool = pool
+        self.connection: Connection | None = connection
+
+    def answered(self, status: int, body: bytes, now_s: float) -> None:  # noqa: ARG002  # it is late, whatever it says
+        if self.connection is not None:
+            self._pool.drained(self.connection)
+
+    def failed(self, refusal: Refusal) -> None:
+        """Nobody cares."""
 
 
 def _outcome(dial: "asyncio.Task[Refusal | None]") -> Refusal | None:

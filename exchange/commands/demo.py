@@ -106,8 +106,6 @@ async def _set_stage(database: Database, given: Services, folder: Path) -> Stage
     environment = child_environment(
         {
             **demo_environment(),
-            "EXCHANGE_POSTGRES_URL": given.postgres_url,
-            "EXCHANGE_VALKEY_URL": given.valkey_url,
             "EXCHANGE_DATA_DIR": str(folder),
             "EXCHANGE_ALLOW_PRIVATE_ADDRESSES": "1",
         }

@@ -33,7 +33,7 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, with_worker
             stop_on_signals(stop)
             if leashed:
                 stop_without_parent(stop)
-            children = _children(settings, lease.services, stop)
+            children = _children(settings, stop)
             if with_worker:
                 children.keep("worker", ["worker", "--leashed"])
             _say(f"serving on http://{host}:{listener.getsockname()[1]} (API documentation at /docs)")
@@ -53,8 +53,9 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, with_worker
 
 
 def serve_child(settings: Settings, descriptor: int) -> bool:
-    """One of several gateways: the parent owns the socket and the servers, and gave their addresses."""
-    return gateway.run(settings, _given_services(settings), socket.socket(fileno=descriptor))
+    """One of several gateways on the parent's socket. It holds the servers too: it may have to outlive the parent."""
+    with services(settings) as lease:
+        return gateway.run(settings, lease.services, socket.socket(fileno=descriptor))
 
 
 def run_worker(settings: Settings, *, leashed: bool) -> None:
@@ -78,21 +79,9 @@ def run_worker(settings: Settings, *, leashed: bool) -> None:
         uvloop.run(main(lambda: prepare_schema(settings, lease.services), lease.services))
 
 
-def _children(settings: Settings, given: Services, stop: asyncio.Event) -> Children:
-    environment = child_environment(
-        {
-            "EXCHANGE_POSTGRES_URL": given.postgres_url,
-            "EXCHANGE_VALKEY_URL": given.valkey_url,
-            "EXCHANGE_DATA_DIR": str(settings.data_dir.resolve()),
-        }
-    )
+def _children(settings: Settings, stop: asyncio.Event) -> Children:
+    environment = child_environment({"EXCHANGE_DATA_DIR": str(settings.data_dir)})
     return Children(environment, stop, stop_timeout_s=settings.drain_timeout_s + 10)
-
-
-def _given_services(settings: Settings) -> Services:
-    if settings.postgres_url is None or settings.valkey_url is None:
-        raise SettingsError("a gateway that is a child is told where Postgres and Valkey are by its parent")
-    return Services(settings.postgres_url, settings.valkey_url)
 
 
 def _listen(host: str, port: int) -> socket.socket:

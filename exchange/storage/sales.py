@@ -162,6 +162,9 @@ class Sales:
                 case Unknown():
                     return await _end(connection, post, PENDING, render)
                 case Rejected() | NotSent():
+                    if next_plans and not post.test:
+                        buyers = {plan.buyer, *(item.buyer for item in next_plans)}
+                        await accounts.lock_buyers(connection, buyers, post.currency)
                     await _release(connection, post, plan)
                     return await _go_on(connection, post, next_plans, render, _reason(delivery))
             assert_never(delivery)

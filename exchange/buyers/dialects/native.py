@@ -11,7 +11,7 @@ import orjson
 from exchange.buyers.exact_json import InexactJsonError, loads
 from exchange.values.bid import Accepted, Bid, Delivery, Refusal, Rejected, Reply, Unknown
 from exchange.values.market import Sale
-from exchange.values.money import MICROS_PER_UNIT, floor_to_cent, format_amount, parse_amount
+from exchange.values.money import floor_to_cent, format_amount, parse_amount
 from exchange.values.reason import Reason
 from exchange.values.vertical import Lead
 
@@ -25,11 +25,10 @@ TIMEOUT_HEADER = "Exchange-Timeout-Ms"
 NO_BID = Refusal(Reason.NO_BID)
 
 _USUAL_BID = re.compile(
-    rb'[ \t\r\n]*\{[ \t\r\n]*"bid"[ \t\r\n]*:[ \t\r\n]*("?)(0|[1-9][0-9]{0,11})(?:\.([0-9]{1,6}))?\1[ \t\r\n]*'
-    rb'(?:,[ \t\r\n]*"bid_id"[ \t\r\n]*:[ \t\r\n]*"([ !#-\[\]-~]{0,255})"[ \t\r\n]*)?\}[ \t\r\n]*'
+    rb'\{"bid": ?("?)(0|[1-9][0-9]{0,11})(?:\.([0-9]{1,6}))?\1(?:, ?"bid_id": ?"([ !#-\[\]-~]{0,255}+)")?\}'
 )
-"""What nearly every bid looks like: a plain price, as text or number, and perhaps a plain `bid_id`. It is read as it
-stands; whatever differs in the least is read by the exact parser.
+"""What nearly every bid looks like: a plain price, as text or number, and perhaps a plain `bid_id`. Such a one means what
+it says; whatever differs in the least is read by the exact parser.
 """
 
 
@@ -69,13 +68,11 @@ def read_bid(status: int, body: bytes, *, sale: Sale, currency: str) -> Reply:
     if status != 200:
         return _unasked_status(status)
     usual = _USUAL_BID.fullmatch(body)
-    return _read_exactly(body, sale=sale, currency=currency) if usual is None else _read_usual(usual)
-
-
-def _read_usual(usual: re.Match[bytes]) -> Reply:
-    _, whole, fraction, bid_id = usual.groups()
-    micros = int(whole) * MICROS_PER_UNIT + (int(fraction.ljust(6, b"0")) if fraction else 0)
-    return Bid(floor_to_cent(micros), None if bid_id is None else bid_id.decode()) if micros else NO_BID
+    if usual is None:
+        return _read_exactly(body, sale=sale, currency=currency)
+    _, whole, fraction, bid_id = usual.groups(b"")
+    micros = int(whole + fraction.ljust(6, b"0"))
+    return Bid(floor_to_cent(micros), bid_id.decode() or None) if micros else NO_BID
 
 
 def _read_exactly(body: bytes, *, sale: Sale, currency: str) -> Reply:
