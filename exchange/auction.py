@@ -5,8 +5,10 @@ neither on who answered first nor on anything outside the arguments, so a decisi
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 from exchange.rules.pricing import payout_of
@@ -16,8 +18,7 @@ from exchange.values.reason import Reason
 from exchange.values.trace import OrderOutcome, Rung
 
 
-@dataclass(frozen=True, slots=True)
-class Entrant:
+class Entrant(NamedTuple):
     """One order that was asked, what it replied, and what limits its bid.
 
     `max_bid_micros` is the buyer's own limit and `available_micros` what he can still spend; None means no limit.
@@ -51,35 +52,24 @@ class Decision:
     outcomes: tuple[OrderOutcome, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    rank: tuple[int, int, bytes]
-    rung: Rung
-    payout_micros: int
-
-
 def decide(entrants: Sequence[Entrant], terms: Terms, ping_id: UUID) -> Decision:
     """Decides an exclusive sale to the highest bid.
 
     The ladder holds the winner and then, best first, every order whose own gross price covers the payout that the
     winner's bid promises (contract, section 1); under `Fallback.NONE` the winner alone.
     """
-    reasons = {entrant.order: _refusal(entrant, terms) for entrant in entrants}
-    candidates = sorted(
-        (_candidate(entrant, ping_id) for entrant in entrants if reasons[entrant.order] is None),
-        key=lambda candidate: candidate.rank,
-    )
-    for candidate in candidates[1:]:
-        reasons[candidate.rung.order] = Reason.OUTBID
+    reasons = [_refusal(entrant, terms) for entrant in entrants]
+    candidates = _ranked([e for e, reason in zip(entrants, reasons, strict=True) if reason is None], ping_id)
     if not candidates:
-        reason = Reason.NO_BIDS if any(entrant.asked.elapsed_ms is not None for entrant in entrants) else None
-        return _unsold(reason or Reason.NO_ELIGIBLE_ORDERS, entrants, reasons)
-    best = candidates[0]
-    if terms.min_price_micros is not None and best.payout_micros < terms.min_price_micros:
-        reasons[best.rung.order] = Reason.BELOW_MIN_PRICE
-        return _unsold(Reason.BELOW_MIN_PRICE, entrants, reasons)
-    reasons[best.rung.order] = Reason.WON
-    return Decision(None, best.payout_micros, _ladder(candidates, terms), _outcomes(entrants, reasons))
+        was_asked = any(entrant.asked.elapsed_ms is not None for entrant in entrants)
+        reason = Reason.NO_BIDS if was_asked else Reason.NO_ELIGIBLE_ORDERS
+        return Decision(reason, None, (), _outcomes(entrants, reasons, None, reason))
+    best, payout_micros = candidates[0], payout_of(_gross(candidates[0]), candidates[0].margin)
+    if terms.min_price_micros is not None and payout_micros < terms.min_price_micros:
+        reason = Reason.BELOW_MIN_PRICE
+        return Decision(reason, None, (), _outcomes(entrants, reasons, best, reason))
+    ladder = _ladder(candidates, payout_micros, terms.fallback)
+    return Decision(None, payout_micros, ladder, _outcomes(entrants, reasons, best, Reason.WON))
 
 
 def tie_break(ping_id: UUID, order: str) -> bytes:
@@ -101,39 +91,45 @@ def _refusal(entrant: Entrant, terms: Terms) -> Reason | None:
     return None
 
 
-def _candidate(entrant: Entrant, ping_id: UUID) -> _Candidate:
-    bid = entrant.asked.reply
-    if not isinstance(bid, Bid):
-        raise TypeError(f"{entrant.order} made no bid")
-    return _Candidate(
-        rank=(-bid.gross_micros, entrant.priority, tie_break(ping_id, entrant.order)),
-        rung=Rung(entrant.order, entrant.buyer, bid.gross_micros, bid.bid_id),
-        payout_micros=payout_of(bid.gross_micros, entrant.margin),
-    )
+def _ranked(entrants: list[Entrant], ping_id: UUID) -> list[Entrant]:
+    """The orders with a valid bid, best first. Few bids are equal, so only equals are hashed."""
+    equals = Counter([(_gross(entrant), entrant.priority) for entrant in entrants])
+
+    def rank(entrant: Entrant) -> tuple[int, int, bytes]:
+        gross_micros, priority = _gross(entrant), entrant.priority
+        alone = equals[gross_micros, priority] == 1
+        return -gross_micros, priority, b"" if alone else tie_break(ping_id, entrant.order)
+
+    return sorted(entrants, key=rank)
 
 
-def _ladder(candidates: Sequence[_Candidate], terms: Terms) -> tuple[Rung, ...]:
-    best, *others = candidates
-    if terms.fallback is Fallback.NONE:
-        return (best.rung,)
-    return (best.rung, *(item.rung for item in others if item.rung.gross_micros >= best.payout_micros))
+def _ladder(candidates: Sequence[Entrant], payout_micros: int, fallback: Fallback) -> tuple[Rung, ...]:
+    """The winner, then whoever else covers the payout: the winner does by construction."""
+    kept = candidates[:1] if fallback is Fallback.NONE else candidates
+    return tuple(_rung(entrant) for entrant in kept if _gross(entrant) >= payout_micros)
 
 
-def _unsold(reason: Reason, entrants: Sequence[Entrant], reasons: dict[str, Reason | None]) -> Decision:
-    return Decision(reason, None, (), _outcomes(entrants, reasons))
+def _rung(entrant: Entrant) -> Rung:
+    reply = entrant.asked.reply
+    return Rung(entrant.order, entrant.buyer, _gross(entrant), reply.bid_id if isinstance(reply, Bid) else None)
 
 
-def _outcomes(entrants: Sequence[Entrant], reasons: dict[str, Reason | None]) -> tuple[OrderOutcome, ...]:
+def _gross(entrant: Entrant) -> int:
+    return entrant.asked.reply.gross_micros or 0
+
+
+def _outcomes(
+    entrants: Sequence[Entrant], reasons: Sequence[Reason | None], best: Entrant | None, verdict: Reason
+) -> tuple[OrderOutcome, ...]:
+    """One outcome an order: what kept its bid from counting, the verdict on the best, and `OUTBID` for the rest."""
     outcomes = []
-    for entrant in entrants:
-        reply, reason = entrant.asked.reply, reasons[entrant.order]
-        if reason is None:
-            raise AssertionError(f"{entrant.order} was left undecided")
+    for entrant, refused in zip(entrants, reasons, strict=True):
+        reply = entrant.asked.reply
         outcomes.append(
             OrderOutcome(
                 order=entrant.order,
                 buyer=entrant.buyer,
-                reason=reason,
+                reason=refused or (verdict if entrant is best else Reason.OUTBID),
                 gross_micros=reply.gross_micros,
                 bid_id=reply.bid_id if isinstance(reply, Bid) else None,
                 elapsed_ms=entrant.asked.elapsed_ms,

@@ -134,10 +134,14 @@ def _ladder(ladder: Sequence[Rung]) -> list[dict[str, Any]]:
 def _outcome(item: OrderOutcome) -> dict[str, Any]:
     """Only what is there: most orders of most pings have neither a bid nor a detail."""
     fields: dict[str, Any] = {"order": item.order, "buyer": item.buyer, "reason": int(item.reason)}
-    for name in ("gross_micros", "bid_id", "elapsed_ms", "detail"):
-        value = getattr(item, name)
-        if value not in {None, ""}:
-            fields[name] = value
+    if item.gross_micros is not None:
+        fields["gross_micros"] = item.gross_micros
+    if item.bid_id is not None:
+        fields["bid_id"] = item.bid_id
+    if item.elapsed_ms is not None:
+        fields["elapsed_ms"] = item.elapsed_ms
+    if item.detail:
+        fields["detail"] = item.detail
     return fields
 
 

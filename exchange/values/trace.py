@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 from uuid import UUID
 
 from exchange.values.reason import Reason
@@ -16,8 +17,7 @@ class PingStatus(StrEnum):
     REFUSED = "refused"
 
 
-@dataclass(frozen=True, slots=True)
-class OrderOutcome:
+class OrderOutcome(NamedTuple):
     """What became of one order that the filters let through: its reason, and its bid where it made one."""
 
     order: str
@@ -29,8 +29,7 @@ class OrderOutcome:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Rung:
+class Rung(NamedTuple):
     """One step of an offer's ladder: an order that may take the lead at its own gross price."""
 
     order: str
