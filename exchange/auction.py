@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
 
-from exchange.rules.pricing import payout_of
+from exchange.rules.pricing import leaves_nothing, payout_of
 from exchange.values.bid import Asked, Bid, Refusal
 from exchange.values.market import Fallback, Margin
 from exchange.values.reason import Reason
@@ -84,7 +84,7 @@ def _refusal(entrant: Entrant, terms: Terms) -> Reason | None:
         return reply.reason
     if entrant.max_bid_micros is not None and reply.gross_micros > entrant.max_bid_micros:
         return Reason.ABOVE_MAX_BID
-    if reply.gross_micros < terms.floor_micros or payout_of(reply.gross_micros, entrant.margin) == 0:
+    if reply.gross_micros < terms.floor_micros or leaves_nothing(reply.gross_micros, entrant.margin):
         return Reason.BELOW_FLOOR
     if entrant.available_micros is not None and reply.gross_micros > entrant.available_micros:
         return Reason.INSUFFICIENT_BALANCE

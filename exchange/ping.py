@@ -14,6 +14,7 @@ from exchange.buyers.fanout import Fanout
 from exchange.buyers.line import Line
 from exchange.record import Recorder
 from exchange.rules.book import CampaignBook, OrderEntry
+from exchange.rules.pricing import margin_for
 from exchange.rules.routing import Available, Routing, route
 from exchange.values.bid import Asked, Refusal
 from exchange.values.deadline import Deadline
@@ -128,18 +129,15 @@ def _body(request: PingRequest, ping_id: UUID, visible: tuple[str, ...]) -> byte
 def _entrants(
     request: PingRequest, entries: Sequence[OrderEntry], asked: Sequence[Asked], available: Available
 ) -> list[Entrant]:
-    return [
-        Entrant(
-            order=entry.key,
-            buyer=entry.buyer.key,
-            priority=entry.order.priority,
-            max_bid_micros=entry.buyer.max_bid_micros,
-            available_micros=available.get(entry.buyer.key),
-            margin=request.book.margin(request.seller, entry),
-            asked=reply,
+    campaign, seller = request.book.campaign, request.seller
+    entrants = []
+    for entry, reply in zip(entries, asked, strict=True):
+        order, buyer = entry.order, entry.buyer
+        margin = margin_for(campaign, seller, buyer)
+        entrants.append(
+            Entrant(order.key, buyer.key, order.priority, buyer.max_bid_micros, available.get(buyer.key), margin, reply)
         )
-        for entry, reply in zip(entries, asked, strict=True)
-    ]
+    return entrants
 
 
 def _terms(request: PingRequest) -> Terms:

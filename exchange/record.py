@@ -71,14 +71,14 @@ class Recorder:
 
 def _count_ping(trace: PingTrace) -> int:
     reason = "" if trace.reason is None else trace.reason.wire_name
-    metrics.PING_CHILDREN[trace.campaign, trace.status.value, reason].inc()
+    metrics.PINGS.add((trace.campaign, trace.status.value, reason))
     asked = 0
     for outcome in trace.outcomes:
-        metrics.BUYER_PING_CHILDREN[outcome.buyer, outcome.reason.wire_name].inc()
+        metrics.BUYER_PINGS.add((outcome.buyer, outcome.reason.wire_name))
         if outcome.elapsed_ms is not None:
             asked += 1
-            metrics.BUYER_PING_SECONDS_CHILDREN[(outcome.buyer,)].observe(outcome.elapsed_ms / 1000)
-    metrics.PING_ORDERS_ASKED_CHILDREN[(trace.campaign,)].observe(asked)
+            metrics.BUYER_PING_SECONDS.observe((outcome.buyer,), outcome.elapsed_ms / 1000)
+    metrics.PING_ORDERS_ASKED.observe((trace.campaign,), asked)
     return asked
 
 

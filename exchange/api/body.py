@@ -1,7 +1,7 @@
 """A request's body: bounded, of the right type, and strict JSON; each failure is its own problem."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import orjson
@@ -11,6 +11,8 @@ from exchange.errors import FieldError, Problem
 
 BODY_BYTES_MAX = 65_536
 JSON_TYPE = "application/json"
+DEPTH_MAX = 64
+INTEGER_DIGITS_MAX = 18
 
 
 async def read_json_object(arrival: Arrival) -> tuple[dict[str, Any], bytes]:
@@ -25,14 +27,14 @@ async def read_json_object(arrival: Arrival) -> tuple[dict[str, Any], bytes]:
 
 
 def parse_object(body: bytes) -> dict[str, Any]:
-    """Reads one JSON object of texts that can be kept: NUL and lone surrogates are 422, all else wrong is 400."""
+    """Reads one JSON object. Raises Problem 400 for what is not JSON, 422 for what cannot be kept or is no object."""
     try:
-        document = orjson.loads(body)
+        document, is_odd = orjson.loads(body), b"\\u0000" in body
     except orjson.JSONDecodeError:
-        document = _loads_surrogates(body)
-        _refuse_bad_text(document)
-        raise malformed() from None
-    if b"\\u0000" in body:
+        document, is_odd = _loads_loosely(body), True
+    if body.count(b"[") + body.count(b"{") > DEPTH_MAX:
+        _refuse_depth(document)
+    if is_odd:
         _refuse_bad_text(document)
     if not isinstance(document, dict):
         raise Problem(422, "invalid_request", "The body must be a JSON object.")
@@ -46,16 +48,37 @@ def _check_media_type(content_type: str) -> None:
         raise Problem(415, "unsupported_media_type", f"Send the body as {JSON_TYPE}.")
 
 
-def _loads_surrogates(body: bytes) -> Any:
-    """A second, looser look at what orjson refused: only to tell a lone surrogate from malformed JSON."""
+def _loads_loosely(body: bytes) -> Any:
+    """A second look at what orjson refused: lone surrogates and numbers beyond a double are JSON all the same."""
     try:
-        return json.loads(body.decode(), parse_constant=_refuse_constant)
+        return json.loads(body.decode(), parse_constant=_refuse_constant, parse_int=_integer)
     except (ValueError, RecursionError):
         raise malformed() from None
 
 
+def _integer(text: str) -> int | float:
+    """As orjson reads it: what is longer than any field's value is no integer."""
+    return int(text) if len(text) <= INTEGER_DIGITS_MAX else float(text)
+
+
 def _refuse_constant(name: str) -> Any:
     raise ValueError(name)
+
+
+def _refuse_depth(document: Any) -> None:
+    """Raises Problem 422 where lists and objects stand deeper in one another than any lead needs."""
+    level = [document]
+    for _ in range(DEPTH_MAX):
+        level = [child for item in level for child in _children(item)]
+        if not level:
+            return
+    raise Problem(422, "invalid_request", f"The body is nested deeper than {DEPTH_MAX} levels.")
+
+
+def _children(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _refuse_bad_text(document: Any) -> None:
@@ -71,7 +94,7 @@ def _refuse_bad_text(document: Any) -> None:
 
 
 def _texts(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Every text in a document, keys included, with where it stands. Depth is bounded by the JSON readers."""
+    """Every text in a document of bounded depth, keys included, with where it stands."""
     if isinstance(value, str):
         yield path, value
     elif isinstance(value, list):

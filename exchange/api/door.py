@@ -21,6 +21,10 @@ _JSON_HEADERS = ((b"content-type", b"application/json"),)
 log = structlog.get_logger(__name__)
 
 
+class ClientGone(Exception):
+    """The client hung up in the middle of its request: there is nobody to answer."""
+
+
 class Arrival:
     """A request as it came in. `arrived_s` is the monotonic moment of its first byte, as near as is known."""
 
@@ -41,13 +45,18 @@ class Arrival:
         return None
 
     async def body(self, bytes_max: int) -> bytes | None:
-        """The whole body, or None where it is larger than `bytes_max`; then the rest is not read."""
+        """The whole body, or None where it is larger than `bytes_max`; then the rest is not read.
+
+        Raises ClientGone where the client hung up before the end: half a request is none, whatever it reads like.
+        """
         declared = self.header(b"content-length") or "0"
         if not declared.isdecimal() or int(declared) > bytes_max:
             return None
         content = b""
         while True:
             message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGone
             part: bytes = message.get("body", b"")
             content += part
             if len(content) > bytes_max:
@@ -68,6 +77,8 @@ class Door:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             content = await self._handler(Arrival(scope, receive))
+        except ClientGone:
+            return
         except Problem as problem:
             await _send(send, *problem_parts(problem))
         except StorageUnavailable as error:

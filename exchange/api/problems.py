@@ -37,6 +37,7 @@ log = structlog.get_logger(__name__)
 
 def install(app: FastAPI) -> None:
     """Makes every error of the application leave as a problem document."""
+    app.router.redirect_slashes = False  # a path with a slash too many is a path that is not there
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(RequestValidationError, _on_validation)

@@ -52,7 +52,7 @@ class SellerDoor:
         lead = admission.campaign.reader.read_ping(offered.lead)
         refuse_lead(lead.errors)
         trace = await self._desk.run_ping(admission, offered, lead.values, arrival.arrived_s)
-        metrics.PING_SECONDS_CHILDREN[(offered.campaign,)].observe(time.monotonic() - arrival.arrived_s)
+        metrics.PING_SECONDS.observe((offered.campaign,), time.monotonic() - arrival.arrived_s)
         return answers.ping_answer(trace, admission.campaign.campaign.offer_ttl_s, lead.ignored)
 
     async def post(self, arrival: Arrival) -> bytes:

@@ -84,12 +84,16 @@ def _number_text(body: bytes) -> str:
 def _check(document: dict[str, Any], checks: Mapping[str, Check]) -> None:
     errors = []
     for name, check in checks.items():
-        if name not in document and name in _REQUIRED:
+        value = document.get(name)
+        if value is None and name not in _REQUIRED:
+            continue
+        if name not in document:
             errors.append(FieldError(name, "required", f"`{name}` is missing."))
-        elif (wrong := check(document.get(name))) is not None:
+        elif (wrong := check(value)) is not None:
             errors.append(FieldError(name, "wrong_type", wrong))
-    known = f"Known here: {', '.join(checks)}."
-    errors.extend(FieldError(name[:64], "unknown_key", known) for name in document if name not in checks)
+    if not document.keys() <= checks.keys():
+        known = f"Known here: {', '.join(checks)}."
+        errors.extend(FieldError(name[:64], "unknown_key", known) for name in document if name not in checks)
     if errors:
         raise Problem(422, "invalid_request", "The request has another shape.", errors=errors)
 

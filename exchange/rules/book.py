@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 
 from exchange.rules.intake import LeadReader
 from exchange.rules.matching import Matcher, compile_filters
-from exchange.rules.pricing import margin_for
-from exchange.values.market import Buyer, Campaign, Endpoint, Margin, Market, Order, Seller
+from exchange.values.market import Buyer, Campaign, Endpoint, Market, Order
 from exchange.values.vertical import Stage, Vertical
 
 
@@ -38,10 +37,6 @@ class CampaignBook:
     entries: tuple[OrderEntry, ...]
     by_key: Mapping[str, OrderEntry]
     matcher: Matcher
-
-    def margin(self, seller: Seller, entry: OrderEntry) -> Margin:
-        """The margin that holds for a sale from this seller to this order's buyer."""
-        return margin_for(self.campaign, seller, entry.buyer)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """What a gross price leaves for the seller: price = payout + margin, always, and payouts are whole cents."""
 
 from exchange.values.market import Buyer, Campaign, Margin, Seller
-from exchange.values.money import floor_to_cent
+from exchange.values.money import MICROS_PER_CENT, floor_to_cent
 
 _MILLION = 1_000_000
 
@@ -15,3 +15,8 @@ def payout_of(gross_micros: int, margin: Margin) -> int:
     """Gross less margin, rounded down to the cent; 0 where the margin is the whole price or more."""
     left = gross_micros * (_MILLION - margin.parts_per_million) // _MILLION - margin.amount_micros
     return max(0, floor_to_cent(left))
+
+
+def leaves_nothing(gross_micros: int, margin: Margin) -> bool:
+    """Whether the payout would be less than a cent, without working it out."""
+    return gross_micros * (_MILLION - margin.parts_per_million) < (margin.amount_micros + MICROS_PER_CENT) * _MILLION

@@ -26,8 +26,9 @@ def route(book: CampaignBook, lead: Lead, seller: Seller, available: Available) 
     """Routes a lead by the filters' sets, then by each remaining order's own state."""
     asked: list[OrderEntry] = []
     kept_out: list[tuple[OrderEntry, Reason]] = []
+    entries = book.entries
     for index in bits(book.matcher.matching(lead)):
-        entry = book.entries[index]
+        entry = entries[index]
         reason = closed(entry, seller, available, book.campaign.floor_micros)
         if reason is None:
             asked.append(entry)

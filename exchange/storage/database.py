@@ -16,11 +16,9 @@ _TROUBLE = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.QueryCanceledError,
+    asyncpg.InsufficientResourcesError,  # disk full, out of memory, too many connections
+    asyncpg.OperatorInterventionError,  # starting, shutting down, cancelled
+    asyncpg.PostgresSystemError,  # its disk or its files
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
@@ -44,6 +42,7 @@ class Database:
                     min_size=1,
                     max_size=connections_max,
                     command_timeout=None,  # asyncpg's own does not bound a frozen server; `run` does
+                    reset=_leave_as_it_is,
                     server_settings={"application_name": name, "timezone": "UTC"},
                 )
         except (*_TROUBLE, TimeoutError, asyncpg.InvalidCatalogNameError, asyncpg.InvalidPasswordError) as error:
@@ -98,6 +97,10 @@ class Database:
                 return await work(connection)
             finally:
                 held.clear()
+
+
+async def _leave_as_it_is(_: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """No unit of work leaves anything behind in its session, so none pays a round trip for tidying up after it."""
 
 
 def _forget(task: "asyncio.Task[T]") -> None:

@@ -1,7 +1,7 @@
 """The native dialect: the exchange's own wire to buyers (contract, section 2)."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -25,10 +25,10 @@ TIMEOUT_HEADER = "Exchange-Timeout-Ms"
 NO_BID = Refusal(Reason.NO_BID)
 
 _USUAL_BID = re.compile(
-    rb'\{"bid": ?("?)(0|[1-9][0-9]{0,11})(?:\.([0-9]{1,6}))?\1(?:, ?"bid_id": ?"([ !#-\[\]-~]{0,255}+)")?\}'
+    rb'\{"bid": ?("?)(0|[1-9][0-9]{0,11})(?:\.([0-9]{1,6}))?\1(?:, ?"bid_id": ?"([ !#-\[\]-~]{1,255}+)")?\}'
 )
-"""What nearly every bid looks like: a plain price, as text or number, and perhaps a plain `bid_id`. Such a one means what
-it says; whatever differs in the least is read by the exact parser.
+"""What nearly every bid looks like: a plain price, as text or number, and perhaps a plain `bid_id`. Whatever differs
+from it in the least is read by the exact parser, with the same meaning where it is only written differently.
 """
 
 
@@ -68,11 +68,25 @@ def read_bid(status: int, body: bytes, *, sale: Sale, currency: str) -> Reply:
     if status != 200:
         return _unasked_status(status)
     usual = _USUAL_BID.fullmatch(body)
-    if usual is None:
-        return _read_exactly(body, sale=sale, currency=currency)
-    _, whole, fraction, bid_id = usual.groups(b"")
-    micros = int(whole + fraction.ljust(6, b"0"))
-    return Bid(floor_to_cent(micros), bid_id.decode() or None) if micros else NO_BID
+    return _read_exactly(body, sale=sale, currency=currency) if usual is None else _read_usual(usual)
+
+
+def bid_reader(*, sale: Sale, currency: str) -> Callable[[int, bytes], Reply]:
+    """`read_bid` for all the answers to one ping."""
+    match = _USUAL_BID.fullmatch
+
+    def read(status: int, body: bytes) -> Reply:
+        if status == 200 and (usual := match(body)) is not None:
+            return _read_usual(usual)
+        return read_bid(status, body, sale=sale, currency=currency)
+
+    return read
+
+
+def _read_usual(usual: re.Match[bytes]) -> Reply:
+    _, whole, fraction, bid_id = usual.groups()
+    micros = int(whole + (fraction or b"").ljust(6, b"0"))
+    return Bid(floor_to_cent(micros), None if bid_id is None else bid_id.decode()) if micros else NO_BID
 
 
 def _read_exactly(body: bytes, *, sale: Sale, currency: str) -> Reply:
