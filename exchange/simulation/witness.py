@@ -1,7 +1,7 @@
 """What a simulated buyer writes down of every call, and how it is read again. No lead data is in it, by type."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -108,6 +108,25 @@ def read_log(path: Path) -> BuyerLog:
 def read_logs(directory: Path) -> tuple[BuyerLog, ...]:
     """The files of all buyers of a farm."""
     return tuple(read_log(path) for path in sorted(directory.glob("*.jsonl")))
+
+
+def without_pings(logs: Iterable[BuyerLog], ping_ids: Collection[str]) -> tuple[BuyerLog, ...]:
+    """The logs less everything that belongs to some pings: those that are nobody's to reconcile."""
+    return tuple(BuyerLog(log.buyer, tuple(_others(log.entries, ping_ids))) for log in logs)
+
+
+def _others(entries: Iterable[Entry], ping_ids: Collection[str]) -> Iterable[Entry]:
+    attempts = set()
+    for entry in entries:
+        match entry:
+            case PingSeen(ping_id=ping_id) if ping_id in ping_ids:
+                pass
+            case PostSeen(ping_id=ping_id, attempt_id=attempt_id) if ping_id in ping_ids:
+                attempts.add(attempt_id)
+            case PostAnswered(attempt_id=attempt_id) if attempt_id in attempts:
+                pass
+            case _:
+                yield entry
 
 
 def parse_entries(lines: Iterable[bytes]) -> Iterable[Entry]:

@@ -19,34 +19,50 @@ class Recorded:
     transfers: list[asyncpg.Record]
 
 
-async def recorded_since(database: Database, first: UUID) -> Recorded:
-    """Everything that belongs to pings not older than the UUIDv7 `first`."""
+async def recorded_since(database: Database, first: UUID, seller_left_out: str) -> Recorded:
+    """Everything that belongs to pings not older than the UUIDv7 `first`, but for one seller's."""
 
     async def work(connection: Connection) -> Recorded:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             return Recorded(
                 pings=await connection.fetch(
                     "select ping_id, seller, status, reason, payout_micros from pings "
-                    "where day >= $1 and ping_id >= $2 order by ping_id",
+                    "where day >= $1 and ping_id >= $2 and seller <> $3 order by ping_id",
                     day_of(first),
                     first,
+                    seller_left_out,
                 ),
                 posts=await connection.fetch(
-                    "select post_id, ping_id, state from posts where ping_id >= $1 order by post_id", first
+                    "select post_id, ping_id, state from posts where ping_id >= $1 and seller <> $2 order by post_id",
+                    first,
+                    seller_left_out,
                 ),
                 attempts=await connection.fetch(
-                    "select attempt_id, post_id, ping_id, order_key, buyer, state, gross_micros, payout_micros "
-                    "from attempts where ping_id >= $1 order by attempt_id",
+                    "select a.attempt_id, a.post_id, a.ping_id, a.order_key, a.buyer, a.state, a.gross_micros, "
+                    "a.payout_micros from attempts a join posts p using (post_id) "
+                    "where a.ping_id >= $1 and p.seller <> $2 order by a.attempt_id",
                     first,
+                    seller_left_out,
                 ),
                 transfers=await connection.fetch(
                     "select t.attempt_id, t.kind, t.amount_micros, d.kind || ':' || d.owner as debit, "
                     "c.kind || ':' || c.owner as credit from transfers t join attempts a using (attempt_id) "
                     "join accounts d on d.account_id = t.debit_account "
-                    "join accounts c on c.account_id = t.credit_account "
-                    "where a.ping_id >= $1 order by t.transfer_id",
+                    "join accounts c on c.account_id = t.credit_account join posts p using (post_id) "
+                    "where a.ping_id >= $1 and p.seller <> $2 order by t.transfer_id",
                     first,
+                    seller_left_out,
                 ),
             )
 
     return await database.run(work, timeout_s=60)
+
+
+async def pings_of(database: Database, seller: str, first: UUID) -> frozenset[str]:
+    """The ids of a seller's pings not older than the UUIDv7 `first`."""
+    rows = await database.run(
+        lambda connection: connection.fetch(
+            "select ping_id from pings where day >= $1 and ping_id >= $2 and seller = $3", day_of(first), first, seller
+        )
+    )
+    return frozenset(str(row["ping_id"]) for row in rows)

@@ -19,6 +19,7 @@ from exchange.simulation.witness import (
     parse_entries,
     read_log,
     read_logs,
+    without_pings,
 )
 
 names = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -91,3 +92,11 @@ def test_a_writer_without_a_path_or_after_its_end_writes_nowhere(tmp_path: Path)
 def test_what_no_writer_wrote_is_not_taken(line: bytes) -> None:
     with pytest.raises((ValueError, KeyError)):
         list(parse_entries([line]))
+
+
+def test_pings_that_are_nobodys_are_left_out_with_their_posts_and_answers() -> None:
+    kept = (PingSeen("p1", "a", PingMove.NO_BID), PostAnswered("t1", Answered.REPLY))
+    guest = PostSeen("t2", "p2", "a", 10, None, test=False, move=PostMove.ACCEPT, decision=Decision.ACCEPTED)
+    log = BuyerLog("b", (kept[0], PingSeen("p2", "a", PingMove.BID, 10, "x"), guest, kept[1],
+                         PostAnswered("t2", Answered.REPLY)))  # fmt: skip
+    assert without_pings([log], {"p2"}) == (BuyerLog("b", kept),)
