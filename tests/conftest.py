@@ -75,14 +75,16 @@ async def world(services: Services, tmp_path: Path) -> AsyncIterator[World]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def shared_world(
-    servers: Services, template: str, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[World]:
+async def shared_services(servers: Services, template: str) -> AsyncIterator[Services]:
+    """The servers, with one database for a whole file."""
+    async with fresh_database(servers, template) as fresh:
+        yield fresh
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_world(shared_services: Services, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     """A running exchange for a whole file, whose tests run in the module's loop and apply a market each."""
-    async with (
-        fresh_database(servers, template) as fresh,
-        open_world(fresh, tmp_path_factory.mktemp("shared")) as opened,
-    ):
+    async with open_world(shared_services, tmp_path_factory.mktemp("shared")) as opened:
         yield opened
 
 

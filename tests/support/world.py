@@ -75,13 +75,27 @@ class World:
 
     @asynccontextmanager
     async def locked(self, table: str) -> AsyncIterator[None]:
-        """Lets nobody write to a table; they wait."""
+        """Lets nobody write to a table meanwhile; they wait."""
+        async with self.holding(f"lock table {table} in share mode"):
+            yield
+
+    @asynccontextmanager
+    async def holding(self, statement: str, *arguments: object) -> AsyncIterator[None]:
+        """Keeps the locks that a statement takes."""
         connection = await asyncpg.connect(self.services.postgres_url)
         try:
-            await connection.execute(f"begin; lock table {table} in share mode")
+            await connection.execute("begin")
+            await connection.execute(statement, *arguments)
             yield
         finally:
             await connection.close()
+
+    async def waiting_for_locks(self) -> int:
+        """How many connections are waiting for somebody else's lock."""
+        [row] = await self.rows(
+            "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+        )
+        return int(row["count"])
 
     async def assert_sound(self) -> None:
         """The money is in order."""
