@@ -4,7 +4,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from uuid import UUID
 
 from exchange.auction import Decision, Entrant, Terms, decide
@@ -56,7 +55,8 @@ class Pings:
         self._fanout = fanout
         self._recorder = recorder
         self._times = times
-        self._lines: dict[str, tuple[CampaignBook, dict[str, Line]]] = {}
+        self._lines: dict[str, tuple[OrderEntry, Line]] = {}
+        self._lines_version = 0
 
     async def ping(self, request: PingRequest, available: Available) -> PingTrace:
         """Offers a lead to the market. Raises StorageUnavailable where an offer could not be recorded.
@@ -86,30 +86,31 @@ class Pings:
 
     def _calls(self, request: PingRequest, ping_id: UUID, entries: Sequence[OrderEntry], left_ms: int) -> list[Call]:
         """One call an order; the body is made once for each set of visible fields."""
-        lines = self._lines_of(request.book)
+        self._drop_lines_before(request.market_version)
         bodies: dict[tuple[str, ...], bytes] = {}
-        read = partial(native.read_bid, sale=Sale.EXCLUSIVE, currency=request.currency)
+        read = native.bid_reader(sale=Sale.EXCLUSIVE, currency=request.currency)
         calls = []
         for entry in entries:
             body = bodies.get(entry.visible)
             if body is None:
                 body = bodies[entry.visible] = _body(request, ping_id, entry.visible)
-            line = lines.get(entry.key)
-            if line is None:
-                line = lines[entry.key] = self._line(entry)
-            calls.append(Call(line, body, min(entry.endpoint.ping_timeout_ms, left_ms), read))
+            calls.append(Call(self._line(entry), body, min(entry.endpoint.ping_timeout_ms, left_ms), read))
         return calls
 
-    def _lines_of(self, book: CampaignBook) -> dict[str, Line]:
-        """The ways out to a campaign's orders; those of an older market go with it."""
-        known = self._lines.get(book.campaign.key)
-        if known is None or known[0] is not book:
-            known = self._lines[book.campaign.key] = (book, {})
+    def _line(self, entry: OrderEntry) -> Line:
+        """The way out to an order: made when it is first asked, and whenever a new market has changed its entry."""
+        known = self._lines.get(entry.key)
+        if known is None or known[0] is not entry:
+            headers = native.ping_headers(entry.key) | dict(entry.auth_headers or {})
+            line = self._fanout.line(entry.key, entry.endpoint.ping_url, headers, native.TIMEOUT_HEADER)
+            known = self._lines[entry.key] = (entry, line)
         return known[1]
 
-    def _line(self, entry: OrderEntry) -> Line:
-        headers = native.ping_headers(entry.key) | dict(entry.auth_headers or {})
-        return self._fanout.line(entry.key, entry.endpoint.ping_url, headers, native.TIMEOUT_HEADER)
+    def _drop_lines_before(self, market_version: int) -> None:
+        """Lets go of the lines of older markets, and with them of connections to buyers who have left."""
+        if market_version > self._lines_version:
+            self._lines_version = market_version
+            self._lines.clear()
 
 
 def _body(request: PingRequest, ping_id: UUID, visible: tuple[str, ...]) -> bytes:

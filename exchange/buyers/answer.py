@@ -67,7 +67,7 @@ class AnswerReader:
         "refusal",
         "status",
         "whole",
-    )  # fmt: skip
+    )
 
     def __init__(self) -> None:
         self.status = 0
@@ -107,6 +107,10 @@ class AnswerReader:
         if self.refusal is None and not self._in_head and not self._framed:
             self.whole = True
         return self._finished()
+
+    def discard(self) -> None:
+        """Ends reading early: parser and reader hold each other."""
+        del self._parser
 
     def plain_head(self, data: bytes) -> bytes | None:
         """The head of `data`, if it was all this answer came in and any body of the same length could follow it."""
@@ -174,6 +178,6 @@ class AnswerReader:
     def _finished(self) -> bool:
         if not self.whole and self.refusal is None:
             return False
-        del self._parser  # parser and reader hold each other
+        self.discard()
         self.body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
         return True

@@ -9,8 +9,8 @@ from exchange.buyers.line import UNUSABLE, Line
 from exchange.values.bid import Asked, Bid, Refusal, Reply
 from exchange.values.reason import Reason
 
-TIMER_GRAIN_S = 0.001
-"""Event loops count in milliseconds: this much later a timer is never too early."""
+TIMER_GRAIN_S = 0.0015
+"""Event loops count in whole milliseconds and round: set this much later, a timer is never early."""
 
 SILENT = Refusal(Reason.TIMEOUT)
 NOT_CONNECTED = Refusal(Reason.TIMEOUT, "still connecting")
@@ -34,7 +34,7 @@ class Call:
         "request",
         "round",
         "timeout_ms",
-    )  # fmt: skip
+    )
 
     asked: Asked
     due_s: float
@@ -77,7 +77,7 @@ class Call:
 class Round:
     """The calls of one ping. It is decided when every order has answered or is past its own deadline.
 
-    No order's deadline is after `decide_at_s`, a moment of `monotonic()`.
+    No order's deadline is after `decide_at_s`, a moment of `time.monotonic()`.
     """
 
     __slots__ = ("_calls", "_decide_at_s", "_decided", "_open", "_timer", "started_s")

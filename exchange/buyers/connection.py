@@ -8,6 +8,8 @@ from exchange.buyers.answer import AnswerReader, KnownHeads
 from exchange.values.bid import Refusal
 from exchange.values.reason import Reason
 
+REQUEST_TIMEOUT = 408
+
 LOST_SILENT = Refusal(Reason.CONNECTION_LOST, "before an answer")
 LOST_MIDWAY = Refusal(Reason.CONNECTION_LOST, "within an answer")
 
@@ -56,13 +58,14 @@ class Connection(asyncio.Protocol):
         "reused",
     )
 
+    _transport: asyncio.Transport
+
     def __init__(self, pool: Keeper, retire_at_s: float) -> None:
         self.idle_since_s = 0.0
         self.retire_at_s = retire_at_s
         self.reused = False
         self._pool = pool
         self._known = pool.heads.meanings
-        self._transport: asyncio.Transport | None = None
         self._call: Pending | None = None
         self._reader: AnswerReader | None = None
         self._closed = False
@@ -71,7 +74,7 @@ class Connection(asyncio.Protocol):
         """Sends a call's request on this idle connection."""
         self._call = call
         call.connection = self
-        self._transport.write(call.request)  # type: ignore[union-attr]  # the pool knows connected ones only
+        self._transport.write(call.request)
 
     def replace(self, call: Pending) -> None:
         """Lets another one be told the answer that is awaited."""
@@ -82,10 +85,11 @@ class Connection(asyncio.Protocol):
         if self._closed:
             return
         self._closed = True
+        if self._reader is not None:
+            self._reader.discard()
         self._call = self._reader = None
         self._pool.gone(self)
-        if self._transport is not None:
-            self._transport.abort()
+        self._transport.abort()
 
     def fail(self, refusal: Refusal) -> None:
         """Closes at once; a call that is still on it is told why."""
@@ -123,18 +127,22 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # a reset is as lost as an end
         self._lost()
+        del self._transport  # they hold each other
 
     def pause_writing(self) -> None:
         self.retire_at_s = 0.0  # the buyer does not read what we send: this connection is good for no other call
 
     def _read(self, reader: AnswerReader, packet: bytes) -> None:
         """The reader is done; `packet` was the last that it got."""
-        if reader.refusal is not None or self._call is None:
-            self.fail(reader.refusal or LOST_MIDWAY)
-            return
         self._reader = None
-        self._pool.heads.learn(reader, packet)
-        self._answered(self._call, reader.status, reader.body, keep_alive=reader.keep_alive)
+        call = self._call
+        if reader.refusal is not None or call is None:
+            self.fail(reader.refusal or LOST_MIDWAY)
+        elif reader.status == REQUEST_TIMEOUT and not reader.keep_alive and self._goes_elsewhere(call):
+            self.close()  # it was the buyer's farewell to an idle connection, crossing with our request
+        else:
+            self._pool.heads.learn(reader, packet)
+            self._answered(call, reader.status, reader.body, keep_alive=reader.keep_alive)
 
     def _answered(self, call: Pending, status: int, body: bytes, *, keep_alive: bool) -> None:
         now_s = monotonic()
@@ -146,11 +154,12 @@ class Connection(asyncio.Protocol):
         call.answered(status, body, now_s)
 
     def _lost(self) -> None:
-        """The buyer has closed. A reused connection without a byte of an answer was stale: the call goes elsewhere."""
+        """The buyer has closed; a call that is still on the connection goes elsewhere, or fails."""
         call, silent = self._call, self._reader is None
-        if call is not None and silent and self.reused:
-            self.close()
-            if not self._pool.retried(call):
-                call.failed(LOST_SILENT)
-        else:
-            self.fail(LOST_SILENT if silent else LOST_MIDWAY)
+        self.close()
+        if call is not None and not (silent and self._goes_elsewhere(call)):
+            call.failed(LOST_SILENT if silent else LOST_MIDWAY)
+
+    def _goes_elsewhere(self, call: Pending) -> bool:
+        """Whether this connection had been idle, so that the buyer was closing it already, and the call is moved."""
+        return self.reused and self._pool.retried(call)

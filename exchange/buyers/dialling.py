@@ -30,7 +30,7 @@ class Origin:
 class Dialler:
     """Makes connections to one origin."""
 
-    def __init__(self, origin: Origin, limits: Limits, tls: ssl.SSLContext | None, *, allow_private: bool) -> None:
+    def __init__(self, origin: Origin, limits: Limits, tls: ssl.SSLContext, *, allow_private: bool) -> None:
         self._origin = origin
         self._limits = limits
         self._tls = tls
@@ -46,6 +46,11 @@ class Dialler:
         if isinstance(connected, Refusal):
             return connected
         return await self._start(connected, make_protocol)
+
+    @property
+    def resting(self) -> bool:
+        """Whether nothing goes on in the background."""
+        return self._resolver.resting
 
     async def close(self) -> None:
         await self._resolver.close()
@@ -100,4 +105,6 @@ def _said(error: OSError) -> str:
         return error.verify_message
     if isinstance(error, ssl.SSLError):
         return error.reason or type(error).__name__
+    if isinstance(error, ConnectionAbortedError) and error.errno is None:
+        return "no handshake in time"  # how both event loops say it
     return errno.errorcode.get(error.errno or 0, type(error).__name__)

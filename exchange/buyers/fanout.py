@@ -3,7 +3,8 @@
 import asyncio
 import ssl
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import reduce
 
 from exchange.buyers.calls import Call, Round
 from exchange.buyers.dialling import Dialler, Origin
@@ -22,7 +23,7 @@ class Fanout:
         """`tls` says whom to trust, where it is not the usual authorities."""
         self._allow_private = allow_private
         self._limits = limits or Limits()
-        self._tls = tls
+        self._tls = tls or trusting_context()
         self._sockets = Sockets(self._limits.sockets_max)
         self._pools: dict[Origin, Pool] = {}
         self._dropped = Stats()
@@ -40,6 +41,12 @@ class Fanout:
             return Line(order, None, b"")
         return Line(order, self._pool(target.origin), head)
 
+    def warm(self, lines: Iterable[Line], count: int) -> None:
+        """Starts to connect, until each of these lines' pools has `count` connections or is at its limits."""
+        for line in lines:
+            if line.pool is not None:
+                line.pool.warm(count)
+
     async def ask(self, calls: Sequence[Call], decide_by: Deadline) -> tuple[Asked, ...]:
         """Asks all orders at once; returns when all have answered, or none may any more.
 
@@ -50,10 +57,7 @@ class Fanout:
 
     def stats(self) -> Stats:
         """Counts of all connections, also of those to origins that the market no longer knows."""
-        total = Stats()
-        for stats in (self._dropped, *(pool.stats() for pool in self._pools.values())):
-            total.add(stats)
-        return total
+        return reduce(Stats.plus, (pool.stats() for pool in self._pools.values()), self._dropped)
 
     async def close(self) -> None:
         """Closes every connection; calls that are under way fail."""
@@ -67,8 +71,6 @@ class Fanout:
     def _pool(self, origin: Origin) -> Pool:
         pool = self._pools.get(origin)
         if pool is None:
-            if origin.secure and self._tls is None:
-                self._tls = trusting_context()
             dialler = Dialler(origin, self._limits, self._tls, allow_private=self._allow_private)
             pool = self._pools[origin] = Pool(dialler, self._limits, self._sockets)
             self._sweep_later()
@@ -83,6 +85,6 @@ class Fanout:
         self._sweeper = None
         now_s = time.monotonic()
         for origin in [origin for origin, pool in self._pools.items() if not pool.sweep(now_s)]:
-            self._dropped.add(self._pools.pop(origin).stats())
+            self._dropped = self._dropped.plus(self._pools.pop(origin).stats())
         if self._pools:
             self._sweep_later()

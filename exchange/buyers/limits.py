@@ -12,7 +12,7 @@ class Limits:
 
     connections_max: int = 1_000
     sockets_max: int = 20_000
-    dials_max: int = 64
+    dials_max: int = 32
     connect_s: float = 1.0
     handshake_s: float = 2.0
     idle_s: float = 30.0

@@ -2,10 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass, fields
 from itertools import takewhile
-from typing import Self
+from typing import NamedTuple
 from weakref import WeakSet
 
 from exchange.buyers.answer import KnownHeads
@@ -22,9 +20,8 @@ _GOLDEN = 0.618
 _AGE_LEAST, _AGE_SPREAD = 0.75, 0.5
 
 
-@dataclass(slots=True)
-class Stats:
-    """What became of connections, counted since the start, and how many there are now."""
+class Stats(NamedTuple):
+    """What became of connections and calls, counted since the start, and how many connections there are now."""
 
     made: int = 0
     not_made: int = 0
@@ -35,9 +32,8 @@ class Stats:
     open: int = 0
     idle: int = 0
 
-    def add(self, other: Self) -> None:
-        for item in fields(self):
-            setattr(self, item.name, getattr(self, item.name) + getattr(other, item.name))
+    def plus(self, other: "Stats") -> "Stats":
+        return Stats(*map(int.__add__, self, other))
 
 
 class Sockets:
@@ -62,8 +58,7 @@ class Pool:
         self._dialler = dialler
         self._limits = limits
         self._sockets = sockets
-        self._counts = Stats()
-        self._reused = 0
+        self._made = self._not_made = self._reused = self._busy = self._retried = self._drained = 0
         self._connections: set[Connection] = set()
         self._idle: dict[Connection, None] = {}
         self._draining: dict[Connection, float] = {}
@@ -81,7 +76,7 @@ class Pool:
         elif self._has_room():
             self._wait(call)
         else:
-            self._counts.busy += 1
+            self._busy += 1
             call.failed(BUSY)
 
     def withdraw(self, call: Pending, now_s: float) -> None:
@@ -99,11 +94,13 @@ class Pool:
 
     def sweep(self, now_s: float) -> bool:
         """Closes what has been idle or draining for too long; false when nothing is left and nobody refers to it."""
-        for connection in _idle_before(self._idle, now_s - self._limits.idle_s):
+        idle_since_s = now_s - self._limits.idle_s
+        for connection in list(takewhile(lambda idle: idle.idle_since_s <= idle_since_s, self._idle)):
             connection.close()
-        for connection in [found for found, until_s in self._draining.items() if until_s <= now_s]:
+        for connection, _ in list(takewhile(lambda draining: draining[1] <= now_s, self._draining.items())):
             connection.close()
-        return bool(self._connections or self._dials or self._waiting or self.lines)
+        busy = self._connections or self._dials or self._waiting or not self._dialler.resting
+        return bool(busy or self.lines)
 
     async def close(self) -> None:
         """Closes every connection; calls under way fail."""
@@ -120,17 +117,13 @@ class Pool:
         await self._dialler.close()
 
     def stats(self) -> Stats:
-        self._counts.open, self._counts.idle, self._counts.reused = (
-            len(self._connections),
-            len(self._idle),
-            self._reused,
-        )
-        return self._counts
+        counts = self._made, self._not_made, self._reused, self._busy, self._retried, self._drained
+        return Stats(*counts, open=len(self._connections), idle=len(self._idle))
 
     def connected(self, connection: Connection) -> None:
         self._connections.add(connection)
         self._sockets.count += 1
-        self._counts.made += 1
+        self._made += 1
         self.released(connection, time.monotonic())
 
     def released(self, connection: Connection, now_s: float) -> None:
@@ -147,7 +140,7 @@ class Pool:
 
     def drained(self, connection: Connection) -> None:
         """An answer has come that nobody waited for any more."""
-        self._counts.drained += 1
+        self._drained += 1
         self._draining.pop(connection, None)
 
     def gone(self, connection: Connection) -> None:
@@ -161,8 +154,8 @@ class Pool:
         """Takes a call back whose connection had been closed by the buyer before it was sent; false if it cannot."""
         if self._closed or not call.may_retry or not self._has_room():
             return False
-        call.may_retry = False
-        self._counts.retried += 1
+        call.may_retry = False  # once is enough
+        self._retried += 1
         self._wait(call)
         return True
 
@@ -194,7 +187,7 @@ class Pool:
         self._sockets.count -= 1
         refusal = _outcome(dial)
         if refusal is not None:
-            self._counts.not_made += 1
+            self._not_made += 1
             if len(self._waiting) > len(self._dials):
                 call = next(iter(self._waiting))
                 del self._waiting[call]
@@ -202,7 +195,7 @@ class Pool:
         self._dial_as_needed()
 
     def _new_connection(self) -> Connection:
-        spread = _AGE_LEAST + _AGE_SPREAD * (self._counts.made * _GOLDEN % 1)  # not all of them at the same moment
+        spread = _AGE_LEAST + _AGE_SPREAD * (self._made * _GOLDEN % 1)  # not all of them at the same moment
         return Connection(self, time.monotonic() + self._limits.age_s * spread)
 
 
@@ -231,8 +224,3 @@ def _outcome(dial: "asyncio.Task[Refusal | None]") -> Refusal | None:
         return CLOSING
     error = dial.exception()
     return dial.result() if error is None else Refusal(Reason.INTERNAL_ERROR, type(error).__name__)
-
-
-def _idle_before(idle: Iterable[Connection], moment_s: float) -> list[Connection]:
-    """The connections that have been idle since before a moment; `idle` has the longest idle first."""
-    return list(takewhile(lambda connection: connection.idle_since_s < moment_s, idle))

@@ -52,6 +52,11 @@ class Resolver:
         await asyncio.wait([self._lookup], timeout=self._limits.name_wait_s)
         return NAME_NOT_IN_TIME if self._found is None else self._found
 
+    @property
+    def resting(self) -> bool:
+        """Whether no lookup is under way."""
+        return self._lookup is None
+
     async def close(self) -> None:
         if self._lookup is not None:
             self._lookup.cancel()

@@ -81,7 +81,7 @@ def run_worker(settings: Settings, *, leashed: bool) -> None:
 
 def _children(settings: Settings, stop: asyncio.Event) -> Children:
     environment = child_environment({"EXCHANGE_DATA_DIR": str(settings.data_dir)})
-    return Children(environment, stop, stop_timeout_s=settings.drain_timeout_s + 10)
+    return Children(environment, stop, stop_timeout_s=2 * settings.drain_timeout_s + 10)
 
 
 def _listen(host: str, port: int) -> socket.socket:
