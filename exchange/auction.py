@@ -5,7 +5,6 @@ neither on who answered first nor on anything outside the arguments, so a decisi
 """
 
 import hashlib
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -92,15 +91,14 @@ def _refusal(entrant: Entrant, terms: Terms) -> Reason | None:
 
 
 def _ranked(entrants: list[Entrant], ping_id: UUID) -> list[Entrant]:
-    """The orders with a valid bid, best first. Few bids are equal, so only equals are hashed."""
-    equals = Counter([(_gross(entrant), entrant.priority) for entrant in entrants])
+    """The orders with a valid bid, best first. Few bids are equal, so hashes are only made where some are."""
+    if len({_rank(entrant) for entrant in entrants}) == len(entrants):
+        return sorted(entrants, key=_rank)
+    return sorted(entrants, key=lambda entrant: (_rank(entrant), tie_break(ping_id, entrant.order)))
 
-    def rank(entrant: Entrant) -> tuple[int, int, bytes]:
-        gross_micros, priority = _gross(entrant), entrant.priority
-        alone = equals[gross_micros, priority] == 1
-        return -gross_micros, priority, b"" if alone else tie_break(ping_id, entrant.order)
 
-    return sorted(entrants, key=rank)
+def _rank(entrant: Entrant) -> tuple[int, int]:
+    return -_gross(entrant), entrant.priority
 
 
 def _ladder(candidates: Sequence[Entrant], payout_micros: int, fallback: Fallback) -> tuple[Rung, ...]:
