@@ -22,9 +22,11 @@ from exchange.embedded.lease import hold
 
 PATIENCE_S = 20.0
 _HOLD = """
-import sys
+import signal, sys
 from pathlib import Path
 from exchange.embedded.lease import hold
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # whoever runs the tests may have some of them ignored
+    signal.signal(number, signal.SIG_DFL)
 with hold(Path(sys.argv[1])) as lease:
     print(lease.services.postgres_url, lease.services.valkey_url, flush=True)
     sys.stdin.read()
