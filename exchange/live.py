@@ -61,12 +61,15 @@ class LiveMarket:
             self._look_again.clear()
             try:
                 await self._refresh()
-                self.is_cut_off = False
             except StorageUnavailable as error:
                 self.is_cut_off = True
                 log.warning("market_not_compared", error=str(error))
+                continue
             except MarketFileError as error:
                 log.error("market_not_readable", count=len(error.problems))  # noqa: TRY400  # the old one stays in force
+            except Exception:
+                log.exception("market_not_followed")  # whatever it was, the next market must be seen
+            self.is_cut_off = False
 
     async def _refresh(self) -> None:
         if await catalogue.newest_number(self._database) != (self.book.version if self.book else 0):

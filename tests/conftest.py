@@ -6,12 +6,11 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from urllib.parse import urlsplit, urlunsplit
 
-import asyncpg
 import hypothesis
 import pytest
 import pytest_asyncio
+from support.databases import database_url, execute
 from support.world import World, open_world
 
 from exchange.embedded.lease import Services, hold
@@ -21,11 +20,6 @@ hypothesis.settings.register_profile("exchange", deadline=None)  # a busy machin
 hypothesis.settings.load_profile("exchange")
 
 _numbers = itertools.count(1)
-
-
-def database_url(url: str, name: str) -> str:
-    """The same server, another database."""
-    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
 
 
 @pytest.fixture(scope="session")
@@ -44,6 +38,8 @@ def template(servers: Services) -> str:
     """The name of a database with the schema, which each test's own is copied from."""
 
     async def make() -> None:
+        await execute(servers, "alter system set fsync = off")  # no test takes the machine's power away
+        await execute(servers, "select pg_reload_conf()")
         await execute(servers, "create database template_exchange")
         await migrate(database_url(servers.postgres_url, "template_exchange"), migrations_folder())
 
@@ -86,11 +82,3 @@ async def shared_world(shared_services: Services, tmp_path_factory: pytest.TempP
     """A running exchange for a whole file, whose tests run in the module's loop and apply a market each."""
     async with open_world(shared_services, tmp_path_factory.mktemp("shared")) as opened:
         yield opened
-
-
-async def execute(servers: Services, statement: str) -> None:
-    connection = await asyncpg.connect(servers.postgres_url)
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()

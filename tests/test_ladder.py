@@ -307,6 +307,30 @@ async def test_an_answer_that_comes_while_silence_is_being_recorded_counts(share
         await until(lambda: status_of(shared_world, post), lambda found: found["status"] == "accepted")
 
 
+@pytest.mark.asyncio(loop_scope="function")
+@pytest.mark.parametrize(("word", "status"), [("accepted", "accepted"), ("rejected", "rejected")])
+async def test_an_answer_that_cannot_be_recorded_leaves_the_post_pending_until_it_can(
+    services: Services, tmp_path: Path, word: str, status: str
+) -> None:
+    held = Held({"status": word})
+    async with (
+        Buyer(bids("21.00"), held) as first,
+        Buyer(bids("20.00")) as second,
+        open_world(services, tmp_path, postgres_timeout_s=0.3) as world,
+    ):
+        await world.apply(market({"first": first, "second": second}, post_timeout_ms=5000))
+        posting = asyncio.create_task(world.post((await world.ping())["ping_id"]))
+        await held.asked.wait()
+        async with world.locked("attempts"):
+            held.release.set()
+            post = await posting
+        assert (post["status"], post["reason"]["code"]) == ("pending", 505)
+        await until(lambda: status_of(world, post), lambda found: found["status"] == status)
+        assert await world.post(post["ping_id"]) == post
+        assert (len(first.posts), len(second.posts)) == (1, 0)
+        await world.assert_sound()
+
+
 # --- many at once -------------------------------------------------------------------------------------------------
 
 

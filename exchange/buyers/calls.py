@@ -120,8 +120,8 @@ class Round:
                 rest = b"%d\r\nContent-Length: %d\r\n\r\n%b" % (timeout_ms, len(body), body)
             call.due_s = due_s
             call.round = self
-            call.request = call.line.head + rest
             try:
+                call.request = call.line.head + rest
                 if (pool := call.line.pool) is None:
                     call.failed(UNUSABLE)
                 else:

@@ -33,24 +33,23 @@ class Resolver:
         self._port = port
         self._allow_private = allow_private
         self._limits = limits
-        self._found: tuple[Address, ...] | Refusal | None = None
+        self._addresses: tuple[Address, ...] = ()
+        self._refusal = NAME_NOT_IN_TIME
         self._fresh_until_s = 0.0
         self._lookup: asyncio.Task[None] | None = None
         literal = _literal(host, port)
         if literal is not None:
-            self._found = self._checked((literal,))
+            self._take((literal,))
             self._fresh_until_s = float("inf")
 
     async def addresses(self) -> tuple[Address, ...] | Refusal:
         """The addresses to connect to, in order, or why there are none."""
-        if self._found is not None and time.monotonic() < self._fresh_until_s:
-            return self._found
-        if self._lookup is None:
-            self._lookup = asyncio.get_running_loop().create_task(self._look_up())
-        if isinstance(self._found, tuple):
-            return self._found
-        await asyncio.wait([self._lookup], timeout=self._limits.name_wait_s)
-        return NAME_NOT_IN_TIME if self._found is None else self._found
+        if time.monotonic() >= self._fresh_until_s:
+            if self._lookup is None:
+                self._lookup = asyncio.get_running_loop().create_task(self._look_up())
+            if not self._addresses:
+                await asyncio.wait([self._lookup], timeout=self._limits.name_wait_s)
+        return self._addresses or self._refusal
 
     @property
     def resting(self) -> bool:
@@ -64,19 +63,25 @@ class Resolver:
 
     async def _look_up(self) -> None:
         try:
-            found = await asyncio.get_running_loop().getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
-            self._found = self._checked(tuple(Address(item[0], item[4]) for item in found))
+            self._take(await resolve(self._host, self._port))
             self._fresh_until_s = time.monotonic() + self._limits.name_fresh_s
         except (OSError, ValueError):  # ValueError: a name that DNS cannot hold
-            self._found = self._found if isinstance(self._found, tuple) else NAME_NOT_FOUND
+            self._refusal = NAME_NOT_FOUND
             self._fresh_until_s = time.monotonic() + self._limits.name_retry_s
         finally:
             self._lookup = None
 
-    def _checked(self, found: tuple[Address, ...]) -> tuple[Address, ...] | Refusal:
-        if self._allow_private or all(is_public(str(address.at[0])) for address in found):
-            return found or NAME_NOT_FOUND
-        return NOT_PUBLIC
+    def _take(self, found: tuple[Address, ...]) -> None:
+        """Takes the answer, unless one of the addresses is one that buyers must not have."""
+        allowed = self._allow_private or all(is_public(str(address.at[0])) for address in found)
+        self._addresses = found if allowed else ()
+        self._refusal = NAME_NOT_FOUND if allowed else NOT_PUBLIC
+
+
+async def resolve(host: str, port: int) -> tuple[Address, ...]:
+    """Asks the system, which asks DNS. Raises OSError or ValueError where there is no answer."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return tuple(Address(item[0], item[4]) for item in found)
 
 
 def _literal(host: str, port: int) -> Address | None:

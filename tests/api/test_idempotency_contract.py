@@ -183,16 +183,19 @@ async def test_what_was_refused_uses_neither_the_key_nor_the_ping_up(shared_worl
         assert len(buyer.posts) == 1
 
 
-async def test_what_could_not_be_recorded_uses_neither_the_key_nor_the_ping_up(shared_world: World) -> None:
-    async with Buyer(bids("21.00")) as buyer:
-        await shared_world.apply(market({"only": buyer}))
-        ping_id = (await shared_world.ping())["ping_id"]
-        async with shared_world.locked("posts"):
-            refused = await post(shared_world, ping_id, "locked")
+@pytest.mark.asyncio(loop_scope="function")
+async def test_what_could_not_be_recorded_uses_neither_the_key_nor_the_ping_up(
+    services: Services, tmp_path: Path
+) -> None:
+    async with Buyer(bids("21.00")) as buyer, open_world(services, tmp_path, postgres_timeout_s=0.4) as world:
+        await world.apply(market({"only": buyer}))
+        ping_id = (await world.ping())["ping_id"]
+        async with world.locked("posts"):
+            refused = await post(world, ping_id, "locked")
         assert told(refused) == (503, "unavailable")
         assert refused.headers["retry-after"].isdecimal()
         assert not buyer.posts
-        assert told(await post(shared_world, ping_id, "locked")) == (200, "accepted")
+        assert told(await post(world, ping_id, "locked")) == (200, "accepted")
         assert len(buyer.posts) == 1
 
 

@@ -170,6 +170,23 @@ async def test_the_replay_outlives_the_market_it_was_sold_on(shared_world: World
         assert await sell(shared_world, "outlives") == first
 
 
+async def test_a_key_whose_gateway_was_lost_is_free_again_for_the_same_body(shared_world: World) -> None:
+    async with Buyer(says({"bid": None})) as buyer:
+        await shared_world.apply(market({"only": buyer}))
+        await sell(shared_world, "abandoned")
+        lost = "update idempotency_keys set answer = null, lease_until = now() - interval '1 s' where key = 'abandoned'"
+        await shared_world.rows(lost)
+        headers = {"Idempotency-Key": "abandoned"}
+        refused = await shared_world.send("/v1/leads", offered(ref="another"), **headers)
+        assert (refused.status_code, refused.json()["code"]) == (422, "idempotency_key_reused")
+        first = await sell(shared_world, "abandoned")
+        assert await sell(shared_world, "abandoned") == first
+        assert len(buyer.pings) == 2
+        await shared_world.rows(lost.replace("now() - interval '1 s'", "now() + interval '9 s'"))
+        running = await shared_world.send("/v1/leads", offered(), **headers)
+        assert (running.status_code, running.json()["code"]) == (409, "in_progress")
+
+
 async def test_a_refused_lead_uses_no_key_up(shared_world: World) -> None:
     async with Buyer(bids("21.00")) as buyer:
         await shared_world.apply(market({"only": buyer}))

@@ -91,6 +91,8 @@ CONDITIONS: list[tuple[str, Condition, FieldType, list[Value | None], list[Value
     ("text in any case", Condition(any_of=frozenset({"acme"})), FieldType.TEXT, ["Acme", "ACME", "acme"], ["ac", None]),
     ("not a text in any case", Condition(none_of=frozenset({"acme"})), FieldType.TEXT, ["ac"], ["Acme", "ACME", None]),
     ("enums exactly", Condition(any_of=frozenset({"good"})), FieldType.ENUM, ["good"], ["Good", "GOOD", None]),
+    ("bounds that leave nothing", Condition(minimum=5, maximum=4), FieldType.INTEGER, [], [3, 4, 5, 6, None]),
+    ("nothing but presence", Condition(), FieldType.INTEGER, [0, 7], [None]),
     ("yes or no", Condition(any_of=frozenset({False})), FieldType.BOOLEAN, [False], [True, None]),
 ]
 

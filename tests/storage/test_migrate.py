@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import orjson
 import pytest
-from conftest import database_url, execute
+from support.databases import database_url, execute
 
 from exchange.embedded.lease import Services
 from exchange.errors import SchemaMismatch
