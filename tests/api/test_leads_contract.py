@@ -78,7 +78,7 @@ async def test_a_lead_that_finds_no_buyer_is_rejected_with_the_pings_reason(
 
 async def test_a_buyers_no_and_silence_are_answered_as_for_a_post(shared_world: World) -> None:
     async with Buyer(bids("21.00"), REJECTS) as buyer:
-        await shared_world.apply(market({"only": buyer}, ping_timeout_ms=100, post_timeout_ms=500))
+        await shared_world.apply(market({"only": buyer}, ping_timeout_ms=500, post_timeout_ms=500))
         rejected = await sell(shared_world)
         buyer.on_post = silent
         pending = await sell(shared_world)

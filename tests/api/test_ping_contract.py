@@ -96,7 +96,7 @@ async def test_a_buyer_is_shown_the_lead_and_the_campaign_and_nothing_of_the_sel
         "lead": LEAD | {"state": "IL"},
     }
     assert asked.headers["exchange-order"] == "only"
-    assert 0 < int(asked.headers["exchange-timeout-ms"]) <= 400
+    assert 0 < int(asked.headers["exchange-timeout-ms"]) <= 2000
     assert asked.headers["authorization"] == "Bearer buyers-token"
     assert not any(hidden in str(asked) for hidden in ("acme", "fb-17", "my-123", "6.66"))
 
@@ -139,27 +139,27 @@ async def test_the_answer_leaves_within_the_sellers_time(shared_world: World) ->
         answer = await shared_world.ping(timeout_ms=150)
         elapsed_s = time.monotonic() - started_s
     assert (answer["status"], answer["price"]) == ("offered", "7.65")
-    assert elapsed_s < 0.3, "the buyers' own 400 ms were waited for"
+    assert elapsed_s < 1, "the buyers' own 2 s were waited for"
     assert await shared_world.reasons(answer["ping_id"]) == {"mute": 101, "quick": 2}
 
 
-@pytest.mark.parametrize("timeout_ms", [601, 60_000, 10**12])
+@pytest.mark.parametrize("timeout_ms", [501, 60_000, 10**12])
 async def test_more_time_than_the_campaign_gives_is_clamped(shared_world: World, timeout_ms: int) -> None:
     async with Buyer(bids("9.00")) as buyer:
-        document = market({"only": buyer}, ping_timeout_ms=200)
+        document = market({"only": buyer}, ping_timeout_ms=500)
         await shared_world.apply(document)
         assert (await shared_world.ping(timeout_ms=timeout_ms))["status"] == "offered"
-        assert int(buyer.pings[0].headers["exchange-timeout-ms"]) < 200
+        assert int(buyer.pings[0].headers["exchange-timeout-ms"]) < 500
 
 
 async def test_a_buyer_is_told_no_more_time_than_he_has(shared_world: World) -> None:
     async with Buyer(bids("9.00")) as buyer:
         await shared_world.apply(market({"only": buyer}))
-        for timeout_ms in (300, 600):
+        for timeout_ms in (1000, 3000):
             await shared_world.ping(timeout_ms=timeout_ms)
         told = [int(asked.headers["exchange-timeout-ms"]) for asked in buyer.pings]
-    assert 0 < told[0] < 300
-    assert told[0] < told[1] <= 400
+    assert 0 < told[0] < 1000
+    assert told[0] < told[1] <= 2000
 
 
 async def test_a_test_is_marked_as_one_to_buyers_and_in_the_record(shared_world: World) -> None:

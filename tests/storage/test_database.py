@@ -41,7 +41,7 @@ async def test_a_frozen_server_costs_the_timeout_and_no_more(database: Database)
         started_s = time.monotonic()
         with pytest.raises(StorageUnavailable):
             await database.run(work)
-        assert TIMEOUT_S <= time.monotonic() - started_s < TIMEOUT_S + 0.3
+        assert TIMEOUT_S <= time.monotonic() - started_s < TIMEOUT_S + 0.5
         assert await asyncio.gather(*(database.run(one) for _ in range(4))) == [1] * 4
 
 
@@ -56,7 +56,7 @@ async def test_a_transaction_on_a_frozen_server_costs_the_timeout_and_no_more(da
         started_s = time.monotonic()
         with pytest.raises(StorageUnavailable):
             await database.transact(work)
-        assert time.monotonic() - started_s < TIMEOUT_S + 0.3
+        assert time.monotonic() - started_s < TIMEOUT_S + 0.5
         assert await database.transact(one) == 1
 
 
@@ -81,7 +81,7 @@ async def test_slow_work_is_cut_off_at_its_own_timeout(database: Database) -> No
     started_s = time.monotonic()
     with pytest.raises(StorageUnavailable):
         await database.run(lambda connection: connection.execute("select pg_sleep(30)"), timeout_s=0.1)
-    assert time.monotonic() - started_s < 0.4
+    assert time.monotonic() - started_s < 0.6
     assert await database.run(lambda connection: connection.execute("select pg_sleep(0.6)"), timeout_s=5)
 
 

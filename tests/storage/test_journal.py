@@ -189,7 +189,7 @@ async def test_nobody_waits_longer_than_his_deadline(
         started_s = time.monotonic()
         with pytest.raises(StorageUnavailable):
             await journal.commit(row("late"), soon(100))
-        assert 0.1 <= time.monotonic() - started_s < 0.4
+        assert 0.1 <= time.monotonic() - started_s < 0.8
     await journal.commit(row("in time"), soon())
     assert "in time" in await written(other)
 

@@ -25,12 +25,13 @@ CONTACT: Document = {"first_name": "Ann", "phone": "312-555-0123", "email": "Ann
 def market(buyers: dict[str, Buyer | str], *, orders: Document | None = None, **campaign: Any) -> Document:
     """A market in which every buyer has one order named after him; `orders` adds to them or replaces keys of them.
 
-    A buyer given as text is the base URL of nobody in particular.
+    A buyer given as text is the base URL of nobody in particular. Times are long, for busy machines: a test that waits
+    for one to pass sets a shorter one.
     """
     terms = {
         "vertical": "auto",
-        "ping_timeout_ms": 600,
-        "post_timeout_ms": 2000,
+        "ping_timeout_ms": 3000,
+        "post_timeout_ms": 5000,
         "offer_ttl_s": 60,
         "floor": "5.00",
         "margin": {"percent": 15},
@@ -46,7 +47,7 @@ def market(buyers: dict[str, Buyer | str], *, orders: Document | None = None, **
     }
     for name, buyer in buyers.items():
         url = buyer if isinstance(buyer, str) else buyer.url
-        endpoint = {"dialect": "native", "ping_url": f"{url}/bid", "post_url": f"{url}/post", "ping_timeout_ms": 400}
+        endpoint = {"dialect": "native", "ping_url": f"{url}/bid", "post_url": f"{url}/post", "ping_timeout_ms": 2000}
         found["buyers"][name] = {"credit_limit": "100000.00", "endpoint": endpoint | {"post_timeout_ms": 5000}}
         found["orders"][name] = {"buyer": name, "campaign": "auto-us"}
     for key, changes in (orders or {}).items():
