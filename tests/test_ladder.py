@@ -289,7 +289,7 @@ async def test_a_late_answer_that_says_nothing_changes_nothing(shared_world: Wor
 async def test_an_answer_that_comes_while_silence_is_being_recorded_counts(shared_world: World) -> None:
     held = Held({"status": "accepted"})
     async with Buyer(bids("21.00"), held) as only:
-        await shared_world.apply(market({"only": only}, **SHORT))
+        await shared_world.apply(market({"only": only}, post_timeout_ms=2500))  # time enough to be first at the lock
         ping_id = (await shared_world.ping())["ping_id"]
         posting = asyncio.create_task(shared_world.post(ping_id))
         await held.asked.wait()
