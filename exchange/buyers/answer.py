@@ -1,5 +1,8 @@
 """One HTTP answer, collected from packets within limits: nothing that a buyer sends makes it grow, wait or raise."""
 
+import re
+from functools import lru_cache
+
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from exchange.values.bid import Refusal
@@ -11,38 +14,43 @@ HEADERS_MAX = 128
 WIRE_BYTES_MAX = HEAD_BYTES_MAX + 8 * BODY_BYTES_MAX
 """Everything that an answer may come in: head, body and, with tiny chunks, several times the body in chunk headers."""
 
-HEAD_KEPT_BYTES_MAX = 1_024
-HEADS_KEPT_MAX = 32
+PLAIN_HEAD_BYTES_MAX = 2_048
+PLAIN_HEADS_KEPT_MAX = 1_024
 
 BODY_TOO_LARGE = Refusal(Reason.RESPONSE_TOO_LARGE)
 HEAD_TOO_LARGE = Refusal(Reason.INVALID_RESPONSE, "too many or too large headers")
 NOT_HTTP = Refusal(Reason.INVALID_RESPONSE, "not HTTP/1")
 ENCODED = Refusal(Reason.INVALID_RESPONSE, "an encoding that was not asked for")
 
-_PLAIN = frozenset({b"", b"identity"})
-_END_OF_HEAD = b"\r\n\r\n"
+_UNENCODED = frozenset({b"", b"identity"})
+_BODYLESS = frozenset({b"204", b"304"})
+
+_NAME = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
+_VALUE = rb"[\t -~\x80-\xff]*+"
+_HARMLESS = (
+    rb"(?:(?:(?![CPTUcptu])" + _NAME + rb"|(?i:content-type)|(?!(?i:con|proxy-con|tr|up))" + _NAME + rb"):" + _VALUE
+    + rb"|(?i:connection: keep-alive))\r\n"
+)  # fmt: skip
+_PLAIN_HEAD = re.compile(
+    rb"HTTP/1\.1 ([2-5][0-9]{2}) " + _VALUE + rb"\r\n(?:" + _HARMLESS + rb")*+"
+    rb"(?:(?i:content-length): ?([0-9]{1,5}+)\r\n(?:" + _HARMLESS + rb")*+)?+\r\n"
+)  # fmt: skip
 
 
-class KnownHeads:
-    """Heads of answers that have been read before: equal bytes mean the same status and length of body again.
+@lru_cache(PLAIN_HEADS_KEPT_MAX)
+def read_plain_head(head: bytes) -> tuple[int, int] | None:
+    """The status and the length of the body that an answer with this head has, if it is of the usual kind; else None.
 
-    Buyers answer with few different heads at a time, so most answers need no parsing. Only heads of answers that came
-    alone in one packet, framed by their length, on a connection that lives on, are kept.
+    The usual kind lives on: it has one length, or a status without a body, and says nothing else that matters. If so
+    many bytes follow, and no more, `AnswerReader` would say the same. Buyers repeat their heads, hence the cache.
     """
-
-    __slots__ = ("meanings",)
-
-    def __init__(self) -> None:
-        self.meanings: dict[bytes, tuple[int, int]] = {}
-
-    def learn(self, reader: "AnswerReader", packet: bytes) -> None:
-        """Keeps the head of the answer that `reader` has read from `packet`, if another like it can be told by it."""
-        head = reader.plain_head(packet)
-        if head is None or len(head) > HEAD_KEPT_BYTES_MAX:
-            return
-        if len(self.meanings) >= HEADS_KEPT_MAX:
-            self.meanings.clear()
-        self.meanings[head] = (reader.status, len(reader.body))
+    usual = _PLAIN_HEAD.fullmatch(head)
+    if usual is None:
+        return None
+    status, length = usual.groups()
+    if status in _BODYLESS:
+        return int(status), 0
+    return None if length is None or int(length) > BODY_BYTES_MAX else (int(status), int(length))
 
 
 class AnswerReader:
@@ -54,7 +62,6 @@ class AnswerReader:
 
     __slots__ = (
         "_chunks",
-        "_feeds",
         "_framed",
         "_head_bytes",
         "_headers",
@@ -80,14 +87,12 @@ class AnswerReader:
         self._headers = 0
         self._head_bytes = 0
         self._wire_bytes = 0
-        self._feeds = 0
         self._in_head = True
         self._framed = False
         self._parser = HttpResponseParser(self)
 
     def feed(self, data: bytes) -> bool:
         """Takes a packet; true when the answer is whole or refused, and nothing more is to be fed."""
-        self._feeds += 1
         self._wire_bytes += len(data)
         try:
             self._parser.feed_data(data)
@@ -112,12 +117,6 @@ class AnswerReader:
         """Ends reading early: parser and reader hold each other."""
         del self._parser
 
-    def plain_head(self, data: bytes) -> bytes | None:
-        """The head of `data`, if it was all this answer came in and any body of the same length could follow it."""
-        end = data.find(_END_OF_HEAD) + len(_END_OF_HEAD)
-        alone = self.whole and self.keep_alive and self._feeds == 1
-        return data[:end] if alone and data[end:] == self.body else None
-
     def on_message_begin(self) -> None:
         if self.whole:
             raise HttpParserError  # the next message: nobody has asked for it
@@ -140,7 +139,7 @@ class AnswerReader:
                 if value.strip().lower() != b"chunked":
                     self._stop(ENCODED)
             case b"content-encoding":
-                if value.strip().lower() not in _PLAIN:
+                if value.strip().lower() not in _UNENCODED:
                     self._stop(ENCODED)
 
     def on_headers_complete(self) -> None:

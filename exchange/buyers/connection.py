@@ -4,7 +4,7 @@ import asyncio
 from time import monotonic
 from typing import Protocol, cast
 
-from exchange.buyers.answer import AnswerReader, KnownHeads
+from exchange.buyers.answer import PLAIN_HEAD_BYTES_MAX, AnswerReader, read_plain_head
 from exchange.values.bid import Refusal
 from exchange.values.reason import Reason
 
@@ -29,8 +29,6 @@ class Pending(Protocol):
 class Keeper(Protocol):
     """A connection's pool, as the connection sees it."""
 
-    heads: KnownHeads
-
     def connected(self, connection: "Connection") -> None: ...
 
     def released(self, connection: "Connection", now_s: float) -> None: ...
@@ -49,7 +47,6 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_call",
         "_closed",
-        "_known",
         "_pool",
         "_reader",
         "_transport",
@@ -65,7 +62,6 @@ class Connection(asyncio.Protocol):
         self.retire_at_s = retire_at_s
         self.reused = False
         self._pool = pool
-        self._known = pool.heads.meanings
         self._call: Pending | None = None
         self._reader: AnswerReader | None = None
         self._closed = False
@@ -109,19 +105,19 @@ class Connection(asyncio.Protocol):
                 self.close()  # nobody has asked
                 return
             end = data.find(b"\r\n\r\n") + 4
-            known = self._known.get(data[:end])
-            if known is not None and known[1] == len(data) - end:
-                self._answered(self._call, known[0], data[end:], keep_alive=True)
+            plain = read_plain_head(data[:end]) if end <= PLAIN_HEAD_BYTES_MAX else None
+            if plain is not None and plain[1] == len(data) - end:
+                self._answered(self._call, plain[0], data[end:], keep_alive=True)
                 return
             self._reader = reader = AnswerReader()
         if reader.feed(data):
-            self._read(reader, data)
+            self._read(reader)
 
     def eof_received(self) -> None:
         """The buyer sends nothing more: an answer without a length is whole now."""
         reader = self._reader
         if reader is not None and reader.end():
-            self._read(reader, b"")
+            self._read(reader)
         else:
             self._lost()
 
@@ -132,8 +128,8 @@ class Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         self.retire_at_s = 0.0  # the buyer does not read what we send: this connection is good for no other call
 
-    def _read(self, reader: AnswerReader, packet: bytes) -> None:
-        """The reader is done; `packet` was the last that it got."""
+    def _read(self, reader: AnswerReader) -> None:
+        """The reader is done."""
         self._reader = None
         call = self._call
         if reader.refusal is not None or call is None:
@@ -141,7 +137,6 @@ class Connection(asyncio.Protocol):
         elif reader.status == REQUEST_TIMEOUT and not reader.keep_alive and self._goes_elsewhere(call):
             self.close()  # it was the buyer's farewell to an idle connection, crossing with our request
         else:
-            self._pool.heads.learn(reader, packet)
             self._answered(call, reader.status, reader.body, keep_alive=reader.keep_alive)
 
     def _answered(self, call: Pending, status: int, body: bytes, *, keep_alive: bool) -> None:

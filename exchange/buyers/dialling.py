@@ -4,7 +4,6 @@ import asyncio
 import errno
 import socket
 import ssl
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from exchange.buyers.limits import Limits
@@ -37,15 +36,15 @@ class Dialler:
         self._resolver = Resolver(origin.host, origin.port, allow_private=allow_private, limits=limits)
         self._turn = 0
 
-    async def dial(self, make_protocol: Callable[[], asyncio.Protocol]) -> Refusal | None:
-        """Opens one connection and hands it to a new protocol; says why where it cannot."""
+    async def dial(self, protocol: asyncio.Protocol) -> Refusal | None:
+        """Opens one connection and hands it to a protocol; says why where it cannot."""
         addresses = await self._resolver.addresses()
         if isinstance(addresses, Refusal):
             return addresses
         connected = await self._connect(addresses)
         if isinstance(connected, Refusal):
             return connected
-        return await self._start(connected, make_protocol)
+        return await self._start(connected, protocol)
 
     @property
     def resting(self) -> bool:
@@ -66,14 +65,14 @@ class Dialler:
             self._turn += 1
         return outcome
 
-    async def _start(self, connected: socket.socket, make_protocol: Callable[[], asyncio.Protocol]) -> Refusal | None:
+    async def _start(self, connected: socket.socket, protocol: asyncio.Protocol) -> Refusal | None:
         secure = self._origin.secure
         try:
             await asyncio.get_running_loop().create_connection(
-                make_protocol,
+                lambda: protocol,
                 sock=connected,
                 ssl=self._tls if secure else None,
-                server_hostname=self._origin.host if secure else None,
+                server_hostname=self._origin.host.rstrip(".") if secure else None,
                 ssl_handshake_timeout=self._limits.handshake_s if secure else None,
             )
         except OSError as error:  # ssl.SSLError is one, and what a handshake that takes too long raises

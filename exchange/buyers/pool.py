@@ -2,11 +2,11 @@
 
 import asyncio
 import time
+from functools import partial
 from itertools import takewhile
 from typing import NamedTuple
 from weakref import WeakSet
 
-from exchange.buyers.answer import KnownHeads
 from exchange.buyers.connection import Connection, Pending
 from exchange.buyers.dialling import Dialler
 from exchange.buyers.limits import Limits
@@ -15,6 +15,7 @@ from exchange.values.reason import Reason
 
 BUSY = Refusal(Reason.BUSY)
 CLOSING = Refusal(Reason.INTERNAL_ERROR, "the exchange is closing")
+NOT_CONNECTED = Refusal(Reason.CONNECT_FAILED)
 
 _GOLDEN = 0.618
 _AGE_LEAST, _AGE_SPREAD = 0.75, 0.5
@@ -53,7 +54,6 @@ class Pool:
     """Connections to one origin. What still refers to it is in `lines`; without any it may be dropped once empty."""
 
     def __init__(self, dialler: Dialler, limits: Limits, sockets: Sockets) -> None:
-        self.heads = KnownHeads()
         self.lines: WeakSet[object] = WeakSet()
         self._dialler = dialler
         self._limits = limits
@@ -63,7 +63,7 @@ class Pool:
         self._idle: dict[Connection, None] = {}
         self._draining: dict[Connection, float] = {}
         self._waiting: dict[Pending, None] = {}
-        self._dials: set[asyncio.Task[Refusal | None]] = set()
+        self._dials: dict[Connection, asyncio.Task[Refusal | None]] = {}
         self._closed = False
 
     def send(self, call: Pending) -> None:
@@ -110,10 +110,11 @@ class Pool:
         self._waiting.clear()
         for connection in list(self._connections):
             connection.fail(CLOSING)
-        for dial in self._dials:
+        dials = list(self._dials.values())
+        for dial in dials:
             dial.cancel()
-        if self._dials:
-            await asyncio.wait(self._dials)
+        if dials:
+            await asyncio.wait(dials)
         await self._dialler.close()
 
     def stats(self) -> Stats:
@@ -121,8 +122,8 @@ class Pool:
         return Stats(*counts, open=len(self._connections), idle=len(self._idle))
 
     def connected(self, connection: Connection) -> None:
+        del self._dials[connection]
         self._connections.add(connection)
-        self._sockets.count += 1
         self._made += 1
         self.released(connection, time.monotonic())
 
@@ -176,27 +177,23 @@ class Pool:
             self._dial()
 
     def _dial(self) -> None:
+        spread = _AGE_LEAST + _AGE_SPREAD * (self._made * _GOLDEN % 1)  # not all of them at the same moment
+        connection = Connection(self, time.monotonic() + self._limits.age_s * spread)
+        dial = asyncio.get_running_loop().create_task(self._dialler.dial(connection))
         self._sockets.count += 1
-        dial = asyncio.get_running_loop().create_task(self._dialler.dial(self._new_connection))
-        self._dials.add(dial)
-        dial.add_done_callback(self._dialled)
+        self._dials[connection] = dial
+        dial.add_done_callback(partial(self._dialled, connection))
 
-    def _dialled(self, dial: "asyncio.Task[Refusal | None]") -> None:
+    def _dialled(self, connection: Connection, dial: "asyncio.Task[Refusal | None]") -> None:
         """A dial has ended. A failed one fails the call that waits longest, unless enough others are under way."""
-        self._dials.discard(dial)
-        self._sockets.count -= 1
-        refusal = _outcome(dial)
-        if refusal is not None:
+        if self._dials.pop(connection, None) is not None:
+            self._sockets.count -= 1
             self._not_made += 1
             if len(self._waiting) > len(self._dials):
                 call = next(iter(self._waiting))
                 del self._waiting[call]
-                call.failed(refusal)
+                call.failed(_outcome(dial))
         self._dial_as_needed()
-
-    def _new_connection(self) -> Connection:
-        spread = _AGE_LEAST + _AGE_SPREAD * (self._made * _GOLDEN % 1)  # not all of them at the same moment
-        return Connection(self, time.monotonic() + self._limits.age_s * spread)
 
 
 class _Drain:
@@ -219,8 +216,11 @@ class _Drain:
         """Nobody cares."""
 
 
-def _outcome(dial: "asyncio.Task[Refusal | None]") -> Refusal | None:
+def _outcome(dial: "asyncio.Task[Refusal | None]") -> Refusal:
+    """Why a dial that has ended made no connection."""
     if dial.cancelled():
         return CLOSING
     error = dial.exception()
-    return dial.result() if error is None else Refusal(Reason.INTERNAL_ERROR, type(error).__name__)
+    if error is not None:
+        return Refusal(Reason.INTERNAL_ERROR, type(error).__name__)
+    return dial.result() or NOT_CONNECTED

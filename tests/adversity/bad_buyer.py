@@ -171,6 +171,11 @@ class Engine:
     def call(self, buyer: BadBuyer | str, timeout_ms: int = 2_000) -> Call:
         return Call(self.line(buyer), BODY, timeout_ms, READ)
 
+    async def warmed(self, buyer: "BadBuyer", count: int = 1) -> None:
+        """Connects, and waits until both sides know it."""
+        self.fanout.warm([self.line(buyer)], count)
+        await eventually(lambda: len(buyer.open) == count and self.fanout.stats().idle >= count)
+
     async def ask(self, *buyers: BadBuyer | str, timeout_ms: int = 2_000, decide_ms: int = 5_000) -> tuple[Asked, ...]:
         """Asks every buyer with the same deadline of his own."""
         calls = [self.call(buyer, timeout_ms) for buyer in buyers]

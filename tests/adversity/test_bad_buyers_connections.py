@@ -1,6 +1,7 @@
 """Connections to buyers: kept, shared, retried once, drained, given back, and never more of them than allowed."""
 
 import asyncio
+import errno
 import socket
 import time
 from collections import Counter
@@ -10,12 +11,13 @@ from contextlib import AsyncExitStack, ExitStack, contextmanager
 import pytest
 from bad_buyer import BadBuyer, Engine, Peer, Script, answer, bid, engine, eventually, keeps_saying, says, silent
 
+from exchange.buyers import dialling
 from exchange.buyers.calls import NOT_CONNECTED, SILENT
 from exchange.buyers.connection import LOST_MIDWAY, LOST_SILENT
 from exchange.buyers.dialling import NOT_IN_TIME
 from exchange.buyers.limits import Limits
 from exchange.buyers.pool import BUSY
-from exchange.values.bid import Bid, Refusal
+from exchange.values.bid import Bid, Refusal, Reply
 from exchange.values.deadline import Deadline
 from exchange.values.reason import Reason
 
@@ -51,11 +53,10 @@ class Stale:
 
 async def test_a_connection_is_kept_and_the_last_used_is_used_first(asking: Engine) -> None:
     async with BadBuyer(keeps_saying(bid())) as buyer:
-        asking.fanout.warm([asking.line(buyer)], 5)
-        await eventually(lambda: asking.fanout.stats().idle == 5)
+        await asking.warmed(buyer, 5)
         for _ in range(20):
             assert (await asking.ask(buyer))[0].reply == TEN
-        await eventually(lambda: buyer.connections == 5)
+        assert buyer.connections == 5
     assert asking.fanout.stats()._asdict().items() >= {"made": 5, "reused": 20, "retried": 0, "busy": 0}.items()
 
 
@@ -102,8 +103,7 @@ async def test_a_retry_that_breaks_too_is_a_lost_connection(asking: Engine) -> N
 
 async def test_connections_that_a_restart_has_closed_are_not_used(asking: Engine) -> None:
     async with BadBuyer(keeps_saying(bid())) as buyer:
-        asking.fanout.warm([asking.line(buyer)], 5)
-        await eventually(lambda: asking.fanout.stats().idle == buyer.connections == 5)
+        await asking.warmed(buyer, 5)
         buyer.close_connections()
         await eventually(lambda: asking.fanout.stats().open == 0)
         assert (await asking.ask(buyer))[0].reply == TEN
@@ -157,6 +157,7 @@ async def test_a_late_refusal_stays_what_it_is(asking: Engine) -> None:
 
 async def test_an_answer_after_the_decision_is_drained_and_its_connection_used_again(asking: Engine) -> None:
     async with BadBuyer(keeps_saying(bid(), after_s=0.2)) as slow:
+        await asking.warmed(slow)
         assert (await asking.ask(slow, timeout_ms=50))[0].reply == SILENT
         await eventually(lambda: asking.fanout.stats().idle == 1)
         assert asking.fanout.stats().drained == 1
@@ -166,6 +167,7 @@ async def test_an_answer_after_the_decision_is_drained_and_its_connection_used_a
 
 async def test_a_connection_whose_answer_never_comes_is_closed() -> None:
     async with engine(Limits(drain_s=0.1, sweep_s=0.02)) as asking, BadBuyer(silent) as never:
+        await asking.warmed(never)
         assert (await asking.ask(never, timeout_ms=30))[0].reply == SILENT
         assert asking.fanout.stats().open == 1
         await eventually(lambda: asking.fanout.stats().open == 0)
@@ -174,6 +176,7 @@ async def test_a_connection_whose_answer_never_comes_is_closed() -> None:
 
 async def test_a_drained_answer_that_is_broken_closes_its_connection(asking: Engine) -> None:
     async with BadBuyer(keeps_saying(b"Hello!\r\n\r\n", after_s=0.1)) as bad:
+        await asking.warmed(bad)
         assert (await asking.ask(bad, timeout_ms=20))[0].reply == SILENT
         await eventually(lambda: asking.fanout.stats().open == 0)
 
@@ -185,10 +188,14 @@ async def test_idle_connections_are_closed_in_time() -> None:
         await eventually(lambda: not buyer.open)
 
 
-async def test_an_old_connection_is_not_used_again() -> None:
-    async with engine(Limits(age_s=0.2)) as asking, BadBuyer(keeps_saying(bid())) as buyer:
-        assert (await asking.ask(buyer))[0].reply == TEN
-        await asyncio.sleep(0.3)
+async def test_an_old_connection_is_not_used_again(asking: Engine) -> None:
+    async with BadBuyer(keeps_saying(bid())) as buyer:
+        await asking.warmed(buyer)
+        pool = asking.line(buyer).pool
+        assert pool is not None
+        [connection] = pool._idle
+        assert 0.7 * Limits().age_s < connection.retire_at_s - time.monotonic() < 1.3 * Limits().age_s
+        connection.retire_at_s = 0.0
         assert (await asking.ask(buyer))[0].reply == TEN
         assert (asking.fanout.stats().open, buyer.connections) == (0, 1)
         assert (await asking.ask(buyer))[0].reply == TEN
@@ -240,7 +247,7 @@ async def test_a_black_hole_is_a_failed_connection_if_that_is_over_in_time() -> 
     async with engine(Limits(connect_s=0.1)) as asking, BadBuyer(keeps_saying(bid())) as good:
         with black_hole() as url:
             assert [one.reply for one in await asking.ask(url, good)] == [NOT_IN_TIME, TEN]
-            assert [one.reply for one in await asking.ask(url, good, timeout_ms=20)] == [NOT_CONNECTED, TEN]
+            assert (await asking.ask(url, timeout_ms=20))[0].reply == NOT_CONNECTED
             await eventually(lambda: asking.fanout.stats().not_made == 2)
 
 
@@ -257,9 +264,9 @@ async def test_a_line_that_cannot_be_put_on_the_wire_fails_alone(asking: Engine)
 
 @pytest.mark.parametrize("under_way", [0, 100, 500])
 async def test_500_pings_that_are_cancelled_give_everything_back(under_way: int) -> None:
-    limits = Limits(connections_max=500, drain_s=0.2, sweep_s=0.05)
+    limits = Limits(connections_max=500, connect_s=8, drain_s=0.2, sweep_s=0.05)
     async with engine(limits) as asking, BadBuyer(silent) as never, BadBuyer(keeps_saying(bid())) as good:
-        pings = [asyncio.create_task(asking.ask(never, good)) for _ in range(500)]
+        pings = [asyncio.create_task(asking.ask(never, good, timeout_ms=60_000, decide_ms=60_000)) for _ in range(500)]
         await eventually(lambda: len(never.open) >= under_way)
         for ping in pings:
             ping.cancel()
@@ -282,6 +289,33 @@ async def test_closing_ends_the_calls_that_are_under_way() -> None:
         assert (await asking.ask(never))[0].reply == asked.reply
 
 
+async def test_closing_does_not_wait_for_a_connection(asking: Engine) -> None:
+    with black_hole() as url:
+        assert (await asking.ask(url, timeout_ms=20))[0].reply == NOT_CONNECTED
+        await asking.fanout.close()
+
+
+async def test_a_process_without_sockets_left_says_that_it_is_its_own_fault(
+    asking: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with BadBuyer(keeps_saying(bid())) as buyer, BadBuyer(keeps_saying(bid())) as other:
+        assert (await asking.ask(buyer))[0].reply == TEN
+        with monkeypatch.context() as patched:
+            patched.setattr(dialling, "socket", NoneLeft)
+            assert [one.reply for one in await asking.ask(buyer, other)] == [TEN, dialling.NO_SOCKET]
+        assert [one.reply for one in await asking.ask(buyer, other)] == [TEN, TEN]
+
+
+class NoneLeft:
+    """The socket module of a process that has as many as it may."""
+
+    SOCK_STREAM = socket.SOCK_STREAM
+
+    @staticmethod
+    def socket(*_: object) -> socket.socket:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+
 async def test_a_market_without_them_lets_go_of_its_endpoints() -> None:
     async with engine(Limits(idle_s=0.05, sweep_s=0.02)) as asking, BadBuyer(keeps_saying(bid())) as buyer:
         for _ in range(5):
@@ -293,28 +327,28 @@ async def test_a_market_without_them_lets_go_of_its_endpoints() -> None:
 
 
 async def test_1000_auctions_of_20_buyers_leave_nothing_behind() -> None:
-    limits = Limits(drain_s=0.3, idle_s=0.3, sweep_s=0.05)
+    limits = Limits(connect_s=8, drain_s=0.3, idle_s=0.3, sweep_s=0.05)
     async with engine(limits) as asking:
         good = [keeps_saying(bid())] * 16
         bad: list[Script] = [keeps_saying(answer("", 503)), says(bid()), Stale(good_from=10**6), says()]
         async with AsyncExitStack() as stack:
             buyers = [await stack.enter_async_context(BadBuyer(script)) for script in (*good, *bad)]
-            assert await auctions(asking, buyers, 1_000) == 16_000
+            assert await auctions(asking, buyers, 1_000) == {TEN: 16_000}
             await eventually(lambda: asking.fanout.stats().open == 0)
 
 
-async def auctions(asking: Engine, buyers: list[BadBuyer], count: int) -> int:
-    """Holds auctions, ten at a time; how many of the good buyers' bids came."""
-    bids, left = 0, iter(range(count))
+async def auctions(asking: Engine, buyers: list[BadBuyer], count: int) -> Counter[Reply]:
+    """Holds auctions, ten at a time; what became of the good buyers, who come first."""
+    found: Counter[Reply] = Counter()
+    left = iter(range(count))
 
     async def work() -> None:
-        nonlocal bids
         for _ in left:
-            asked = await asking.ask(*buyers, timeout_ms=8_000, decide_ms=9_000)
-            bids += sum(one.reply == TEN for one in asked[:16])
+            asked = await asking.ask(*buyers, timeout_ms=20_000, decide_ms=30_000)
+            found.update(one.reply for one in asked[:16])
 
     await asyncio.gather(*(work() for _ in range(10)))
-    return bids
+    return found
 
 
 @contextmanager

@@ -51,7 +51,7 @@ def packets(draw: st.DrawFn) -> list[bytes]:
 
 
 @pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None, derandomize=True)
 @given(parts=packets())
 def test_any_answer_is_one_outcome(new_loop: Callable[[], asyncio.AbstractEventLoop], parts: list[bytes]) -> None:
     async def main() -> None:

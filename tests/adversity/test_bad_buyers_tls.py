@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from exchange.buyers import resolver
+from exchange.buyers.calls import NOT_CONNECTED
 from exchange.buyers.limits import Limits
 from exchange.buyers.resolver import Address
 from exchange.buyers.tls import trusting_context
@@ -88,7 +89,7 @@ AUTHORITY = new_authority()
 async def asking(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Engine]:
     """An engine that trusts the authority, in a world where every name is this machine's."""
     monkeypatch.setattr(resolver, "resolve", this_machine)
-    async with engine(Limits(handshake_s=0.2), AUTHORITY.trusted()) as opened:
+    async with engine(Limits(handshake_s=0.8), AUTHORITY.trusted()) as opened:
         yield opened
 
 
@@ -204,3 +205,11 @@ async def test_a_buyer_who_does_not_speak_tls(asking: Engine) -> None:
         found = await reply_of(asking, named(plain))
         assert isinstance(found, Refusal)
         assert found.reason is Reason.TLS_FAILED
+
+
+async def test_closing_does_not_wait_for_a_handshake(asking: Engine) -> None:
+    async with BadBuyer(lambda peer: peer.hang()) as mute:
+        [asked] = await asking.ask(named(mute), timeout_ms=20)
+        assert asked.reply == NOT_CONNECTED
+        await asking.fanout.close()
+        await eventually(lambda: not mute.open)

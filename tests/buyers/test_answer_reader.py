@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from exchange.buyers import answer
-from exchange.buyers.answer import AnswerReader, KnownHeads
+from exchange.buyers.answer import AnswerReader, read_plain_head
 from exchange.values.bid import Refusal
 
 PLAIN = b'HTTP/1.1 200 OK\r\nDate: x\r\nContent-Length: 15\r\n\r\n{"bid":"10.00"}'
@@ -104,7 +104,7 @@ def test_an_encoding_is_refused(value: bytes) -> None:
     assert read(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: " + value + b", chunked\r\n\r\n") == answer.ENCODED
 
 
-@settings(max_examples=1_000, derandomize=True)
+@settings(max_examples=400, derandomize=True)
 @given(
     st.lists(st.one_of(st.binary(max_size=60), st.sampled_from([*WHOLE, b"\r\n", b"HTTP/1.1 "])), max_size=6),
     st.booleans(),
@@ -114,41 +114,71 @@ def test_rubbish_is_refused_or_waited_for(packets: list[bytes], ends: bool) -> N
     read(*packets, ends=ends)
 
 
-@settings(max_examples=500, derandomize=True)
-@given(
-    st.sampled_from(WHOLE),
-    st.sampled_from([b"", b"\r\n", b"x", b'{"bid":"11.00"}', b'{"bid":"9.00"}', b"0123456789", PLAIN]),
-)
-def test_a_known_head_says_what_reading_would(first: bytes, body: bytes) -> None:
-    """The way in which a connection uses known heads, against the reader."""
-    known, reader = KnownHeads(), AnswerReader()
-    assert reader.feed(first)
-    known.learn(reader, first)
-    packet = first[: first.find(b"\r\n\r\n") + 4] + body
+def quickly(packet: bytes) -> tuple[int, bytes] | None:
+    """How a connection uses plain heads."""
     end = packet.find(b"\r\n\r\n") + 4
-    meaning = known.meanings.get(packet[:end])
-    if meaning is not None and len(packet) - end == meaning[1]:
-        assert read(packet) == (meaning[0], packet[end:], True)
+    plain = read_plain_head(packet[:end])
+    return None if plain is None or plain[1] != len(packet) - end else (plain[0], packet[end:])
 
 
-def test_heads_are_learnt_from_plain_answers_only_and_not_for_ever() -> None:
-    known = KnownHeads()
-    for content in (CHUNKED, INTERIM, CLOSING, PLAIN + EMPTY):
-        reader = AnswerReader()
-        assert reader.feed(content)
-        known.learn(reader, content)
-    assert not known.meanings
-    for number in range(answer.HEADS_KEPT_MAX + 1):
-        content = b"HTTP/1.1 200 OK\r\nX-Id: %d\r\nContent-Length: 0\r\n\r\n" % number
-        reader = AnswerReader()
-        assert reader.feed(content)
-        known.learn(reader, content)
-    assert len(known.meanings) == 1
-    long = b"HTTP/1.1 200 OK\r\nX: " + b"y" * answer.HEAD_KEPT_BYTES_MAX + b"\r\nContent-Length: 0\r\n\r\n"
-    reader = AnswerReader()
-    assert reader.feed(long)
-    known.learn(reader, long)
-    assert len(known.meanings) == 1
+names = st.sampled_from(
+    [b"Date", b"X-Request-Id", b"content-type", b"Content-Length", b"CONTENT-LENGTH", b"Content-Encoding", b"Cookie",
+     b"Connection", b"Proxy-Connection", b"Transfer-Encoding", b"Trailer", b"Upgrade", b"Keep-Alive", b"x", b"",
+     b"x y", b"x\t", b"\xe9"]
+)  # fmt: skip
+values = st.one_of(
+    st.sampled_from(
+        [b"5", b"0", b"00005", b"5 ", b"\t5", b"5, 5", b"+5", b"gzip", b"identity", b"close", b"Keep-Alive", b""]
+    ),
+    st.sampled_from(
+        [b"keep-alive, close", b"chunked", b"h2c", b"a: b", b"x\n", b"x\ry", b"\x00", b"\x7f", b"\xff", b"\tx "]
+    ),
+)
+headers = st.builds(b"%b%b%b".__mod__, st.tuples(names, st.sampled_from([b": ", b":", b" :", b""]), values))
+
+
+@st.composite
+def packets(draw: st.DrawFn) -> bytes:
+    """Answers of the usual kind, and such as differ from it by little."""
+    start = draw(st.sampled_from([b"HTTP/1.1 200 OK", b"HTTP/1.1 204 No Content", b"HTTP/1.1 304 X", b"HTTP/1.1 503 "]))
+    start = draw(
+        st.sampled_from([start, start, start, b"HTTP/1.0 200 OK", b"HTTP/1.1 200", b"HTTP/1.1 103 X", b"HTTP/1.1 2 X"])
+    )
+    usual = st.sampled_from([b"Content-Length: 5", b"content-length:5", b"Date: x", b"Connection: keep-alive", b"a:b"])
+    lines = draw(st.lists(st.one_of(usual, usual, headers), max_size=5))
+    ends = draw(st.sampled_from([b"\r\n", b"\r\n", b"\r\n", b"\n", b"\r\n "]))
+    body = draw(st.sampled_from([b"hello", b"hello", b"", b"hell", b"hello!", b"\r\nabc"]))
+    return ends.join([start, *lines]) + ends + b"\r\n" + body
+
+
+@settings(max_examples=400, deadline=None)
+@given(packets())
+@example(PLAIN)
+@example(EMPTY)
+@example(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello")
+@example(b"HTTP/1.1 204 OK\r\nContent-Length: 5\r\n\r\n")
+@example(b"HTTP/1.1 204 OK\r\nContent-Length: 5\r\n\r\nhello")
+@example(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\nhello")
+@example(b"HTTP/1.1 200 OK\r\nX: y\r\n z\r\nContent-Length: 5\r\n\r\nhello")
+def test_the_quick_way_says_what_the_reader_says(packet: bytes) -> None:
+    plain = quickly(packet)
+    if plain is not None:
+        assert read(packet) == (*plain, True)
+
+
+@pytest.mark.parametrize(
+    "lines", [b"", b"Date: x\r\n", b"Connection: keep-alive\r\ncontent-type: application/json\r\n"]
+)
+def test_usual_answers_take_the_quick_way(lines: bytes) -> None:
+    assert quickly(b"HTTP/1.1 200 OK\r\n" + lines + b"content-length: 5\r\n" + lines + b"\r\nhello") == (200, b"hello")
+    assert quickly(b"HTTP/1.1 503 \r\nContent-Length:0\r\n" + lines + b"\r\n") == (503, b"")
+    assert quickly(b"HTTP/1.1 204 No Content\r\n" + lines + b"\r\n") == (204, b"")
+
+
+def test_no_quick_way_leads_around_a_limit() -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
+    assert quickly(head % answer.BODY_BYTES_MAX + b"x" * answer.BODY_BYTES_MAX) is not None
+    assert quickly(head % (answer.BODY_BYTES_MAX + 1) + b"x" * (answer.BODY_BYTES_MAX + 1)) is None
 
 
 def test_readers_leave_nothing_to_the_garbage_collector() -> None:

@@ -140,7 +140,7 @@ def bodies(draw: st.DrawFn) -> bytes:
     return "".join(part + draw(blanks) for part in parts).encode("utf-8", "surrogatepass")
 
 
-@settings(max_examples=1_000, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(bodies(), st.sampled_from(Sale))
 @example(b'{"bid":"21.00","bid_id":"b9100-1"}', Sale.EXCLUSIVE)
 @example(b'{"bid": 21.5, "bid_id": "b9100-1"}', Sale.SHARED)
@@ -160,7 +160,7 @@ def test_usual_bids_take_the_quick_way(monkeypatch: pytest.MonkeyPatch) -> None:
             assert meaning(json.dumps(document)) == meaning(json.dumps(document, separators=(",", ":")))
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(st.binary(max_size=80), st.integers(0, 999))
 def test_no_answer_raises(body: bytes, status: int) -> None:
     assert isinstance(read_bid(status, body, sale=Sale.EITHER, currency="USD"), Bid | Refusal)
