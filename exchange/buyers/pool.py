@@ -122,7 +122,9 @@ class Pool:
         return Stats(*counts, open=len(self._connections), idle=len(self._idle))
 
     def connected(self, connection: Connection) -> None:
-        del self._dials[connection]
+        if self._dials.pop(connection, None) is None:
+            connection.close()  # its dial has been given up
+            return
         self._connections.add(connection)
         self._made += 1
         self.released(connection, time.monotonic())
