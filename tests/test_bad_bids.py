@@ -29,10 +29,12 @@ def bid(**more: Any) -> Behaviour:
     return says({"bid": "99.00", "bid_id": "x"} | more)
 
 
-async def reason_of(world: World, on_ping: Behaviour, **campaign: Any) -> int:
+async def reason_of(world: World, on_ping: Behaviour, timeout_ms: int) -> int:
     """What becomes of a hostile buyer's answer, beside a good one who must win."""
     async with Buyer(on_ping) as hostile, Buyer(bids("10.00")) as good:
-        return await decided(world, market({"hostile": hostile, "good": good}, **campaign))
+        document = market({"hostile": hostile, "good": good})
+        document["buyers"]["hostile"]["endpoint"]["ping_timeout_ms"] = timeout_ms
+        return await decided(world, document)
 
 
 async def decided(world: World, document: Document) -> int:
@@ -124,8 +126,7 @@ CASES = STATUSES + BODIES + PRICES + TERMS
 async def test_a_bad_answer_has_its_code_and_the_auction_goes_on(
     shared_world: World, on_ping: Behaviour, code: int
 ) -> None:
-    short = {"ping_timeout_ms": 400} if code == 101 else {}
-    assert await reason_of(shared_world, on_ping, **short) == code
+    assert await reason_of(shared_world, on_ping, timeout_ms=300 if code == 101 else 2000) == code
 
 
 async def test_a_bid_above_the_buyers_own_limit_cannot_win(shared_world: World) -> None:
