@@ -8,7 +8,7 @@ from uuid import UUID
 import orjson
 
 from exchange.storage.pings import RecordedPing
-from exchange.storage.sales import PostState, RecordedPost, Result
+from exchange.storage.posts import PostState, RecordedPost, Result
 from exchange.values.money import format_amount
 from exchange.values.reason import Reason
 from exchange.values.trace import PingStatus, PingTrace

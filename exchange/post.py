@@ -21,7 +21,8 @@ from exchange.rules.book import CampaignBook, OrderEntry
 from exchange.rules.routing import closed
 from exchange.storage.idempotency import KeyState, RequestKey
 from exchange.storage.pings import RecordedPing
-from exchange.storage.sales import PENDING, Ended, NewPost, Plan, PostedBefore, Prepared, Render, Result, Sales
+from exchange.storage.posts import PENDING, Ended, NewPost, Plan, PostedBefore, Prepared, Render, Result
+from exchange.storage.sales import Sales
 from exchange.storage.vault import Vault
 from exchange.values.bid import Accepted, Delivery, Unknown
 from exchange.values.deadline import Deadline

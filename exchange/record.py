@@ -6,7 +6,7 @@ from exchange.observe import metrics
 from exchange.storage.feed import Feed
 from exchange.storage.journal import Journal
 from exchange.storage.pings import RecordedPing, row_of
-from exchange.storage.sales import Plan, PostState, Result
+from exchange.storage.posts import Plan, PostState, Result
 from exchange.values.deadline import Deadline
 from exchange.values.money import format_amount
 from exchange.values.trace import PingTrace

@@ -9,7 +9,7 @@ from exchange.answers import post_answer
 from exchange.errors import StorageUnavailable
 from exchange.storage import chores, recovery
 from exchange.storage.database import Database
-from exchange.storage.sales import PENDING
+from exchange.storage.posts import PENDING
 
 RECOVER_EVERY_S = 5.0
 TIDY_EVERY = 12  # rounds of recovery

@@ -20,7 +20,8 @@ from exchange.storage.database import Database
 from exchange.storage.idempotency import KeyState, RequestKey
 from exchange.storage.keys import KeyRing
 from exchange.storage.pings import RecordedPing
-from exchange.storage.sales import PostedBefore, Sales
+from exchange.storage.posts import PostedBefore
+from exchange.storage.sales import Sales
 from exchange.values.deadline import Deadline
 from exchange.values.market import Seller
 from exchange.values.trace import PingTrace

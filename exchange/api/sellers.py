@@ -18,7 +18,7 @@ from exchange.rules.intake import WholeLead
 from exchange.storage import idempotency, pings
 from exchange.storage.idempotency import RequestKey
 from exchange.storage.pings import RecordedPing
-from exchange.storage.sales import PostState, Result
+from exchange.storage.posts import PostState, Result
 from exchange.values.deadline import Deadline
 from exchange.values.reason import Reason
 from exchange.values.trace import PingStatus

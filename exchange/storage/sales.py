@@ -4,112 +4,27 @@
 moves the attempt on by compare-and-set, settles or releases, and, after a clear no, prepares the next attempt.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from enum import StrEnum
+from collections.abc import Sequence
 from typing import assert_never
 from uuid import UUID
 
-from exchange.storage import accounts, idempotency
-from exchange.storage.accounts import Amounts
+from exchange.storage import holds, idempotency
 from exchange.storage.database import Connection, Database
-from exchange.storage.idempotency import KeyState, RequestKey
-from exchange.storage.vault import Sealed
+from exchange.storage.idempotency import KeyState
+from exchange.storage.posts import (
+    PENDING,
+    Ended,
+    NewPost,
+    Plan,
+    PostedBefore,
+    PostState,
+    Prepared,
+    RecordedPost,
+    Render,
+    Result,
+)
 from exchange.values.bid import Accepted, Delivery, NotSent, Rejected, Unknown
 from exchange.values.reason import Reason
-
-
-class PostState(StrEnum):
-    IN_PROGRESS = "in_progress"
-    ACCEPTED = "accepted"
-    REJECTED = "rejected"
-    PENDING = "pending"
-
-
-@dataclass(frozen=True, slots=True)
-class NewPost:
-    """A post about to be claimed."""
-
-    post_id: UUID
-    ping_id: UUID
-    seller: str
-    campaign: str
-    market_version: int
-    test: bool
-    currency: str
-    payout_micros: int
-    fingerprint: bytes
-    sealed: Sealed
-    key: RequestKey | None
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """An attempt that could be made: one rung of the ladder that is still open. `lease_s` bounds its uncertainty."""
-
-    attempt_id: UUID
-    ordinal: int
-    order: str
-    buyer: str
-    gross_micros: int
-    bid_id: str | None
-    lease_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """How a post ended, for the answer: `redirect_url` is the buyer's, where he gave one."""
-
-    state: PostState
-    reason: Reason
-    redirect_url: str | None = None
-
-
-PENDING = Result(PostState.PENDING, Reason.UNKNOWN)
-
-Render = Callable[[Result], bytes]
-"""Makes the seller's answer; it is stored in the transaction that makes it true."""
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """An attempt that is written down and held: it may be sent."""
-
-    plan: Plan
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """A post that is finished, with the answer that was stored for it."""
-
-    result: Result
-    answer: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class PostedBefore:
-    """The ping has a post already; `answer` is None while that one is still running."""
-
-    post_id: UUID
-    fingerprint: bytes
-    answer: bytes | None
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedPost:
-    """A post as it lies in Postgres."""
-
-    post_id: UUID
-    ping_id: UUID
-    seller: str
-    state: PostState
-    reason: Reason | None
-    currency: str
-    payout_micros: int
-    redirect_url: str | None
-    created_at: datetime
-    finished_at: datetime | None
 
 
 class _NotClaimedError(Exception):
@@ -156,16 +71,14 @@ class Sales:
                 return None
             match delivery:
                 case Accepted():
-                    await _settle(connection, post, plan)
+                    await holds.settle(connection, post, plan)
                     result = Result(PostState.ACCEPTED, Reason.ACCEPTED, delivery.redirect_url)
                     return await _end(connection, post, result, render)
                 case Unknown():
                     return await _end(connection, post, PENDING, render)
                 case Rejected() | NotSent():
-                    if next_plans and not post.test:
-                        buyers = {plan.buyer, *(item.buyer for item in next_plans)}
-                        await accounts.lock_buyers(connection, buyers, post.currency)
-                    await _release(connection, post, plan)
+                    await holds.lock(connection, post, [plan, *next_plans])
+                    await holds.release(connection, post, plan)
                     return await _go_on(connection, post, next_plans, render, _reason(delivery))
             assert_never(delivery)
 
@@ -178,7 +91,7 @@ class Sales:
             if not await _move(connection, plan, "unknown", delivery):
                 return False
             accepted = isinstance(delivery, Accepted)
-            await (_settle if accepted else _release)(connection, post, plan)
+            await (holds.settle if accepted else holds.release)(connection, post, plan)
             await connection.execute(
                 "update posts set state = $2, reason = $3, finished_at = now() "
                 "where post_id = $1 and state = 'pending'",
@@ -266,7 +179,7 @@ async def _go_on(
 ) -> Prepared | Ended:
     """Prepares the first plan whose buyer can pay; without one the post is rejected with the reason `otherwise`."""
     for plan in plans:
-        if post.test or await accounts.hold(connection, plan.buyer, post.currency, plan.gross_micros):
+        if await holds.hold(connection, post, plan):
             await _insert_attempt(connection, post, plan)
             return Prepared(plan)
     return await _end(connection, post, Result(PostState.REJECTED, otherwise), render)
@@ -319,17 +232,6 @@ async def _end(connection: Connection, post: NewPost, result: Result, render: Re
         answer,
     )
     return Ended(result, answer)
-
-
-async def _settle(connection: Connection, post: NewPost, plan: Plan) -> None:
-    if not post.test:
-        amounts = Amounts(plan.buyer, post.seller, post.currency, plan.gross_micros, post.payout_micros)
-        await accounts.settle(connection, plan.attempt_id, amounts)
-
-
-async def _release(connection: Connection, post: NewPost, plan: Plan) -> None:
-    if not post.test:
-        await accounts.release(connection, plan.buyer, post.currency, plan.gross_micros)
 
 
 def _state(delivery: Delivery) -> str:
