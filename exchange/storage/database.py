@@ -2,14 +2,20 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from functools import partial
+from typing import Generic, TypeVar
 
 import asyncpg
+import asyncpg.prepared_stmt
 
 from exchange.errors import StorageUnavailable
 
 Connection = asyncpg.pool.PoolConnectionProxy
+Statement = asyncpg.prepared_stmt.PreparedStatement
+Session = asyncpg.Connection
+Connect = Callable[[], Awaitable[Session]]
 T = TypeVar("T")
+P = TypeVar("P")
 
 _TROUBLE = (
     OSError,
@@ -28,13 +34,15 @@ _TROUBLE = (
 class Database:
     """A pool of connections. Every unit of work ends within its timeout: a silent server costs its connection."""
 
-    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", *, timeout_s: float) -> None:
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", connect: Connect, *, timeout_s: float) -> None:
         self._pool = pool
+        self._connect = connect
         self._timeout_s = timeout_s
 
     @classmethod
     async def connect(cls, url: str, *, connections_max: int, timeout_s: float, name: str = "exchange") -> "Database":
         """Opens the pool. Raises `StorageUnavailable` where Postgres cannot be reached."""
+        server_settings = {"application_name": name, "timezone": "UTC"}
         try:
             async with asyncio.timeout(timeout_s):
                 pool = await asyncpg.create_pool(
@@ -43,11 +51,12 @@ class Database:
                     max_size=connections_max,
                     command_timeout=None,  # asyncpg's own does not bound a frozen server; `run` does
                     reset=_leave_as_it_is,
-                    server_settings={"application_name": name, "timezone": "UTC"},
+                    server_settings=server_settings,
                 )
         except (*_TROUBLE, TimeoutError, asyncpg.InvalidCatalogNameError, asyncpg.InvalidPasswordError) as error:
             raise StorageUnavailable(f"Postgres cannot be reached: {error}") from error
-        return cls(pool, timeout_s=timeout_s)
+        connect = partial(asyncpg.connect, url, command_timeout=None, server_settings=server_settings)
+        return cls(pool, connect, timeout_s=timeout_s)
 
     async def close(self) -> None:
         """Closes the pool; connections that do not close in time are cut."""
@@ -90,6 +99,10 @@ class Database:
 
         return await self.run(within, timeout_s=timeout_s)
 
+    def standing(self, prepare: Callable[[Session], Awaitable[P]]) -> "Standing[P]":
+        """A connection beside the pool, for one user alone; `prepare` makes of it what his units of work are given."""
+        return Standing(self._connect, prepare, timeout_s=self._timeout_s)
+
     async def _with_connection(self, work: Callable[[Connection], Awaitable[T]], held: list[Connection]) -> T:
         async with self._pool.acquire() as connection:
             held.append(connection)
@@ -97,6 +110,42 @@ class Database:
                 return await work(connection)
             finally:
                 held.clear()
+
+
+class Standing(Generic[P]):
+    """A connection that is kept by one user, who runs one unit of work at a time: it costs nothing to come by."""
+
+    def __init__(self, connect: Connect, prepare: Callable[[Session], Awaitable[P]], *, timeout_s: float) -> None:
+        self._connect = connect
+        self._prepare = prepare
+        self._timeout_s = timeout_s
+        self._session: Session | None = None
+        self._prepared: P | None = None
+
+    async def run(self, work: Callable[[P], Awaitable[T]], *, timeout_s: float | None = None) -> T:
+        """As `Database.run`, but not to be cancelled; a connection that fails is replaced by the next unit of work."""
+        loop = asyncio.get_running_loop()
+        ends_at_s = loop.time() + (timeout_s or self._timeout_s)
+        try:
+            if self._session is None:
+                async with asyncio.timeout_at(ends_at_s):
+                    self._session = await self._connect()
+            timer = loop.call_at(ends_at_s, self._session.terminate)  # a frozen server heeds nothing less
+            try:
+                if self._prepared is None:
+                    self._prepared = await self._prepare(self._session)
+                return await work(self._prepared)
+            finally:
+                timer.cancel()
+        except (*_TROUBLE, TimeoutError) as error:
+            self.close()
+            raise StorageUnavailable(f"Postgres failed: {error}") from error
+
+    def close(self) -> None:
+        """Gives the connection up: the next unit of work opens a new one."""
+        if self._session is not None:
+            self._session.terminate()
+        self._session = self._prepared = None
 
 
 async def _leave_as_it_is(_: "asyncpg.Connection[asyncpg.Record]") -> None:

@@ -8,16 +8,14 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
-from uuid import UUID
 
 import asyncpg
 import structlog
 
 from exchange.errors import StorageUnavailable
 from exchange.observe import metrics
-from exchange.storage.database import Connection, Database
+from exchange.storage.database import Database, Standing
+from exchange.storage.ping_rows import PingRow, PingWriter, prepare_writer
 from exchange.values.deadline import Deadline
 
 BATCH_ROWS_MAX = 500
@@ -28,43 +26,6 @@ PROBE_S = 0.5
 
 log = structlog.get_logger(__name__)
 
-
-@dataclass(frozen=True, slots=True)
-class PingRow:
-    """One row of `pings`; `ladder`, `lead` and `trace` are JSON text."""
-
-    day: date
-    ping_id: UUID
-    seller: str
-    campaign: str
-    market_version: int
-    status: str
-    reason: int | None
-    test: bool
-    currency: str
-    source: str | None
-    ref: str | None
-    min_price_micros: int | None
-    payout_micros: int | None
-    expires_at: datetime | None
-    ladder: str | None
-    lead: str
-    trace: str
-
-
-COLUMNS = (
-    "day:date", "ping_id:uuid", "seller:text", "campaign:text", "market_version:bigint", "status:text",
-    "reason:smallint", "test:boolean", "currency:text", "source:text", "ref:text", "min_price_micros:bigint",
-    "payout_micros:bigint", "expires_at:timestamptz", "ladder:json", "lead:json", "trace:json",
-)  # fmt: skip
-_NAMES = tuple(column.partition(":")[0] for column in COLUMNS)
-_TYPES = tuple(column.partition(":")[2] for column in COLUMNS)
-_SELECTED = ", ".join(f"{name}::json" if kind == "json" else name for name, kind in zip(_NAMES, _TYPES, strict=True))
-_ARRAYS = ", ".join(f"${i}::{'text' if kind == 'json' else kind}[]" for i, kind in enumerate(_TYPES, 1))
-INSERT = (
-    f"insert into pings ({', '.join(_NAMES)}) select {_SELECTED} "  # noqa: S608  # constants of this module
-    f"from unnest({_ARRAYS}) as rows ({', '.join(_NAMES)}) on conflict do nothing"
-)
 
 _Waiting = tuple[PingRow, "asyncio.Future[None] | None"]
 
@@ -78,14 +39,14 @@ class Journal:
     """
 
     def __init__(self, database: Database, *, rows_max: int) -> None:
-        self._database = database
+        self._writing: Standing[PingWriter] = database.standing(prepare_writer)
         self._rows_max = rows_max
         self._waiting: deque[_Waiting] = deque()
         self._arrived = asyncio.Event()
         self._closing = False
         self._began_s: float | None = None
         self._is_down = False
-        self._writer = asyncio.create_task(self._write_all(), name="journal")
+        self._task = asyncio.create_task(self._write_all(), name="journal")
 
     @property
     def is_down(self) -> bool:
@@ -110,8 +71,9 @@ class Journal:
         """Writes what is still waiting, then ends; what cannot be written by then is counted as lost."""
         self._closing = True
         self._arrived.set()
-        await self._writer
+        await self._task
         _fail(list(self._waiting), StorageUnavailable("the journal is closed"))
+        self._writing.close()
 
     def _add(self, row: PingRow, committed: "asyncio.Future[None] | None") -> None:
         if len(self._waiting) >= self._rows_max:
@@ -137,7 +99,7 @@ class Journal:
 
     async def _wait_for_postgres(self) -> None:
         try:
-            await self._database.run(lambda connection: connection.execute("select 1"), timeout_s=PROBE_S)
+            await self._writing.run(PingWriter.probe, timeout_s=PROBE_S)
         except StorageUnavailable:
             await asyncio.sleep(PROBE_S)
         else:
@@ -167,9 +129,9 @@ class Journal:
     async def _insert_twice(self, rows: Sequence[PingRow]) -> None:
         """Writes rows, and writes them again where the connection was lost: the first commit may have been cut off."""
         try:
-            await self._database.run(lambda connection: _insert(connection, rows))
+            await self._writing.run(lambda writer: writer.write(rows))
         except StorageUnavailable:
-            await self._database.run(lambda connection: _insert(connection, rows), timeout_s=PROBE_S)
+            await self._writing.run(lambda writer: writer.write(rows), timeout_s=PROBE_S)
 
 
 def _give_up(committed: "asyncio.Future[None]") -> None:
@@ -184,7 +146,3 @@ def _fail(batch: Sequence[_Waiting], error: StorageUnavailable) -> None:
     for _, committed in batch:
         if committed is not None and not committed.done():
             committed.set_exception(error)
-
-
-async def _insert(connection: Connection, rows: Sequence[PingRow]) -> None:
-    await connection.execute(INSERT, *([getattr(row, name) for row in rows] for name in _NAMES))

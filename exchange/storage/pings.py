@@ -9,7 +9,7 @@ from uuid import UUID
 import orjson
 
 from exchange.storage.database import Connection, Database
-from exchange.storage.journal import PingRow
+from exchange.storage.ping_rows import PingRow
 from exchange.values.ids import day_of
 from exchange.values.reason import Reason
 from exchange.values.trace import OrderOutcome, PingStatus, PingTrace, Rung
