@@ -1,9 +1,9 @@
 """The composition root: everything the gateway is made of is put together here, and taken apart in reverse."""
 
 import gc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from fastapi import FastAPI
@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 
 from exchange.api import problems, schema
 from exchange.api.desk import Desk
-from exchange.api.door import Door, Front
+from exchange.api.door import Door
 from exchange.api.health import HealthDoor
 from exchange.api.sellers import SellerDoor
 from exchange.background import Background
@@ -43,8 +43,15 @@ GC_THRESHOLDS = (20_000, 20, 50)
 log = structlog.get_logger(__name__)
 
 
-def create_app(settings: Settings, services: Services) -> ASGIApp:
-    """The gateway's application. Its parts start and stop with its lifespan.
+class Gateway(NamedTuple):
+    """The application, and those of its doors that are so busy that the server's protocol opens them itself."""
+
+    app: ASGIApp
+    busy_doors: Mapping[str, Door]
+
+
+def create_gateway(settings: Settings, services: Services) -> Gateway:
+    """The gateway. Its parts start and stop with the application's lifespan; its busy doors are there then.
 
     Starting raises SchemaMismatch or StorageUnavailable where the database cannot be used.
     """
@@ -61,7 +68,7 @@ def create_app(settings: Settings, services: Services) -> ASGIApp:
     app = FastAPI(title=TITLE, description=ABOUT, lifespan=lifespan)
     problems.install(app)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend it
-    return Front(app, doors)
+    return Gateway(app, doors)
 
 
 async def _open_desk(settings: Settings, services: Services, stack: AsyncExitStack) -> Desk:
@@ -119,7 +126,7 @@ async def _drain(background: Background, timeout_s: float) -> None:
 
 
 def _add_doors(app: FastAPI, desk: Desk, settings: Settings) -> dict[str, Door]:
-    """Adds all doors to the application; returns those that are so busy that they are looked for first."""
+    """Adds all doors to the application; returns the busy ones by their paths."""
     sellers = SellerDoor(desk, pings_in_flight_max=settings.pings_in_flight_max)
     busy = {"/v1/ping": Door(sellers.ping), "/v1/post": Door(sellers.post), "/v1/leads": Door(sellers.lead)}
     for path, door in busy.items():

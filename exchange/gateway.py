@@ -13,7 +13,7 @@ import uvicorn
 import uvloop
 
 from exchange.api.protocol import door_protocol
-from exchange.app import create_app
+from exchange.app import create_gateway
 from exchange.embedded.lease import Services
 from exchange.settings import Settings
 
@@ -51,9 +51,10 @@ def raise_descriptor_limit() -> None:
 
 async def serve(settings: Settings, services: Services, listener: socket.socket, *, stop: asyncio.Event) -> bool:
     """Serves until `stop` is set, then lets what is under way finish. False where it could not start."""
+    gateway = create_gateway(settings, services)
     config = uvicorn.Config(
-        create_app(settings, services),
-        http=door_protocol(settings.receive_timeout_s),
+        gateway.app,
+        http=door_protocol(settings.receive_timeout_s, gateway.busy_doors),
         loop="none",
         lifespan="on",
         access_log=False,

@@ -4,11 +4,11 @@ Pings are too many for dependency injection and response models: a door reads tw
 """
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from exchange.api.problems import internal_error, problem_parts, unavailable
 from exchange.errors import Problem, StorageUnavailable
@@ -26,15 +26,28 @@ class ClientGone(Exception):
 
 
 class Arrival:
-    """A request as it came in. `arrived_s` is the monotonic moment of its first byte, as near as is known."""
+    """A request as it came in. `arrived_s` is the monotonic moment of its first byte, as near as is known.
 
-    __slots__ = ("_headers", "_receive", "arrived_s", "parameters", "path")
+    Its body is `content`, or is still to be received.
+    """
 
-    def __init__(self, scope: Scope, receive: Receive) -> None:
-        self.arrived_s: float = scope.get(ARRIVED_S) or time.monotonic()
-        self.path: str = scope["path"]
-        self.parameters: Mapping[str, Any] = scope.get("path_params", {})
-        self._headers: list[tuple[bytes, bytes]] = scope["headers"]
+    __slots__ = ("_content", "_headers", "_receive", "arrived_s", "parameters", "path")
+
+    def __init__(
+        self,
+        path: str,
+        headers: Sequence[tuple[bytes, bytes]],
+        arrived_s: float,
+        *,
+        content: bytes = b"",
+        receive: Receive | None = None,
+        parameters: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.path = path
+        self.arrived_s = arrived_s
+        self.parameters = parameters or {}
+        self._headers = headers
+        self._content = content
         self._receive = receive
 
     def header(self, name: bytes) -> str | None:
@@ -49,6 +62,8 @@ class Arrival:
 
         Raises ClientGone where the client hung up before the end: half a request is none, whatever it reads like.
         """
+        if self._receive is None:
+            return self._content if len(self._content) <= bytes_max else None
         declared = self.header(b"content-length") or "0"
         if not declared.isdecimal() or int(declared) > bytes_max:
             return None
@@ -66,6 +81,9 @@ class Arrival:
 
 
 Handler = Callable[[Arrival], Awaitable[bytes]]
+Headers = tuple[tuple[bytes, bytes], ...]
+Answer = tuple[int, Headers, bytes]
+"""Status, headers without the content's length, and content."""
 
 
 class Door:
@@ -74,38 +92,28 @@ class Door:
     def __init__(self, handler: Handler) -> None:
         self._handler = handler
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def answer(self, arrival: Arrival) -> Answer | None:
+        """The answer to a request; None where its client is gone."""
         try:
-            content = await self._handler(Arrival(scope, receive))
+            return 200, _JSON_HEADERS, await self._handler(arrival)
         except ClientGone:
-            return
+            return None
         except Problem as problem:
-            await _send(send, *problem_parts(problem))
+            return problem_parts(problem)
         except StorageUnavailable as error:
-            log.warning("storage_unavailable", path=scope["path"], error=str(error))
-            await _send(send, *problem_parts(unavailable()))
+            log.warning("storage_unavailable", path=arrival.path, error=str(error))
+            return problem_parts(unavailable())
         except Exception:
-            log.exception("request_failed", path=scope["path"])
-            await _send(send, *problem_parts(internal_error()))
-        else:
-            await _send(send, 200, _JSON_HEADERS, content)
-
-
-class Front:
-    """The application with its busiest doors in front: those are found by one look-up, all else goes the usual way."""
-
-    def __init__(self, app: ASGIApp, doors: Mapping[str, Door]) -> None:
-        self._app = app
-        self._doors = doors
+            log.exception("request_failed", path=arrival.path)
+            return problem_parts(internal_error())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] == "POST" and (door := self._doors.get(scope["path"])):
-            await door(scope, receive, send)
-        else:
-            await self._app(scope, receive, send)
-
-
-async def _send(send: Send, status: int, headers: tuple[tuple[bytes, bytes], ...], content: bytes) -> None:
-    length = (b"content-length", str(len(content)).encode())
-    await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
-    await send({"type": "http.response.body", "body": content})
+        arrived_s = scope.get(ARRIVED_S) or time.monotonic()
+        parameters = scope.get("path_params")
+        arrival = Arrival(scope["path"], scope["headers"], arrived_s, receive=receive, parameters=parameters)
+        answer = await self.answer(arrival)
+        if answer is not None:
+            status, headers, content = answer
+            length = (b"content-length", b"%d" % len(content))
+            await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
+            await send({"type": "http.response.body", "body": content})
