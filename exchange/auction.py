@@ -6,7 +6,6 @@ neither on who answered first nor on anything outside the arguments, so a decisi
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
 
@@ -32,8 +31,7 @@ class Entrant(NamedTuple):
     asked: Asked
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(NamedTuple):
     """What a bid must meet. `floor_micros` is on gross, inclusive; `min_price_micros` is on the payout."""
 
     floor_micros: int
@@ -41,8 +39,7 @@ class Terms:
     min_price_micros: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """The auction's result. Where `reason` is None, `ladder[0]` won and `payout_micros` may be promised."""
 
     reason: Reason | None
@@ -58,17 +55,20 @@ def decide(entrants: Sequence[Entrant], terms: Terms, ping_id: UUID) -> Decision
     winner's bid promises (contract, section 1); under `Fallback.NONE` the winner alone.
     """
     reasons = [_refusal(entrant, terms) for entrant in entrants]
-    candidates = _ranked([e for e, reason in zip(entrants, reasons, strict=True) if reason is None], ping_id)
-    if not candidates:
+    ranked = _ranked(entrants, reasons, ping_id)
+    if not ranked:
         was_asked = any(entrant.asked.elapsed_ms is not None for entrant in entrants)
         reason = Reason.NO_BIDS if was_asked else Reason.NO_ELIGIBLE_ORDERS
-        return Decision(reason, None, (), _outcomes(entrants, reasons, None, reason))
-    best, payout_micros = candidates[0], payout_of(_gross(candidates[0]), candidates[0].margin)
+        return Decision(reason, None, (), _outcomes(entrants, reasons))
+    best = ranked[0]
+    payout_micros = payout_of(_gross(entrants[best]), entrants[best].margin)
     if terms.min_price_micros is not None and payout_micros < terms.min_price_micros:
-        reason = Reason.BELOW_MIN_PRICE
-        return Decision(reason, None, (), _outcomes(entrants, reasons, best, reason))
-    ladder = _ladder(candidates, payout_micros, terms.fallback)
-    return Decision(None, payout_micros, ladder, _outcomes(entrants, reasons, best, Reason.WON))
+        reasons[best] = Reason.BELOW_MIN_PRICE
+        return Decision(Reason.BELOW_MIN_PRICE, None, (), _outcomes(entrants, reasons))
+    reasons[best] = Reason.WON
+    kept = ranked[:1] if terms.fallback is Fallback.NONE else ranked
+    ladder = _ladder([entrants[index] for index in kept], payout_micros)
+    return Decision(None, payout_micros, ladder, _outcomes(entrants, reasons))
 
 
 def tie_break(ping_id: UUID, order: str) -> bytes:
@@ -78,60 +78,56 @@ def tie_break(ping_id: UUID, order: str) -> bytes:
 
 def _refusal(entrant: Entrant, terms: Terms) -> Reason | None:
     """Why an order's reply cannot win, or None for a valid bid."""
-    reply = entrant.asked.reply
+    _, _, _, max_bid_micros, available_micros, margin, (_, reply, _) = entrant
     if isinstance(reply, Refusal):
         return reply.reason
-    if entrant.max_bid_micros is not None and reply.gross_micros > entrant.max_bid_micros:
+    gross_micros = reply.gross_micros
+    if max_bid_micros is not None and gross_micros > max_bid_micros:
         return Reason.ABOVE_MAX_BID
-    if reply.gross_micros < terms.floor_micros or leaves_nothing(reply.gross_micros, entrant.margin):
+    if gross_micros < terms.floor_micros or leaves_nothing(gross_micros, margin):
         return Reason.BELOW_FLOOR
-    if entrant.available_micros is not None and reply.gross_micros > entrant.available_micros:
+    if available_micros is not None and gross_micros > available_micros:
         return Reason.INSUFFICIENT_BALANCE
     return None
 
 
-def _ranked(entrants: list[Entrant], ping_id: UUID) -> list[Entrant]:
-    """The orders with a valid bid, best first. Few bids are equal, so hashes are only made where some are."""
-    if len({_rank(entrant) for entrant in entrants}) == len(entrants):
-        return sorted(entrants, key=_rank)
-    return sorted(entrants, key=lambda entrant: (_rank(entrant), tie_break(ping_id, entrant.order)))
+def _ranked(entrants: Sequence[Entrant], reasons: Sequence[Reason | None], ping_id: UUID) -> list[int]:
+    """Which orders have a valid bid, best first. Few bids are equal, so hashes are only made where some are."""
+    valid = [
+        (-_gross(entrant), entrant.priority, index)
+        for index, (entrant, refused) in enumerate(zip(entrants, reasons, strict=True))
+        if refused is None
+    ]
+    if len({rank[:2] for rank in valid}) == len(valid):
+        return [index for _, _, index in sorted(valid)]
+    hashed = [(gross, priority, tie_break(ping_id, entrants[index].order), index) for gross, priority, index in valid]
+    return [index for _, _, _, index in sorted(hashed)]
 
 
-def _rank(entrant: Entrant) -> tuple[int, int]:
-    return -_gross(entrant), entrant.priority
-
-
-def _ladder(candidates: Sequence[Entrant], payout_micros: int, fallback: Fallback) -> tuple[Rung, ...]:
+def _ladder(candidates: Sequence[Entrant], payout_micros: int) -> tuple[Rung, ...]:
     """The winner, then whoever else covers the payout: the winner does by construction."""
-    kept = candidates[:1] if fallback is Fallback.NONE else candidates
-    return tuple(_rung(entrant) for entrant in kept if _gross(entrant) >= payout_micros)
-
-
-def _rung(entrant: Entrant) -> Rung:
-    reply = entrant.asked.reply
-    return Rung(entrant.order, entrant.buyer, _gross(entrant), reply.bid_id if isinstance(reply, Bid) else None)
+    return tuple(
+        [
+            Rung(order, buyer, reply.gross_micros, reply.bid_id)
+            for order, buyer, _, _, _, _, (_, reply, _) in candidates
+            if isinstance(reply, Bid) and reply.gross_micros >= payout_micros
+        ]
+    )
 
 
 def _gross(entrant: Entrant) -> int:
     return entrant.asked.reply.gross_micros or 0
 
 
-def _outcomes(
-    entrants: Sequence[Entrant], reasons: Sequence[Reason | None], best: Entrant | None, verdict: Reason
-) -> tuple[OrderOutcome, ...]:
-    """One outcome an order: what kept its bid from counting, the verdict on the best, and `OUTBID` for the rest."""
+def _outcomes(entrants: Sequence[Entrant], reasons: Sequence[Reason | None]) -> tuple[OrderOutcome, ...]:
+    """One outcome an order: its reason, which is `OUTBID` for a valid bid that has none."""
     outcomes = []
-    for entrant, refused in zip(entrants, reasons, strict=True):
-        reply = entrant.asked.reply
-        outcomes.append(
-            OrderOutcome(
-                order=entrant.order,
-                buyer=entrant.buyer,
-                reason=refused or (verdict if entrant is best else Reason.OUTBID),
-                gross_micros=reply.gross_micros,
-                bid_id=reply.bid_id if isinstance(reply, Bid) else None,
-                elapsed_ms=entrant.asked.elapsed_ms,
-                detail=reply.detail if isinstance(reply, Refusal) else "",
-            )
-        )
+    for (order, buyer, _, _, _, _, (_, reply, elapsed_ms)), reason in zip(entrants, reasons, strict=True):
+        if isinstance(reply, Bid):
+            gross_micros, bid_id = reply
+            outcome = OrderOutcome(order, buyer, reason or Reason.OUTBID, gross_micros, bid_id, elapsed_ms)
+        else:
+            refused, detail, quoted_micros = reply
+            outcome = OrderOutcome(order, buyer, reason or refused, quoted_micros, None, elapsed_ms, detail)
+        outcomes.append(outcome)
     return tuple(outcomes)

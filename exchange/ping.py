@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 from exchange.auction import Decision, Entrant, Terms, decide
@@ -24,8 +25,7 @@ from exchange.values.trace import Offer, OrderOutcome, PingStatus, PingTrace
 from exchange.values.vertical import Lead
 
 
-@dataclass(frozen=True, slots=True)
-class PingRequest:
+class PingRequest(NamedTuple):
     """A ping that passed the door. `deadline` is the seller's: his answer leaves before it."""
 
     seller: Seller

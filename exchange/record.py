@@ -1,5 +1,7 @@
 """The record: what became of a ping or a post feeds its row in Postgres, the metrics, the log and the live feed."""
 
+from typing import Any
+
 import structlog
 
 from exchange.observe import metrics
@@ -34,23 +36,8 @@ class Recorder:
         else:
             await self._journal.commit(row, deadline)
         asked = _count_ping(trace)
-        best = trace.offer.ladder[0] if trace.offer else None
-        self._feed.push(
-            {
-                "kind": "ping",
-                "ping_id": str(trace.ping_id),
-                "campaign": trace.campaign,
-                "seller": trace.seller,
-                "status": trace.status.value,
-                "reason": trace.reason.wire_name if trace.reason else None,
-                "orders": len(trace.outcomes),
-                "asked": asked,
-                "order": best.order if best else None,
-                "gross": format_amount(best.gross_micros) if best else None,
-                "payout": format_amount(trace.offer.payout_micros) if trace.offer else None,
-                "ask_ms": trace.phases_ms["ask"],
-            }
-        )
+        if self._feed.watched:
+            self._feed.push(_shown(trace, asked))
 
     def post(self, ping: RecordedPing, result: Result, plan: Plan | None) -> None:
         """Notes how a post was answered. `plan` is the attempt that it ended with, if one was made."""
@@ -67,6 +54,25 @@ class Recorder:
         facts |= {"seller": ping.seller, "reason": reason, "order": plan.order if plan else None}
         log.info("post", **facts)
         self._feed.push({"kind": "post", **facts})
+
+
+def _shown(trace: PingTrace, asked: int) -> dict[str, Any]:
+    """What whoever watches is shown of a ping."""
+    best = trace.offer.ladder[0] if trace.offer else None
+    return {
+        "kind": "ping",
+        "ping_id": str(trace.ping_id),
+        "campaign": trace.campaign,
+        "seller": trace.seller,
+        "status": trace.status.value,
+        "reason": trace.reason.wire_name if trace.reason else None,
+        "orders": len(trace.outcomes),
+        "asked": asked,
+        "order": best.order if best else None,
+        "gross": format_amount(best.gross_micros) if best else None,
+        "payout": format_amount(trace.offer.payout_micros) if trace.offer else None,
+        "ask_ms": trace.phases_ms["ask"],
+    }
 
 
 def _count_ping(trace: PingTrace) -> int:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 import orjson
@@ -30,8 +31,7 @@ from exchange.values.vertical import Lead
 KEY_LENGTH_MAX = 255
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
+class Admission(NamedTuple):
     """A seller on a campaign that is open to him, under one rule book for the whole request."""
 
     rules: RuleBook

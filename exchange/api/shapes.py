@@ -2,8 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from exchange.api.body import malformed
 from exchange.buyers.exact_json import InexactJsonError, loads
@@ -19,8 +18,7 @@ Check = Callable[[Any], str | None]
 """Says what is wrong with a value, or None."""
 
 
-@dataclass(frozen=True, slots=True)
-class LeadOffer:
+class LeadOffer(NamedTuple):
     """The body of `/v1/ping` or `/v1/leads`, as sent but for the amount; `lead` is not looked into yet."""
 
     campaign: str
@@ -33,8 +31,7 @@ class LeadOffer:
     identity_hashes: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class PostBody:
+class PostBody(NamedTuple):
     """The body of `/v1/post`."""
 
     ping_id: str

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from exchange.errors import FieldError
 from exchange.rules.fields import Outcome, Reader, reader_for, required_error
@@ -26,8 +26,7 @@ _Absence = Callable[[_RawLead], Outcome]
 _Step = tuple[str, Reader, _Absence | None]
 
 
-@dataclass(frozen=True, slots=True)
-class PingLead:
+class PingLead(NamedTuple):
     """A ping's fields. `ignored` names what was dropped, in the order sent; `errors` are in catalogue order."""
 
     values: dict[str, Value]

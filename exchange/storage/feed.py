@@ -18,6 +18,8 @@ from exchange.observe import metrics
 CHANNEL = "exchange:feed"
 PAUSE_S = 0.1
 WAITING_MAX = 1_000
+LOOK_S = 0.25
+"""How often it is looked whether anybody watches, while nobody does."""
 TIMEOUT_S = 1.0
 
 Item = dict[str, Any]
@@ -32,9 +34,13 @@ def connect(url: str) -> "Redis":
 
 
 class Feed:
-    """Publishes items in batches, ten times a second at most; while Valkey is away the oldest are dropped."""
+    """Publishes items in batches, ten times a second at most; while Valkey is away the oldest are dropped.
+
+    `watched` is whether anybody has been watching lately: if not, items need not even be made.
+    """
 
     def __init__(self, url: str) -> None:
+        self.watched = True
         self._client = connect(url)
         self._waiting: deque[Item] = deque(maxlen=WAITING_MAX)
         self._arrived = asyncio.Event()
@@ -53,15 +59,19 @@ class Feed:
 
     async def _publish_all(self) -> None:
         while True:
-            await self._arrived.wait()
-            await asyncio.sleep(PAUSE_S)
+            if self.watched:
+                await self._arrived.wait()
+                await asyncio.sleep(PAUSE_S)
+            else:
+                await asyncio.sleep(LOOK_S)
             self._arrived.clear()
             batch, self._waiting = list(self._waiting), deque(maxlen=WAITING_MAX)
             try:
-                await self._client.publish(CHANNEL, orjson.dumps(batch))
+                self.watched = await self._client.publish(CHANNEL, orjson.dumps(batch)) > 0
             except (RedisError, OSError) as error:
-                metrics.FEED_ITEMS_LOST.inc(len(batch))
-                log.warning("feed_lost", count=len(batch), error=type(error).__name__)
+                if batch:
+                    metrics.FEED_ITEMS_LOST.inc(len(batch))
+                    log.warning("feed_lost", count=len(batch), error=type(error).__name__)
 
 
 async def watch(url: str) -> AsyncIterator[Item]:

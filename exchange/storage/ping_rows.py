@@ -1,10 +1,8 @@
 """Rows of `pings`, and how they are written: one by one while they are few, as arrays once they are many."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
-from operator import attrgetter
-from typing import Any
+from typing import NamedTuple
 from uuid import UUID
 
 from exchange.storage.database import Session, Statement
@@ -13,8 +11,7 @@ FEW_ROWS_MAX = 8
 """Up to here rows sent one by one cost the gateway half of what arrays do, and Postgres the same; beyond, twice."""
 
 
-@dataclass(frozen=True, slots=True)
-class PingRow:
+class PingRow(NamedTuple):
     """One row of `pings`; `ladder`, `lead` and `trace` are JSON text."""
 
     day: date
@@ -36,13 +33,11 @@ class PingRow:
     trace: str
 
 
-COLUMNS = (
-    "day:date", "ping_id:uuid", "seller:text", "campaign:text", "market_version:bigint", "status:text",
-    "reason:smallint", "test:boolean", "currency:text", "source:text", "ref:text", "min_price_micros:bigint",
-    "payout_micros:bigint", "expires_at:timestamptz", "ladder:json", "lead:json", "trace:json",
+_NAMES = PingRow._fields
+_TYPES = (
+    "date", "uuid", "text", "text", "bigint", "text", "smallint", "boolean", "text", "text", "text", "bigint", "bigint",
+    "timestamptz", "json", "json", "json",
 )  # fmt: skip
-_NAMES = tuple(column.partition(":")[0] for column in COLUMNS)
-_TYPES = tuple(column.partition(":")[2] for column in COLUMNS)
 _SELECTED = ", ".join(f"{name}::json" if kind == "json" else name for name, kind in zip(_NAMES, _TYPES, strict=True))
 _ARRAYS = ", ".join(f"${i}::{'text' if kind == 'json' else kind}[]" for i, kind in enumerate(_TYPES, 1))
 _INTO = f"insert into pings ({', '.join(_NAMES)})"
@@ -51,7 +46,6 @@ MANY = (
     f"{_INTO} select {_SELECTED} "  # noqa: S608  # constants of this module
     f"from unnest({_ARRAYS}) as rows ({', '.join(_NAMES)}) on conflict do nothing"
 )
-_values = attrgetter(*_NAMES)
 
 
 class PingWriter:
@@ -64,11 +58,10 @@ class PingWriter:
 
     async def write(self, rows: Sequence[PingRow]) -> None:
         """Commits rows together. Raises what asyncpg raises, and then none is written."""
-        values: list[tuple[Any, ...]] = [_values(row) for row in rows]
-        if len(values) <= FEW_ROWS_MAX:
-            await self._one.executemany(values)
+        if len(rows) <= FEW_ROWS_MAX:
+            await self._one.executemany(rows)
         else:
-            await self._many.fetch(*map(list, zip(*values, strict=True)))
+            await self._many.fetch(*map(list, zip(*rows, strict=True)))
 
     async def probe(self) -> None:
         """Asks whether Postgres answers."""

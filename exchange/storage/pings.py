@@ -1,9 +1,8 @@
 """Recorded pings: what an offer promised, found by the id alone in one partition."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import orjson
@@ -39,7 +38,9 @@ class RecordedPing:
 
 
 def row_of(trace: PingTrace) -> PingRow:
-    """The row that a trace becomes."""
+    """The row that a trace becomes. Rungs and outcomes are written as lists of their fields: ten times ten names are
+    half of such a row.
+    """
     offer = trace.offer
     return PingRow(
         day=day_of(trace.ping_id),
@@ -56,9 +57,9 @@ def row_of(trace: PingTrace) -> PingRow:
         min_price_micros=trace.min_price_micros,
         payout_micros=offer.payout_micros if offer else None,
         expires_at=offer.expires_at if offer else None,
-        ladder=_dumps(_ladder(offer.ladder)) if offer else None,
-        lead=_dumps(dict(trace.lead)),
-        trace=_dumps({"orders": [_outcome(item) for item in trace.outcomes], "phases_ms": dict(trace.phases_ms)}),
+        ladder=_dumps(offer.ladder) if offer else None,
+        lead=_dumps(trace.lead),
+        trace=_dumps({"orders": trace.outcomes, "phases_ms": trace.phases_ms}),
     )
 
 
@@ -116,34 +117,24 @@ async def read(connection: Connection, ping_id: UUID) -> RecordedPing | None:
         min_price_micros=row["min_price_micros"],
         payout_micros=row["payout_micros"],
         expires_at=row["expires_at"],
-        ladder=tuple(Rung(**rung) for rung in orjson.loads(row["ladder"] or "[]")),
+        ladder=tuple(Rung(*rung) for rung in orjson.loads(row["ladder"] or "[]")),
         lead=orjson.loads(row["lead"]),
-        outcomes=tuple(OrderOutcome(**{**item, "reason": Reason(item["reason"])}) for item in trace["orders"]),
+        outcomes=tuple(
+            OrderOutcome(order, buyer, Reason(code), *more) for order, buyer, code, *more in trace["orders"]
+        ),
         phases_ms=trace["phases_ms"],
         post_id=row["post_id"],
     )
 
 
-def _ladder(ladder: Sequence[Rung]) -> list[dict[str, Any]]:
-    return [
-        {"order": rung.order, "buyer": rung.buyer, "gross_micros": rung.gross_micros, "bid_id": rung.bid_id}
-        for rung in ladder
-    ]
-
-
-def _outcome(item: OrderOutcome) -> dict[str, Any]:
-    """Only what is there: most orders of most pings have neither a bid nor a detail."""
-    fields: dict[str, Any] = {"order": item.order, "buyer": item.buyer, "reason": int(item.reason)}
-    if item.gross_micros is not None:
-        fields["gross_micros"] = item.gross_micros
-    if item.bid_id is not None:
-        fields["bid_id"] = item.bid_id
-    if item.elapsed_ms is not None:
-        fields["elapsed_ms"] = item.elapsed_ms
-    if item.detail:
-        fields["detail"] = item.detail
-    return fields
-
-
 def _dumps(value: object) -> str:
-    return orjson.dumps(value).decode()
+    """JSON text; rungs and outcomes become lists of their fields, in order."""
+    return orjson.dumps(value, default=_plain).decode()
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, tuple):
+        return tuple(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(type(value).__name__)

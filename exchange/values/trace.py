@@ -1,7 +1,6 @@
 """The record of one ping: one value that feeds the row in Postgres, the metrics, the log line and `explain`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
@@ -38,8 +37,7 @@ class Rung(NamedTuple):
     bid_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(NamedTuple):
     """A firm price. `payout_micros` is promised, whoever of the `ladder` (best first) buys in the end."""
 
     payout_micros: int
@@ -47,8 +45,7 @@ class Offer:
     ladder: tuple[Rung, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class PingTrace:
+class PingTrace(NamedTuple):
     """Everything that is kept of a ping. `reason` is None exactly where there is an `offer`."""
 
     ping_id: UUID
