@@ -95,10 +95,13 @@ async def _open_desk(settings: Settings, services: Services, stack: AsyncExitSta
     background = Background()
     stack.push_async_callback(_drain, background, settings.drain_timeout_s)
     sales = Sales(database)
+    pings = Pings(fanout, recorder, PingTimes(settings.ping_finish_ms, settings.ping_ask_min_ms))
+    if live.book is not None:
+        await pings.warm(live.book, settings.warm_connections, settings.warm_timeout_s)
     return Desk(
         live=live,
         keys=KeyRing(database),
-        pings=Pings(fanout, recorder, PingTimes(settings.ping_finish_ms, settings.ping_ask_min_ms)),
+        pings=pings,
         posts=Posts(
             sales,
             courier,

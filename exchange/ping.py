@@ -1,5 +1,6 @@
 """A ping, from a validated lead to a committed answer: route, ask, decide, record."""
 
+import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from exchange.buyers.dialects import native
 from exchange.buyers.fanout import Fanout
 from exchange.buyers.line import Line
 from exchange.record import Recorder
-from exchange.rules.book import CampaignBook, OrderEntry
+from exchange.rules.book import CampaignBook, OrderEntry, RuleBook
 from exchange.rules.pricing import margin_for
 from exchange.rules.routing import Available, Routing, route
 from exchange.values.bid import Asked, Refusal
@@ -75,6 +76,14 @@ class Pings:
         trace = _trace(request, ping_id, routing, decision, phases_ms)
         await self._recorder.ping(trace, request.deadline)
         return trace
+
+    async def warm(self, book: RuleBook, connections: int, within_s: float) -> None:
+        """Connects to the buyers of a market before the first ping comes; waits for it no longer than `within_s`."""
+        self._drop_lines_before(book.version)
+        entries = [entry for campaign in book.campaigns.values() for entry in campaign.entries]
+        lines = [self._line(entry) for entry in entries if not entry.order.paused and entry.auth_headers is not None]
+        if dials := self._fanout.warm(lines, connections):
+            await asyncio.wait(dials, timeout=within_s)
 
     async def _ask(self, request: PingRequest, ping_id: UUID, entries: Sequence[OrderEntry]) -> tuple[Asked, ...]:
         """Asks the orders for which there is time; the others are told apart as `NO_TIME_LEFT`."""

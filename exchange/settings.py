@@ -43,6 +43,8 @@ class Settings(BaseSettings):
     journal_rows_max: Count = Field(10_000, description="pings that may wait for their commit in one process")
     receive_timeout_s: Seconds = Field(5.0, description="time in which a request must have been received")
     pings_in_flight_max: Count = Field(1_000, description="pings under way in one process; more are refused at once")
+    warm_connections: Count = Field(2, description="connections made to each buyer before the first ping")
+    warm_timeout_s: Seconds = Field(2.0, description="longest wait at the start for those connections")
     ping_finish_ms: Milliseconds = Field(25, description="kept back of a ping's time for deciding and recording")
     ping_ask_min_ms: Milliseconds = Field(20, description="least time that is worth asking a buyer with")
     post_attempt_min_ms: Milliseconds = Field(500, description="least time that must remain for a further attempt")

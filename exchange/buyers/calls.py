@@ -12,12 +12,18 @@ from exchange.values.reason import Reason
 TIMER_GRAIN_S = 0.0015
 """Event loops count in whole milliseconds and round: set this much later, a timer is never early."""
 
+TOLD_MS_MIN = 5
+"""A buyer who would be told that he has less is not asked."""
+
 SILENT = Refusal(Reason.TIMEOUT)
+NO_TIME_LEFT = Refusal(Reason.NO_TIME_LEFT, "the network needs it")
 NOT_CONNECTED = Refusal(Reason.TIMEOUT, "still connecting")
 
 
 class Call:
     """One order, to be asked once. `timeout_ms` is its own deadline; `read` turns an answer into its meaning.
+
+    The buyer is told his deadline less what the network takes, there and back.
 
     The rest is the engine's: `asked` is there once the round is over.
     """
@@ -63,6 +69,13 @@ class Call:
     def failed(self, refusal: Refusal) -> None:
         """There will be no answer."""
         self._settle(refusal, monotonic())
+
+    def left_out(self, refusal: Refusal) -> None:
+        """Nobody is asked."""
+        if self.round is not None:
+            current, self.round = self.round, None
+            self.asked = Asked(self.line.order, refusal)
+            current.one_less()
 
     def _settle(self, reply: Reply, now_s: float) -> None:
         current = self.round
@@ -111,21 +124,22 @@ class Round:
     def _start(self) -> float:
         """Sends all requests; the moment at which the first order will be past its deadline."""
         started_s, first_due_s = self.started_s, self._decide_at_s
-        body, timeout_ms, due_s, rest = None, -1, 0.0, b""
+        body, timeout_ms, told_ms, due_s, rest = None, -1, -1, 0.0, b""
         for call in self._calls:
-            if call.timeout_ms != timeout_ms or call.body is not body:
-                body, timeout_ms = call.body, call.timeout_ms
+            call.round, pool = self, call.line.pool
+            if pool is None or call.timeout_ms - pool.network_ms < TOLD_MS_MIN:
+                call.left_out(UNUSABLE if pool is None else NO_TIME_LEFT)
+                continue
+            told = call.timeout_ms - pool.network_ms
+            if told != told_ms or call.timeout_ms != timeout_ms or call.body is not body:
+                body, timeout_ms, told_ms = call.body, call.timeout_ms, told
                 due_s = min(started_s + timeout_ms / 1000, self._decide_at_s)
                 first_due_s = min(first_due_s, due_s)
-                rest = b"%d\r\nContent-Length: %d\r\n\r\n%b" % (timeout_ms, len(body), body)
+                rest = b"%d\r\nContent-Length: %d\r\n\r\n%b" % (told_ms, len(body), body)
             call.due_s = due_s
-            call.round = self
             try:
                 call.request = call.line.head + rest
-                if (pool := call.line.pool) is None:
-                    call.failed(UNUSABLE)
-                else:
-                    pool.send(call)
+                pool.send(call)
             except Exception as error:  # noqa: BLE001  # free where nothing is raised; see `answered`
                 _break(call, error)
         return first_due_s

@@ -12,7 +12,7 @@ from exchange.buyers.limits import Limits
 from exchange.buyers.line import Line, read_target, request_head
 from exchange.buyers.pool import Pool, Sockets, Stats
 from exchange.buyers.tls import trusting_context
-from exchange.values.bid import Asked
+from exchange.values.bid import Asked, Refusal
 from exchange.values.deadline import Deadline
 
 
@@ -41,11 +41,13 @@ class Fanout:
             return Line(order, None, b"")
         return Line(order, self._pool(target.origin), head)
 
-    def warm(self, lines: Iterable[Line], count: int) -> None:
-        """Starts to connect, until each of these lines' pools has `count` connections or is at its limits."""
-        for line in lines:
-            if line.pool is not None:
-                line.pool.warm(count)
+    def warm(self, lines: Iterable[Line], count: int) -> "list[asyncio.Task[Refusal | None]]":
+        """Starts to connect, until each of these lines' pools has `count` connections or is at its limits.
+
+        What is returned can be waited for, but need not be.
+        """
+        pools = {line.pool for line in lines if line.pool is not None}
+        return [dial for pool in pools for dial in pool.warm(count)]
 
     async def ask(self, calls: Sequence[Call], decide_by: Deadline) -> tuple[Asked, ...]:
         """Asks all orders at once; returns when all have answered, or none may any more.

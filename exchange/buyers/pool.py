@@ -55,6 +55,8 @@ class Pool:
 
     def __init__(self, dialler: Dialler, limits: Limits, sockets: Sockets) -> None:
         self.lines: WeakSet[object] = WeakSet()
+        self.network_ms = 0
+        """What the network takes of a buyer's time, there and back, as far as is known."""
         self._dialler = dialler
         self._limits = limits
         self._sockets = sockets
@@ -87,10 +89,11 @@ class Pool:
             call.connection.replace(_Drain(self, call.connection))
             self._draining[call.connection] = now_s + self._limits.drain_s
 
-    def warm(self, count: int) -> None:
-        """Dials until there are `count` connections, as far as the limits allow."""
+    def warm(self, count: int) -> "list[asyncio.Task[Refusal | None]]":
+        """Dials until there are `count` connections, as far as the limits allow; what is being dialled."""
         while len(self._connections) + len(self._dials) < count and self._has_room() and self._may_dial():
             self._dial()
+        return list(self._dials.values())
 
     def sweep(self, now_s: float) -> bool:
         """Closes what has been idle or draining for too long; false when nothing is left and nobody refers to it."""
@@ -127,6 +130,7 @@ class Pool:
             return
         self._connections.add(connection)
         self._made += 1
+        self.network_ms = int(self._dialler.round_trip_s * 1000)
         self.released(connection, time.monotonic())
 
     def released(self, connection: Connection, now_s: float) -> None:

@@ -38,9 +38,7 @@ class RecordedPing:
 
 
 def row_of(trace: PingTrace) -> PingRow:
-    """The row that a trace becomes. Rungs and outcomes are written as lists of their fields: ten times ten names are
-    half of such a row.
-    """
+    """The row that a trace becomes. Rungs and outcomes are lists of their fields there: names would double the row."""
     offer = trace.offer
     return PingRow(
         day=day_of(trace.ping_id),

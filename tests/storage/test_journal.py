@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -142,7 +141,7 @@ async def test_a_row_that_cannot_be_kept_fails_alone(
     journal: Journal, other: Database, changes: dict[str, Any], count: int
 ) -> None:
     rows, bad = [row(str(number)) for number in range(count)], count // 2
-    rows[bad] = replace(rows[bad], **changes)
+    rows[bad] = rows[bad]._replace(**changes)
     outcomes = await asyncio.gather(*(journal.commit(item, soon()) for item in rows), return_exceptions=True)
     assert [number for number, outcome in enumerate(outcomes) if outcome is not None] == [bad]
     assert isinstance(outcomes[bad], StorageUnavailable)
@@ -238,5 +237,5 @@ async def test_while_postgres_is_away_waiters_are_told_and_the_others_are_kept(
 
 async def test_a_ping_of_a_day_without_a_partition_is_kept(journal: Journal, other: Database) -> None:
     far = datetime(2031, 5, 5, tzinfo=UTC).date()
-    await journal.commit(replace(row("far"), day=far), soon())
+    await journal.commit(row("far")._replace(day=far), soon())
     assert await written(other) == {"far"}

@@ -65,7 +65,7 @@ class World:
         """The reason of every order of a ping, as recorded."""
         for _ in range(500):
             if found := await self.rows("select trace->'orders' as orders from pings where ping_id = $1", ping_id):
-                return {item["order"]: item["reason"] for item in json.loads(found[0]["orders"])}
+                return {order: reason for order, _, reason, *_ in json.loads(found[0]["orders"])}
             await asyncio.sleep(0.01)
         raise AssertionError(f"ping {ping_id} was not recorded")
 
