@@ -93,11 +93,12 @@ class Round:
     No order's deadline is after `decide_at_s`, a moment of `time.monotonic()`.
     """
 
-    __slots__ = ("_calls", "_decide_at_s", "_decided", "_open", "_timer", "started_s")
+    __slots__ = ("_calls", "_decide_at_s", "_decided", "_loop", "_open", "_timer", "started_s")
 
-    def __init__(self, calls: Sequence[Call], decide_at_s: float) -> None:
+    def __init__(self, calls: Sequence[Call], decide_at_s: float, loop: asyncio.AbstractEventLoop) -> None:
         self._calls = calls
         self._decide_at_s = decide_at_s
+        self._loop = loop
         self.started_s = monotonic()
         self._open = len(calls)
         self._decided: asyncio.Future[None] | None = None
@@ -108,7 +109,7 @@ class Round:
         try:
             first_due_s = self._start()
             if self._open:
-                self._decided = asyncio.get_running_loop().create_future()
+                self._decided = self._loop.create_future()
                 self._wake_at(first_due_s)
                 await self._decided
         finally:
@@ -160,7 +161,7 @@ class Round:
 
     def _wake_at(self, moment_s: float) -> None:
         delay_s = max(0.0, moment_s - monotonic()) + TIMER_GRAIN_S
-        self._timer = asyncio.get_running_loop().call_later(delay_s, self._wake)
+        self._timer = self._loop.call_later(delay_s, self._wake)
 
     def _wake(self) -> None:
         """Some orders are past their deadlines: the auction waits for the others only."""

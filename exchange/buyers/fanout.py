@@ -21,6 +21,7 @@ class Fanout:
 
     def __init__(self, *, allow_private: bool, limits: Limits | None = None, tls: ssl.SSLContext | None = None) -> None:
         """`tls` says whom to trust, where it is not the usual authorities."""
+        self._loop = asyncio.get_running_loop()  # asking for it costs a system call
         self._allow_private = allow_private
         self._limits = limits or Limits()
         self._tls = tls or trusting_context()
@@ -55,7 +56,7 @@ class Fanout:
         An answer that comes after its own deadline while others are still waited for is `LATE`; a buyer that is
         silent in the end is `TIMEOUT`. The result is in the order of `calls`.
         """
-        return await Round(calls, decide_by.at_s).run()
+        return await Round(calls, decide_by.at_s, self._loop).run()
 
     def stats(self) -> Stats:
         """Counts of all connections, also of those to origins that the market no longer knows."""
@@ -80,7 +81,7 @@ class Fanout:
 
     def _sweep_later(self) -> None:
         if self._sweeper is None:
-            self._sweeper = asyncio.get_running_loop().call_later(self._limits.sweep_s, self._sweep)
+            self._sweeper = self._loop.call_later(self._limits.sweep_s, self._sweep)
 
     def _sweep(self) -> None:
         """Closes what has been idle or draining for too long, and forgets origins that nobody needs."""

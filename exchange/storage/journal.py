@@ -39,6 +39,7 @@ class Journal:
     """
 
     def __init__(self, database: Database, *, rows_max: int) -> None:
+        self._loop = asyncio.get_running_loop()  # asking for it costs a system call
         self._writing: Standing[PingWriter] = database.standing(prepare_writer)
         self._rows_max = rows_max
         self._waiting: deque[_Waiting] = deque()
@@ -46,7 +47,7 @@ class Journal:
         self._closing = False
         self._began_s: float | None = None
         self._is_down = False
-        self._task = asyncio.create_task(self._write_all(), name="journal")
+        self._task = self._loop.create_task(self._write_all(), name="journal")
 
     @property
     def is_down(self) -> bool:
@@ -59,9 +60,9 @@ class Journal:
 
     async def commit(self, row: PingRow, deadline: Deadline) -> None:
         """Records a ping and returns when it is committed. Raises StorageUnavailable where it is not by `deadline`."""
-        committed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        committed: asyncio.Future[None] = self._loop.create_future()
         self._add(row, committed)
-        timer = asyncio.get_running_loop().call_later(deadline.remaining_s(), _give_up, committed)
+        timer = self._loop.call_later(deadline.remaining_s(), _give_up, committed)
         try:
             await committed
         finally:
