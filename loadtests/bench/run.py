@@ -1,10 +1,12 @@
 """Runs the whole benchmark: peers set up, the market applied, the gateway measured beside them, run by run in turn.
 
-    make bench                                   buyers at 0 ms, then at 50 ms with 1,000 pings/s
+    make bench                                   all of it
     make bench ARGS="--runs 9 --seconds 2"       more and shorter runs; what it does not know goes to bench.py
 
-Peers whose tools are missing are left out, and that is said. Everything lands in build/ beside this file. The exit
-status is that of bench.py: 1 if any answer was wrong, any buyer was left out, or something did not start.
+Three measurements: buyers at 0 ms; buyers at 50 ms with 1,000 pings/s; buyers at 50 ms at half of each gateway's own
+saturation. In the end the figures that count are summed up. Peers whose tools are missing are left out, and that is
+said. Everything lands in build/ beside this file. The exit status is that of bench.py: 1 if any answer was wrong, any
+buyer was left out, or something did not start.
 """
 
 import argparse
@@ -15,6 +17,8 @@ import subprocess
 import sys
 import venv
 from pathlib import Path
+
+import summary
 
 HERE = Path(__file__).resolve().parent
 BUILD = HERE / "build"
@@ -42,10 +46,19 @@ def main() -> int:
     python, peers = set_up_peers(args.peer)
     common = [str(python), str(HERE / "bench.py"), "--market", str(market), "--port", str(PORT), "--key", key]
     common += ["--project", f"{sys.executable} -m exchange.cli serve --port {PORT}", *rest]
-    instant = [*common, *flags(peers), "--think-ms", "0", "--json", str(BUILD / "instant.json")]
-    thinking = [*common, *flags(peers & {"go"}), "--think-ms", "50", "--rate", "1000"]
-    thinking += ["--json", str(BUILD / "thinking.json")]
-    statuses = [subprocess.run(command, env=environment, check=False).returncode for command in (instant, thinking)]
+    thinking = [*flags(peers & {"go"}), "--think-ms", "50"]
+    measurements = {
+        "instant": [*flags(peers), "--think-ms", "0"],
+        "steady": [*thinking, "--rate", "1000"],
+        "half": thinking,
+    }
+    statuses = []
+    for name, options in measurements.items():
+        found = BUILD / f"{name}.json"
+        found.unlink(missing_ok=True)
+        command = [*common, *options, "--json", str(found)]
+        statuses.append(subprocess.run(command, env=environment, check=False).returncode)
+    print(summary.table(BUILD))
     return max(statuses)
 
 
