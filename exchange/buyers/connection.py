@@ -41,7 +41,7 @@ class Keeper(Protocol):
 class Connection(asyncio.Protocol):
     """An open connection: idle, or with a call on it whose answer is awaited.
 
-    `reused` tells a connection that had been idle, which the buyer may have been about to close, from a new one.
+    `reused` tells a connection that has been idle or answered, which the buyer may be about to close, from a new one.
     """
 
     __slots__ = (
@@ -142,6 +142,7 @@ class Connection(asyncio.Protocol):
     def _answered(self, call: Pending, status: int, body: bytes, *, keep_alive: bool) -> None:
         now_s = monotonic()
         self._call = None
+        self.reused = True
         if keep_alive:
             self._pool.released(self, now_s)
         else:

@@ -136,8 +136,7 @@ class Pool:
     def released(self, connection: Connection, now_s: float) -> None:
         if self._closed or now_s >= connection.retire_at_s:
             connection.close()
-        elif self._waiting:
-            call = next(iter(self._waiting))
+        elif self._waiting and (call := self._taker(connection)) is not None:
             del self._waiting[call]
             connection.send(call)
         else:
@@ -165,6 +164,10 @@ class Pool:
         self._retried += 1
         self._wait(call)
         return True
+
+    def _taker(self, connection: Connection) -> Pending | None:
+        """The call that waits longest; one that lost its connection already is not trusted to another used one."""
+        return next((call for call in self._waiting if call.may_retry or not connection.reused), None)
 
     def _wait(self, call: Pending) -> None:
         call.connection = None

@@ -6,7 +6,7 @@ field, `not` included (contract, section 3).
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -92,12 +92,14 @@ def compile_filters(vertical: Vertical, filters: Sequence[Filter]) -> Matcher:
     return Matcher(everyone, tuple(dimensions))
 
 
-def bits(members: int) -> Iterable[int]:
+def bits(members: int) -> list[int]:
     """The numbers of the orders in a set, lowest first."""
-    while members:
-        lowest = members & -members
-        yield lowest.bit_length() - 1
-        members ^= lowest
+    found = []
+    while members:  # from the highest down: each is cheaper to take off than the lowest
+        highest = members.bit_length() - 1
+        found.append(highest)
+        members ^= 1 << highest
+    return found[::-1]
 
 
 def accepts(condition: Condition, value: Value | None, kind: FieldType) -> bool:
