@@ -79,7 +79,7 @@ async def measure(options: Options) -> None:
         if options.port:
             ports = list(range(options.port, options.port + options.fanout))
         else:
-            ports = await stack.enter_async_context(farm())
+            ports = await stack.enter_async_context(farm(*sys.argv[1:]))
         fanout = Fanout(allow_private=True)
         stack.push_async_callback(fanout.close)
         lines = [prepared(fanout, f"order-{index}", port) for index, port in enumerate(ports)]
@@ -243,12 +243,12 @@ def stay_awake(loop: asyncio.AbstractEventLoop) -> None:
 
 
 @asynccontextmanager
-async def farm() -> AsyncIterator[list[int]]:
-    """Buyers in a process of their own, on another core if there is one; their ports."""
+async def farm(*options: str) -> AsyncIterator[list[int]]:
+    """Buyers in a process of their own, with these options, on another core if there is one; their ports."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         __file__,
-        *sys.argv[1:],
+        *options,
         "--serve",
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,

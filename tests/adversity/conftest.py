@@ -1,15 +1,19 @@
 """Bad buyers are met on both event loops: the one that serves, and Python's own."""
 
 import asyncio
+import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import pytest
 import uvloop
 
+sys.path.append(str(Path(__file__).parents[2] / "loadtests"))  # the bad buyers are those of the load test
 
-def pytest_asyncio_loop_factories(
-    item: pytest.Item,
-) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]] | None:
-    if "bad_buyers" not in item.path.name:
-        return None
-    return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+
+LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Both loops for the engine alone; the one that serves for whole gateways."""
+    return LOOPS if "bad_buyers" in item.path.name else {"uvloop": uvloop.new_event_loop}

@@ -4,12 +4,11 @@ import asyncio
 import errno
 import socket
 import time
-from collections import Counter
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, ExitStack, contextmanager
+from collections.abc import AsyncIterator
 
 import pytest
-from bad_buyer import BadBuyer, Engine, Peer, Script, answer, bid, engine, eventually, keeps_saying, says, silent
+from misbehaviour import BadBuyer, Stale, answer, bid, black_hole, keeps_saying, says, silent
+from ping_engine import Engine, engine, eventually
 
 from exchange.buyers import dialling
 from exchange.buyers.calls import NOT_CONNECTED, SILENT
@@ -17,7 +16,7 @@ from exchange.buyers.connection import LOST_MIDWAY, LOST_SILENT
 from exchange.buyers.dialling import NOT_IN_TIME
 from exchange.buyers.limits import Limits
 from exchange.buyers.pool import BUSY
-from exchange.values.bid import Bid, Refusal, Reply
+from exchange.values.bid import Bid, Refusal
 from exchange.values.deadline import Deadline
 from exchange.values.reason import Reason
 
@@ -29,26 +28,6 @@ LATE_TEN = Refusal(Reason.LATE, gross_micros=10_000_000)
 async def asking() -> AsyncIterator[Engine]:
     async with engine() as opened:
         yield opened
-
-
-class Stale:
-    """Answers the first request of each connection, and breaks the second one off after `last_words`."""
-
-    def __init__(self, last_words: bytes = b"", good_from: int = 2) -> None:
-        self.connections = 0
-        self._last_words = last_words
-        self._good_from = good_from
-
-    async def __call__(self, peer: Peer) -> None:
-        self.connections += 1
-        good = self.connections >= self._good_from
-        await peer.request()
-        await peer.say(bid())
-        while good:
-            await peer.request()
-            await peer.say(bid())
-        await peer.request()
-        await peer.say(self._last_words)
 
 
 async def test_a_connection_is_kept_and_the_last_used_is_used_first(asking: Engine) -> None:
@@ -225,6 +204,12 @@ async def test_few_connect_at_a_time_and_the_others_wait_for_whichever_comes_fir
         assert buyer.connections < 50
 
 
+async def test_calls_that_take_a_connection_over_survive_that_the_buyer_closes_it() -> None:
+    async with engine(Limits(dials_max=1)) as asking, BadBuyer(says(bid())) as buyer:
+        asked = await asking.fanout.ask([asking.call(buyer) for _ in range(12)], Deadline.after_ms(5_000))
+        assert [one.reply for one in asked] == [TEN] * 12
+
+
 async def test_pools_are_warmed_within_their_limits() -> None:
     async with engine(Limits(connections_max=4)) as asking, BadBuyer(keeps_saying(bid())) as buyer:
         asking.fanout.warm([asking.line(buyer), asking.line("http://[broken")], 3)
@@ -260,22 +245,6 @@ async def test_a_line_that_cannot_be_put_on_the_wire_fails_alone(asking: Engine)
     assert isinstance(asked[0].reply, Refusal)
     assert asked[0].reply.reason is Reason.INTERNAL_ERROR
     assert asked[1].reply == TEN
-
-
-@pytest.mark.parametrize("under_way", [0, 100, 500])
-async def test_500_pings_that_are_cancelled_give_everything_back(under_way: int) -> None:
-    limits = Limits(connections_max=500, connect_s=8, drain_s=0.2, sweep_s=0.05)
-    async with engine(limits) as asking, BadBuyer(silent) as never, BadBuyer(keeps_saying(bid())) as good:
-        pings = [asyncio.create_task(asking.ask(never, good, timeout_ms=60_000, decide_ms=60_000)) for _ in range(500)]
-        await eventually(lambda: len(never.open) >= under_way)
-        for ping in pings:
-            ping.cancel()
-        await asyncio.wait(pings)
-        assert all(ping.cancelled() for ping in pings)
-        never.script = keeps_saying(bid())
-        await eventually(lambda: asking.fanout.stats().open == asking.fanout.stats().idle)
-        asked = await asking.fanout.ask([asking.call(never) for _ in range(500)], Deadline.after_ms(9_000))
-        assert Counter(one.reply for one in asked) == {TEN: 500}
 
 
 async def test_closing_ends_the_calls_that_are_under_way() -> None:
@@ -324,43 +293,3 @@ async def test_a_market_without_them_lets_go_of_its_endpoints() -> None:
             asking.lines.clear()
             await eventually(lambda: not asking.fanout._pools)
     assert asking.fanout.stats().made == 5
-
-
-async def test_1000_auctions_of_20_buyers_leave_nothing_behind() -> None:
-    limits = Limits(connect_s=8, drain_s=0.3, idle_s=0.3, sweep_s=0.05)
-    async with engine(limits) as asking:
-        good = [keeps_saying(bid())] * 16
-        bad: list[Script] = [keeps_saying(answer("", 503)), says(bid()), Stale(good_from=10**6), says()]
-        async with AsyncExitStack() as stack:
-            buyers = [await stack.enter_async_context(BadBuyer(script)) for script in (*good, *bad)]
-            assert await auctions(asking, buyers, 1_000) == {TEN: 16_000}
-            await eventually(lambda: asking.fanout.stats().open == 0)
-
-
-async def auctions(asking: Engine, buyers: list[BadBuyer], count: int) -> Counter[Reply]:
-    """Holds auctions, ten at a time; what became of the good buyers, who come first."""
-    found: Counter[Reply] = Counter()
-    left = iter(range(count))
-
-    async def work() -> None:
-        for _ in left:
-            asked = await asking.ask(*buyers, timeout_ms=20_000, decide_ms=30_000)
-            found.update(one.reply for one in asked[:16])
-
-    await asyncio.gather(*(work() for _ in range(10)))
-    return found
-
-
-@contextmanager
-def black_hole() -> Iterator[str]:
-    """The address of somebody who never takes a connection: his queue is full, and nobody empties it."""
-    with ExitStack() as stack:
-        listener = stack.enter_context(socket.socket())
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        for _ in range(3):
-            waiting = stack.enter_context(socket.socket())
-            waiting.setblocking(False)
-            waiting.connect_ex(listener.getsockname())
-        time.sleep(0.01)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/bid"

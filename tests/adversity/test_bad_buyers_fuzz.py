@@ -5,9 +5,10 @@ from collections.abc import Callable
 
 import pytest
 import uvloop
-from bad_buyer import BadBuyer, answer, bid, engine, eventually, keeps_saying, says
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from misbehaviour import BadBuyer, answer, bid, keeps_saying, says
+from ping_engine import engine, eventually
 
 from exchange.values.bid import Bid, Refusal
 

@@ -5,7 +5,8 @@ import socket
 from collections.abc import AsyncIterator, Callable
 
 import pytest
-from bad_buyer import NO_TRUST, BadBuyer, Engine, bid, engine, eventually, keeps_saying
+from misbehaviour import BadBuyer, bid, keeps_saying
+from ping_engine import NO_TRUST, Engine, engine, eventually
 
 from exchange.buyers import resolver
 from exchange.buyers.calls import NOT_CONNECTED

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from bad_buyer import BadBuyer, Engine, Peer, bid, engine, eventually, keeps_saying, says
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from misbehaviour import BadBuyer, Peer, bid, keeps_saying, says
+from ping_engine import Engine, engine, eventually
 
 from exchange.buyers import resolver
 from exchange.buyers.calls import NOT_CONNECTED

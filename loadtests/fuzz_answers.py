@@ -1,0 +1,119 @@
+"""Searches, guided by coverage, for bytes of a buyer that the ping engine cannot take. Optional: it needs atheris.
+
+    pip install atheris==3.0.0                                  # not among the project's own requirements
+    python loadtests/fuzz_answers.py answers --seconds 60
+    python loadtests/fuzz_answers.py bids --seconds 60
+
+`answers`: an HTTP answer in packets. Reading it never raises, packets make no difference, and where the short way for
+usual heads is taken, the parser says the same. `bids`: the body of a 200. Reading it never raises, and where the short
+way for usual bids is taken, the exact reader says the same.
+
+The search ends with status 0 after its time, or at the first input that breaks one of these, which it prints and leaves
+in a file `crash-…` in the current folder. Without atheris it says so and does nothing.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+BYTES_MAX = 4_096
+ANSWERS = [
+    b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n{"bid":"10.00"}',
+    b"HTTP/1.1 204 No Content\r\nDate: Sun, 22 Nov 2026 10:00:00 GMT\r\n\r\n",
+    b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8;x=y\r\n{"bid":"\r\n7\r\n10.00"}\r\n0\r\nX: y\r\n\r\n',
+    b'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{"bid":"10.00"}',
+    b'HTTP/1.0 200 OK\r\nContent-Encoding: identity\r\n\r\n{"bid":"10.00"}',
+    b"HTTP/1.1 503 Busy\r\nRetry-After: 1\r\nConnection: keep-alive\r\ncontent-length:0\r\n\r\n",
+]
+BIDS = [
+    b'{"bid":"10.00"}',
+    b'{"bid": 10.000001, "bid_id": "b-1"}',
+    b'{"bid":"10.00","bid_id":null,"currency":"USD","sale":"exclusive"}',
+    b'{"bids":[{"bid":"1.00"},{"bid":2,"currency":"EUR"},{"bid":null}]}',
+    b'{"bid":null,"reason":"no"}',
+    b'{"bid":1e400,"note":"\\ud800\\u0000"}',
+]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["answers", "bids"])
+    parser.add_argument("--seconds", type=int, default=60)
+    options = parser.parse_args()
+    try:
+        atheris: Any = import_module("atheris")
+    except ImportError:
+        print("fuzz_answers: SKIPPED, nothing was searched: pip install atheris==3.0.0 first", file=sys.stderr)
+        return 0
+    with atheris.instrument_imports(include=["exchange.buyers", "exchange.values"]):
+        check, seeds = (Answers(), ANSWERS) if options.what == "answers" else (Bids(), BIDS)
+    with TemporaryDirectory() as folder:
+        for number, seed in enumerate(seeds):
+            (Path(folder) / f"seed-{number}").write_bytes(b"\0" + seed)
+        flags = [f"-max_total_time={options.seconds}", f"-max_len={BYTES_MAX}", "-print_final_stats=1"]
+        atheris.Setup([sys.argv[0], *flags, folder], check)
+        atheris.Fuzz()  # does not return
+    return 1
+
+
+class Answers:
+    """Reads bytes as an HTTP answer, in as many ways as there are."""
+
+    def __init__(self) -> None:
+        module = import_module("exchange.buyers.answer")
+        self._reader: Callable[[], Any] = module.AnswerReader
+        self._read_plain_head: Callable[[bytes], tuple[int, int] | None] = module.read_plain_head.__wrapped__
+
+    def __call__(self, data: bytes) -> None:
+        """The first byte says where the packets end."""
+        pause, content = data[:1], data[1:]
+        whole = self._read([content])
+        assert self._read(packets(content, pause))[:3] == whole[:3], "packets make a difference"
+        end = content.find(b"\r\n\r\n") + 4
+        plain = self._read_plain_head(content[:end])
+        if plain is not None and plain[1] == len(content) - end:
+            assert whole == (plain[0], content[end:], None, True), "the short way says something else"
+
+    def _read(self, parts: Iterator[bytes] | Sequence[bytes]) -> tuple[int, bytes, object, bool]:
+        """The status and the body, or what is wrong, and whether the connection lives."""
+        reader = self._reader()
+        done = any(reader.feed(part) for part in parts) or reader.end()
+        if not done:
+            reader.discard()
+            return 0, b"", "not whole", False
+        if reader.refusal is not None:
+            return 0, b"", reader.refusal.reason, False  # of two faults, packets may decide which is told
+        assert reader.whole
+        return reader.status, reader.body, None, reader.keep_alive
+
+
+def packets(content: bytes, pause: bytes) -> Iterator[bytes]:
+    """The same bytes in pieces of one length."""
+    length = 1 + (pause[0] if pause else 0)
+    for start in range(0, len(content), length):
+        yield content[start : start + length]
+
+
+class Bids:
+    """Reads bytes as the body of a bid."""
+
+    def __init__(self) -> None:
+        native, market = import_module("exchange.buyers.dialects.native"), import_module("exchange.values.market")
+        self._terms = [{"sale": sale, "currency": "USD"} for sale in market.Sale]
+        self._native = native
+        self._reply = import_module("exchange.values.bid").Reply
+
+    def __call__(self, data: bytes) -> None:
+        for terms in self._terms:
+            reply = self._native.read_bid(200, data[1:], **terms)
+            assert isinstance(reply, self._reply)
+            assert reply == self._native.bid_reader(**terms)(200, data[1:])
+            assert reply == self._native._read_exactly(data[1:], **terms), "the short way says something else"  # noqa: SLF001  # what it must equal
+
+
+if __name__ == "__main__":
+    sys.exit(main())
