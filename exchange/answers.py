@@ -8,7 +8,7 @@ from uuid import UUID
 import orjson
 
 from exchange.storage.pings import RecordedPing
-from exchange.storage.posts import PostState, RecordedPost, Result
+from exchange.storage.posts import PostState, RecordedPost, Result, Returned
 from exchange.values.money import format_amount
 from exchange.values.reason import Reason
 from exchange.values.trace import PingStatus, PingTrace
@@ -56,7 +56,10 @@ def post_state(post: RecordedPost) -> Document:
     match post.state:
         case PostState.ACCEPTED:
             document |= {"price": format_amount(post.payout_micros), "currency": post.currency, "shares": 1}
-            return document | {"redirect_url": post.redirect_url}
+            document |= {"redirect_url": post.redirect_url}
+            if post.reason is Reason.PRESUMED_ACCEPTED:
+                document |= _reason(post.reason)  # a buyer's clear word may still correct it
+            return document | _returned(post.returned)
         case PostState.IN_PROGRESS:
             return document
         case _:
@@ -74,6 +77,12 @@ def reason_document(reason: Reason) -> Document:
 
 def _reason(reason: Reason | None) -> Document:
     return {} if reason is None else {"reason": reason_document(reason)}
+
+
+def _returned(returned: Returned | None) -> Document:
+    if returned is None:
+        return {}
+    return {"returned": {"at": rfc3339(returned.at), "price": format_amount(returned.payout_micros)}}
 
 
 def _price(payout_micros: int, currency: str) -> Document:

@@ -22,6 +22,7 @@ from exchange.buyers.fanout import Fanout
 from exchange.buyers.guard import AddressGuard
 from exchange.embedded.lease import Services
 from exchange.errors import StorageUnavailable
+from exchange.gate import Gate
 from exchange.live import LiveMarket
 from exchange.ping import Pings, PingTimes
 from exchange.post import Posts, PostTimes
@@ -30,6 +31,8 @@ from exchange.settings import Settings, master_key, secret_environment
 from exchange.storage.catalogue import newest_number
 from exchange.storage.database import Database
 from exchange.storage.feed import Feed
+from exchange.storage.fingerprints import People
+from exchange.storage.hints import Hints
 from exchange.storage.journal import Journal
 from exchange.storage.keys import KeyRing
 from exchange.storage.migrate import check_schema, migrations_folder
@@ -80,9 +83,14 @@ async def _open_desk(settings: Settings, services: Services, stack: AsyncExitSta
         timeout_s=settings.postgres_timeout_s,
     )
     stack.push_async_callback(database.close)
-    live = LiveMarket(database, services.postgres_url, secret_environment())
+    hints, people = Hints(database, services.valkey_url), People(database, services.valkey_url)
+    live = LiveMarket(database, services.postgres_url, secret_environment(), hints)
     await live.start()
     stack.push_async_callback(live.close)
+    await hints.start()
+    stack.push_async_callback(hints.close)
+    people.start()
+    stack.push_async_callback(people.close)
     feed = Feed(services.valkey_url)
     stack.push_async_callback(feed.close)
     journal = Journal(database, rows_max=settings.journal_rows_max)
@@ -94,7 +102,8 @@ async def _open_desk(settings: Settings, services: Services, stack: AsyncExitSta
     stack.push_async_callback(courier.close)
     background = Background()
     stack.push_async_callback(_drain, background, settings.drain_timeout_s)
-    sales = Sales(database)
+    vault = Vault(master_key(settings))
+    sales = Sales(database, counted=(hints.counted, people.sold))
     pings = Pings(fanout, recorder, PingTimes(settings.ping_finish_ms, settings.ping_ask_min_ms))
     if live.book is not None:
         await pings.warm(live.book, settings.warm_connections, settings.warm_timeout_s)
@@ -105,11 +114,12 @@ async def _open_desk(settings: Settings, services: Services, stack: AsyncExitSta
         posts=Posts(
             sales,
             courier,
-            Vault(master_key(settings)),
+            vault,
             recorder,
             background,
             PostTimes(settings.post_attempt_min_ms, settings.post_finish_ms),
         ),
+        gate=Gate(people, vault, recorder),
         sales=sales,
         recorder=recorder,
         database=database,

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from exchange.rules.pricing import leaves_nothing, payout_of
+from exchange.rules.room import Left
 from exchange.values.bid import Asked, Bid, Refusal
 from exchange.values.market import Fallback, Margin
 from exchange.values.reason import Reason
@@ -19,7 +20,8 @@ from exchange.values.trace import OrderOutcome, Rung
 class Entrant(NamedTuple):
     """One order that was asked, what it replied, and what limits its bid.
 
-    `max_bid_micros` is the buyer's own limit and `available_micros` what he can still spend; None means no limit.
+    `max_bid_micros` is the buyer's own limit, `available_micros` what he can still spend, `left` what caps and budget
+    leave his order; None means no limit.
     """
 
     order: str
@@ -29,6 +31,7 @@ class Entrant(NamedTuple):
     available_micros: int | None
     margin: Margin
     asked: Asked
+    left: Left | None = None
 
 
 class Terms(NamedTuple):
@@ -78,7 +81,7 @@ def tie_break(ping_id: UUID, order: str) -> bytes:
 
 def _refusal(entrant: Entrant, terms: Terms) -> Reason | None:
     """Why an order's reply cannot win, or None for a valid bid."""
-    _, _, _, max_bid_micros, available_micros, margin, (_, reply, _) = entrant
+    _, _, _, max_bid_micros, available_micros, margin, (_, reply, _), left = entrant
     if isinstance(reply, Refusal):
         return reply.reason
     gross_micros = reply.gross_micros
@@ -88,6 +91,10 @@ def _refusal(entrant: Entrant, terms: Terms) -> Reason | None:
         return Reason.BELOW_FLOOR
     if available_micros is not None and gross_micros > available_micros:
         return Reason.INSUFFICIENT_BALANCE
+    if left is not None and left.leads < 1:
+        return Reason.CAPPED
+    if left is not None and gross_micros > left.micros:
+        return Reason.OUT_OF_BUDGET
     return None
 
 
@@ -109,7 +116,7 @@ def _ladder(candidates: Sequence[Entrant], payout_micros: int) -> tuple[Rung, ..
     return tuple(
         [
             Rung(order, buyer, reply.gross_micros, reply.bid_id)
-            for order, buyer, _, _, _, _, (_, reply, _) in candidates
+            for order, buyer, _, _, _, _, (_, reply, _), _ in candidates
             if isinstance(reply, Bid) and reply.gross_micros >= payout_micros
         ]
     )
@@ -122,7 +129,7 @@ def _gross(entrant: Entrant) -> int:
 def _outcomes(entrants: Sequence[Entrant], reasons: Sequence[Reason | None]) -> tuple[OrderOutcome, ...]:
     """One outcome an order: its reason, which is `OUTBID` for a valid bid that has none."""
     outcomes = []
-    for (order, buyer, _, _, _, _, (_, reply, elapsed_ms)), reason in zip(entrants, reasons, strict=True):
+    for (order, buyer, _, _, _, _, (_, reply, elapsed_ms), _), reason in zip(entrants, reasons, strict=True):
         if isinstance(reply, Bid):
             gross_micros, bid_id = reply
             outcome = OrderOutcome(order, buyer, reason or Reason.OUTBID, gross_micros, bid_id, elapsed_ms)

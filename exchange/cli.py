@@ -4,7 +4,7 @@ import asyncio
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Literal, NoReturn
 from uuid import UUID
 
 import typer
@@ -29,10 +29,16 @@ simulate_app = typer.Typer(help="Simulated buyers for tests and load.", no_args_
 app.add_typer(simulate_app, name="simulate")
 app.add_typer(keys_app, name="keys")
 app.add_typer(balance_app, name="balance")
+attempts_app = typer.Typer(help="Attempts whose outcome is unknown.", no_args_is_help=True)
+returns_app = typer.Typer(help="Sales that buyers dispute.", no_args_is_help=True)
+app.add_typer(attempts_app, name="attempts")
+app.add_typer(returns_app, name="returns")
 
 console = Console()
 
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+Kind = Literal["buyer", "seller", "exchange"]
+Word = Literal["accepted", "rejected"]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -165,6 +171,27 @@ def doctor() -> None:
         raise typer.Exit(1)
 
 
+@app.command()
+def ledger(
+    kind: Annotated[Kind, typer.Argument(help="Whose account.")],
+    owner: Annotated[str, typer.Argument(help="Key of the buyer or seller; the exchange has bank, clearing, margin.")],
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many lines.")] = 50,
+) -> None:
+    """Show the newest lines of an account."""
+    from exchange.commands import records
+
+    found = with_database(_settings(), lambda database: records.account_lines(database, kind, owner, limit))
+    console.print(records.lines_table(found))
+
+
+@app.command()
+def erase(identifier: Annotated[UUID, typer.Argument(help="The post's id, or its ping's.")]) -> None:
+    """Destroy a lead's key and fingerprints; its records and money stay."""
+    from exchange.commands import records
+
+    with_database(_settings(), lambda database: records.erase_lead(database, identifier, console))
+
+
 @app.command("settings")
 def list_settings() -> None:
     """List every setting, its default and its meaning."""
@@ -245,6 +272,50 @@ def show_balance(buyer: Annotated[str | None, typer.Argument()] = None) -> None:
     if buyer is not None and buyer not in {item.owner for item in found}:
         _fail(f"there is no buyer {buyer}")
     _show_standings([item for item in found if buyer in {None, item.owner}])
+
+
+@attempts_app.command("list")
+def list_attempts(as_json: AsJson = False) -> None:
+    """List attempts that are unknown, oldest first."""
+    from exchange.commands import records
+
+    found = with_database(_settings(), records.unknown_attempts)
+    if as_json:
+        print(records.attempts_json(found))
+    else:
+        console.print(records.attempts_table(found))
+
+
+@attempts_app.command("resolve")
+def resolve_attempt(
+    attempt_id: UUID,
+    verdict: Annotated[Word, typer.Argument(help="What the buyer did.")],
+    note: Annotated[str, typer.Option(help="How that is known; kept with the attempt.")],
+) -> None:
+    """Say what became of an unknown attempt, or correct what was presumed."""
+    from exchange.commands import records
+
+    is_accepted = verdict == "accepted"
+    found = with_database(
+        _settings(),
+        lambda database: records.resolve_attempt(database, attempt_id, accepted=is_accepted, note=note),
+    )
+    console.print(records.resolved_line(found), highlight=False, soft_wrap=True)
+
+
+@returns_app.command("add")
+def add_return(
+    post_id: UUID,
+    reason: Annotated[str, typer.Option(help="Why, such as wrong_number.")],
+    note: Annotated[str, typer.Option(help="More for the record.")] = "",
+) -> None:
+    """Credit the buyer of a lead and take the payout back from its seller."""
+    from exchange.commands import records
+
+    taken = with_database(_settings(), lambda database: records.return_sale(database, post_id, reason, note))
+    gross, payout = format_amount(taken.gross_micros), format_amount(taken.payout_micros)
+    line = f"Returned: {gross} {taken.currency} to {taken.buyer}, {payout} from {taken.seller}."
+    console.print(line, highlight=False, soft_wrap=True)
 
 
 def main() -> None:

@@ -14,10 +14,13 @@ from exchange.marketfile.reader import read
 from exchange.marketfile.secrets import resolve
 from exchange.observe import metrics
 from exchange.rules.book import RuleBook, compile_book
+from exchange.rules.caps import caps_of_market
+from exchange.rules.room import Room
 from exchange.rules.routing import Available
 from exchange.storage import accounts, catalogue
 from exchange.storage.catalogue import MarketVersion
 from exchange.storage.database import Database
+from exchange.storage.hints import Hints
 from exchange.values.market import Market
 
 COMPARE_EVERY_S = 1.0
@@ -33,15 +36,21 @@ class LiveMarket:
     be asked. It holds until the next look, a second later.
     """
 
-    def __init__(self, database: Database, url: str, environment: Mapping[str, str]) -> None:
+    def __init__(self, database: Database, url: str, environment: Mapping[str, str], hints: Hints) -> None:
         self.book: RuleBook | None = None
         self.available: Available = {}
         self.is_cut_off = False
         self._database = database
         self._url = url
         self._environment = environment
+        self._hints = hints
         self._look_again = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def room(self) -> Room:
+        """What caps and budgets leave, as far as is known."""
+        return self._hints.room
 
     async def start(self) -> None:
         """Loads what is in force, then keeps following it. Raises StorageUnavailable where it cannot be read."""
@@ -76,11 +85,16 @@ class LiveMarket:
             found = await catalogue.newest(self._database)
             if found is not None:
                 self.book = await asyncio.to_thread(self._compile, found)
+                self._limit(self.book.market)
                 gc.freeze()  # a rule book has no cycles: the collector need not walk it, and the old one goes by itself
                 metrics.MARKET_VERSION.set(found.version)
                 log.info("market_in_force", version=found.version, orders=len(self.book.market.orders))
         standings = await accounts.standings(self._database)
         self.available = {item.owner: item.available_micros for item in standings}
+
+    def _limit(self, market: Market) -> None:
+        zones = {campaign.key: campaign.time_zone for campaign in market.campaigns.values()}
+        self._hints.limit(caps_of_market(market), zones)
 
     def _compile(self, found: MarketVersion) -> RuleBook:
         market = read(found.document)

@@ -16,6 +16,7 @@ from exchange.buyers.line import Line
 from exchange.record import Recorder
 from exchange.rules.book import CampaignBook, OrderEntry, RuleBook
 from exchange.rules.pricing import margin_for
+from exchange.rules.room import UNLIMITED, Room
 from exchange.rules.routing import Available, Routing, route
 from exchange.values.bid import Asked, Refusal
 from exchange.values.deadline import Deadline
@@ -39,6 +40,8 @@ class PingRequest(NamedTuple):
     ref: str | None = None
     min_price_micros: int | None = None
     test: bool = False
+    room: Room = UNLIMITED
+    had_by: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ class Pings:
         """
         ping_id, started_s = uuid7(), time.monotonic()
         available = {} if request.test else available
-        routing = route(request.book, request.lead, request.seller, available)
+        routing = route(request.book, request.lead, request.seller, available, request.room.left, request.had_by)
         asked = await self._ask(request, ping_id, routing.asked)
         asked_s = time.monotonic()
         entrants = _entrants(request, routing.asked, asked, available)
@@ -74,6 +77,7 @@ class Pings:
         decided_s = time.monotonic()
         phases_ms = {"ask": _ms(asked_s - started_s), "decide": _ms(decided_s - asked_s)}
         trace = _trace(request, ping_id, routing, decision, phases_ms)
+        request.room.offered(trace)
         await self._recorder.ping(trace, request.deadline)
         return trace
 
@@ -142,11 +146,10 @@ def _entrants(
     campaign, seller = request.book.campaign, request.seller
     entrants = []
     for entry, reply in zip(entries, asked, strict=True):
-        order, buyer = entry.order, entry.buyer
-        margin = margin_for(campaign, seller, buyer)
-        entrants.append(
-            Entrant(order.key, buyer.key, order.priority, buyer.max_bid_micros, available.get(buyer.key), margin, reply)
-        )
+        order, buyer, key = entry.order, entry.buyer, entry.order.key
+        margin, left = margin_for(campaign, seller, buyer), request.room.left.get(key)
+        spendable = available.get(buyer.key)
+        entrants.append(Entrant(key, buyer.key, order.priority, buyer.max_bid_micros, spendable, margin, reply, left))
     return entrants
 
 

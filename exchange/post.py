@@ -2,9 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 from uuid import UUID
 
 import orjson
@@ -16,27 +17,32 @@ from exchange.buyers.delivery import Courier
 from exchange.buyers.dialects import native
 from exchange.errors import StorageUnavailable
 from exchange.observe import metrics
-from exchange.record import Recorder
+from exchange.record import Recorder, note_verdict
+from exchange.rules.attempts import reason_of
 from exchange.rules.book import CampaignBook, OrderEntry
-from exchange.rules.routing import closed
+from exchange.rules.caps import caps_of_order, caps_of_ping
+from exchange.rules.duplicates import identity_hashes, window_days
+from exchange.rules.ladder import open_rungs, rest_of
 from exchange.storage.idempotency import KeyState, RequestKey
 from exchange.storage.pings import RecordedPing
 from exchange.storage.posts import PENDING, Ended, NewPost, Plan, PostedBefore, Prepared, Render, Result
 from exchange.storage.sales import Sales
 from exchange.storage.vault import Vault
-from exchange.values.bid import Accepted, Delivery, Unknown
+from exchange.storage.verdicts import Resolved
+from exchange.values.bid import Delivery, NotSent, Unknown
 from exchange.values.deadline import Deadline
 from exchange.values.ids import uuid7
 from exchange.values.market import Sale, Seller
-from exchange.values.reason import Reason
+from exchange.values.trace import Rung
 from exchange.values.vertical import Lead
 
 LEASE_MARGIN_S = 30.0
 RETRY_FIRST_S = 0.1
-RETRY_LONGEST_S = 5.0
+RETRY_LONGEST_S = 1.0
 SILENCE = Unknown("silence up to the seller's deadline")
 
 log = structlog.get_logger(__name__)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +105,7 @@ class Posts:
             case Prepared():
                 answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
                 self._background.start(self._sell(sale, claimed.plan, answer), "post")
-                return await answer
+                return await _in_seller_time(sale, answer)
             case _:
                 return claimed
 
@@ -108,7 +114,7 @@ class Posts:
         return self._vault.fingerprint(ping_id.bytes + orjson.dumps(dict(lead), option=orjson.OPT_SORT_KEYS))
 
     def _plan(self, request: PostRequest) -> _Sale:
-        ping, post_id = request.ping, uuid7()
+        ping, book, post_id = request.ping, request.book, uuid7()
         post = NewPost(
             post_id=post_id,
             ping_id=ping.ping_id,
@@ -121,26 +127,39 @@ class Posts:
             fingerprint=self.fingerprint(ping.ping_id, request.lead),
             sealed=self._vault.seal(post_id, orjson.dumps(dict(request.lead))),
             key=request.key,
+            people=self._vault.people(book.vertical.key, identity_hashes(book.vertical, request.lead)),
+            duplicate_days=window_days(book.campaign),
+            caps=caps_of_ping(request.seller, book.campaign),
+            changed=request.changed,
         )
-        entries = _open_entries(request)
-        return _Sale(request, post, _ladder(ping, entries), entries, partial(_render, post, request.changed))
+        rungs = open_rungs(ping.ladder, post.payout_micros, request.book, request.seller)
+        entries = {rung.order: entry for rung, entry in rungs}
+        return _Sale(request, post, _plans(rungs), entries, partial(_render, post))
 
     async def _sell(self, sale: _Sale, plan: Plan, answer: "asyncio.Future[bytes]") -> None:
         """Goes down the ladder until a post ends, and answers with what was stored."""
         try:
             while True:
-                sending = self._send(sale, plan)
+                sending = _closed() if answer.done() else self._send(sale, plan)
                 delivery = await self._in_time(sale, plan, sending)
                 step = await self._conclude(sale, plan, delivery, answer)
                 if not isinstance(step, Prepared):
                     break
                 plan = step.plan
-            _tell(answer, step.answer if step else sale.render(PENDING))
-            self._recorder.post(sale.request.ping, step.result if step else PENDING, plan)
+            await self._tell(sale, plan, step, answer)
             if delivery is SILENCE:
-                await self._resolve_late(sale, plan, await sending)
+                await self._resolve_late(plan, await sending)
         finally:
             _tell(answer, sale.render(PENDING))  # whatever broke: the lead may be at a buyer
+
+    async def _tell(self, sale: _Sale, plan: Plan, ended: Ended | None, answer: "asyncio.Future[bytes]") -> None:
+        """Answers with what was stored; where the seller had to be told before, that is stored as the first answer."""
+        _tell(answer, ended.answer if ended else sale.render(PENDING))
+        told_result = ended.result if ended and ended.answer == answer.result() else PENDING
+        self._recorder.post(sale.request.ping, told_result, plan)
+        if ended is not None and ended.answer != answer.result():
+            await _until_stored(plan, lambda: self._sales.keep_answer(sale.post.post_id, answer.result()))
+            self._recorder.post(sale.request.ping, ended.result, plan)
 
     def _send(self, sale: _Sale, plan: Plan) -> "asyncio.Future[Delivery]":
         """Delivers to one order; the answer is read for as long as the endpoint may take."""
@@ -175,57 +194,73 @@ class Posts:
     async def _conclude(
         self, sale: _Sale, plan: Plan, delivery: Delivery, answer: "asyncio.Future[bytes]"
     ) -> Prepared | Ended | None:
-        """Records an outcome. While Postgres is away the seller is told `pending`, and the outcome waits for it."""
-        metrics.BUYER_POSTS.labels(plan.buyer, _reason_name(delivery)).inc()
-        enough = sale.request.deadline.remaining_ms() >= self._times.attempt_min_ms
-        rest = sale.ladder[plan.ordinal :] if enough else ()
-        render, pause_s = sale.render, RETRY_FIRST_S
-        while True:
-            try:
-                return await self._sales.conclude(sale.post, plan, delivery, rest, render)
-            except StorageUnavailable as error:
-                log.warning("outcome_waits_for_postgres", attempt_id=str(plan.attempt_id), error=str(error))
-            first_answer = sale.render(PENDING)
-            _tell(answer, first_answer)
-            render, rest = partial(_same, first_answer), ()
-            await asyncio.sleep(pause_s)
-            pause_s = min(pause_s * 2, RETRY_LONGEST_S)
+        """Records an outcome, however long Postgres is away; once the seller has his answer, that one stays."""
+        metrics.BUYER_POSTS.labels(plan.buyer, reason_of(delivery).wire_name).inc()
 
-    async def _resolve_late(self, sale: _Sale, plan: Plan, delivery: Delivery) -> None:
+        def render(result: Result) -> bytes:
+            return answer.result() if answer.done() else sale.render(result)
+
+        async def conclude() -> Prepared | Ended | None:
+            rest = rest_of(
+                sale.ladder,
+                plan.ordinal,
+                remaining_ms=sale.request.deadline.remaining_ms(),
+                attempt_min_ms=self._times.attempt_min_ms,
+                is_told=answer.done(),
+            )
+            listening = delivery is SILENCE
+            return await self._sales.conclude(sale.post, plan, delivery, rest, render, still_listening=listening)
+
+        step = await _until_stored(plan, conclude)
+        if step is None:
+            _log_refused(plan, delivery, "another has taken it over")
+        return step
+
+    async def _resolve_late(self, plan: Plan, delivery: Delivery) -> None:
         """Records an answer that came after the silence before it had been recorded."""
         if isinstance(delivery, Unknown):
             return
-        pause_s = RETRY_FIRST_S
-        while True:
-            try:
-                resolved = await self._sales.resolve(sale.post, plan, delivery)
-            except StorageUnavailable:
-                await asyncio.sleep(pause_s)
-                pause_s = min(pause_s * 2, RETRY_LONGEST_S)
-                continue
-            log.info(
-                "late_answer",
-                attempt_id=str(plan.attempt_id),
-                buyer=plan.buyer,
-                reason=_reason_name(delivery),
-                status="resolved" if resolved else "too_late",
-            )
-            return
+        resolved = await _until_stored(plan, lambda: self._sales.resolve(plan, delivery))
+        if isinstance(resolved, Resolved):
+            note_verdict(resolved)
+        else:
+            _log_refused(plan, delivery, resolved.why)
 
 
-def _open_entries(request: PostRequest) -> dict[str, OrderEntry]:
-    """The orders of the offer's ladder that can still be taken by the rules in force now."""
-    found = {}
-    for rung in request.ping.ladder:
-        entry = request.book.by_key.get(rung.order)
-        if entry is not None and entry.buyer.key == rung.buyer and closed(entry, request.seller, {}, 0) is None:
-            found[rung.order] = entry
-    return found
+def _log_refused(plan: Plan, delivery: Delivery, why: str) -> None:
+    """Keeps in the log what could not be written any more: it may be the truth."""
+    word = reason_of(delivery).wire_name
+    log.warning("late_write_refused", attempt_id=str(plan.attempt_id), buyer=plan.buyer, reason=word, detail=why)
 
 
-def _ladder(ping: RecordedPing, entries: dict[str, OrderEntry]) -> tuple[Plan, ...]:
+async def _in_seller_time(sale: _Sale, answer: "asyncio.Future[bytes]") -> bytes:
+    """The answer; at the seller's deadline it is `pending`, and the ladder is closed from then on."""
+    await asyncio.wait({answer}, timeout=sale.request.deadline.remaining_s())
+    _tell(answer, sale.render(PENDING))
+    return answer.result()
+
+
+async def _until_stored(plan: Plan, work: Callable[[], Awaitable[T]]) -> T:
+    """Repeats what must be recorded until Postgres has it: a commit that was not confirmed is found again."""
+    pause_s = RETRY_FIRST_S
+    while True:
+        try:
+            return await work()
+        except StorageUnavailable as error:
+            log.warning("outcome_waits_for_postgres", attempt_id=str(plan.attempt_id), error=str(error))
+        await asyncio.sleep(pause_s)
+        pause_s = min(pause_s * 2, RETRY_LONGEST_S)
+
+
+def _closed() -> "asyncio.Future[Delivery]":
+    """Stands for a delivery that is not begun any more: an attempt was prepared just as the seller was told."""
+    closed: asyncio.Future[Delivery] = asyncio.get_running_loop().create_future()
+    closed.set_result(NotSent("the seller's time was over"))
+    return closed
+
+
+def _plans(rungs: Sequence[tuple[Rung, OrderEntry]]) -> tuple[Plan, ...]:
     """The attempts that could be made, best first, numbered from 1."""
-    rungs = [rung for rung in ping.ladder if rung.order in entries]
     return tuple(
         Plan(
             attempt_id=uuid7(),
@@ -234,30 +269,19 @@ def _ladder(ping: RecordedPing, entries: dict[str, OrderEntry]) -> tuple[Plan, .
             buyer=rung.buyer,
             gross_micros=rung.gross_micros,
             bid_id=rung.bid_id,
-            lease_s=entries[rung.order].endpoint.post_timeout_ms / 1000 + LEASE_MARGIN_S,
+            lease_s=entry.endpoint.post_timeout_ms / 1000 + LEASE_MARGIN_S,
+            caps=caps_of_order(entry.order, entry.buyer),
+            duplicate_days=window_days(entry.buyer),
         )
-        for ordinal, rung in enumerate(rungs, 1)
+        for ordinal, (rung, entry) in enumerate(rungs, 1)
     )
 
 
-def _render(post: NewPost, changed: Sequence[str], result: Result) -> bytes:
-    return post_answer(post.post_id, post.ping_id, result, post.payout_micros, post.currency, changed)
-
-
-def _same(answer: bytes, _result: Result) -> bytes:
-    return answer
+def _render(post: NewPost, result: Result) -> bytes:
+    return post_answer(post.post_id, post.ping_id, result, post.payout_micros, post.currency, post.changed)
 
 
 def _tell(answer: "asyncio.Future[bytes]", content: bytes) -> None:
     """The first answer is the answer."""
     if not answer.done():
         answer.set_result(content)
-
-
-def _reason_name(delivery: Delivery) -> str:
-    match delivery:
-        case Accepted():
-            return Reason.ACCEPTED.wire_name
-        case Unknown():
-            return Reason.UNKNOWN.wire_name
-    return getattr(delivery, "reason", Reason.NOT_SENT).wire_name

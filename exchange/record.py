@@ -5,12 +5,15 @@ from typing import Any
 import structlog
 
 from exchange.observe import metrics
+from exchange.rules.attempts import SOLD
 from exchange.storage.feed import Feed
 from exchange.storage.journal import Journal
 from exchange.storage.pings import RecordedPing, row_of
 from exchange.storage.posts import Plan, PostState, Result
+from exchange.storage.verdicts import Resolved
 from exchange.values.deadline import Deadline
 from exchange.values.money import format_amount
+from exchange.values.reason import Reason
 from exchange.values.trace import PingTrace
 
 log = structlog.get_logger(__name__)
@@ -45,7 +48,7 @@ class Recorder:
         reason = "" if accepted else result.reason.wire_name
         metrics.POSTS.labels(ping.campaign, result.state.value, reason).inc()
         if accepted and plan is not None and not ping.test:
-            _count_money(ping, plan)
+            _count_money(ping.campaign, plan.gross_micros, ping.payout_micros or 0)
         facts: dict[str, str | None] = {
             "ping_id": str(ping.ping_id),
             "campaign": ping.campaign,
@@ -54,6 +57,26 @@ class Recorder:
         facts |= {"seller": ping.seller, "reason": reason, "order": plan.order if plan else None}
         log.info("post", **facts)
         self._feed.push({"kind": "post", **facts})
+
+
+def note_verdict(found: Resolved) -> None:
+    """Notes what became of an attempt that was unknown: its post, answered `pending` before, counts once more."""
+    post, plan, verdict = found.post, found.plan, found.verdict
+    metrics.ATTEMPTS_RESOLVED.labels(plan.buyer, verdict.how.value, verdict.reason.wire_name).inc()
+    state = PostState.ACCEPTED if verdict.state in SOLD else PostState.REJECTED
+    reason = "" if verdict.reason is Reason.ACCEPTED else verdict.reason.wire_name
+    metrics.POSTS.labels(post.campaign, state.value, reason).inc()
+    if found.is_sale and not post.test:
+        _count_money(post.campaign, plan.gross_micros, post.payout_micros)
+    log.info(
+        "attempt_resolved",
+        attempt_id=str(plan.attempt_id),
+        post_id=str(post.post_id),
+        buyer=plan.buyer,
+        order=plan.order,
+        status=verdict.how.value,
+        reason=verdict.reason.wire_name,
+    )
 
 
 def _shown(trace: PingTrace, asked: int) -> dict[str, Any]:
@@ -88,8 +111,7 @@ def _count_ping(trace: PingTrace) -> int:
     return asked
 
 
-def _count_money(ping: RecordedPing, plan: Plan) -> None:
-    payout_micros = ping.payout_micros or 0
-    parts = {"gross": plan.gross_micros, "payout": payout_micros, "margin": plan.gross_micros - payout_micros}
+def _count_money(campaign: str, gross_micros: int, payout_micros: int) -> None:
+    parts = {"gross": gross_micros, "payout": payout_micros, "margin": gross_micros - payout_micros}
     for part, micros in parts.items():
-        metrics.SALES_MICROS.labels(ping.campaign, part).inc(micros)
+        metrics.SALES_MICROS.labels(campaign, part).inc(micros)

@@ -37,6 +37,9 @@ class Settings(BaseSettings):
         None, description="bearer that opens /metrics to peers that are not private"
     )
     allow_private_addresses: bool = Field(False, description="buyers may be on loopback and private networks")
+    worker_metrics_port: Annotated[int, Field(ge=1, le=65_535)] | None = Field(
+        None, description="port on 127.0.0.1 where the worker answers /metrics"
+    )
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="debug, info, warning or error")
     postgres_connections_max: Count = Field(10, description="connections to PostgreSQL of one process")
     postgres_timeout_s: Seconds = Field(3.0, description="longest wait for PostgreSQL before a request is refused")
@@ -49,6 +52,10 @@ class Settings(BaseSettings):
     ping_ask_min_ms: Milliseconds = Field(20, description="least time that is worth asking a buyer with")
     post_attempt_min_ms: Milliseconds = Field(500, description="least time that must remain for a further attempt")
     post_finish_ms: Milliseconds = Field(100, description="kept back of a post's time for recording the answer")
+    resolve_first_s: Seconds = Field(10.0, description="pause before a buyer is asked again what became of an attempt")
+    resolve_longest_s: Seconds = Field(3_600.0, description="longest pause; each is twice the one before")
+    resolve_tries_max: Count = Field(100, description="how often a buyer is asked about one attempt")
+    resolve_at_once_max: Count = Field(20, description="attempts that one worker asks about at a time")
     drain_timeout_s: Seconds = Field(125.0, description="longest wait at shutdown for posts under way")
 
 

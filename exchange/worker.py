@@ -1,51 +1,75 @@
-"""Chores off the hot path: lost posts recovered, partitions made ahead, old idempotency keys forgotten."""
+"""Work off the hot path: unknown attempts resolved, lost posts recovered, partitions made, old keys forgotten."""
 
 import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 import structlog
 
 from exchange.answers import post_answer
 from exchange.errors import StorageUnavailable
-from exchange.storage import chores, recovery
+from exchange.observe import metrics
+from exchange.reconcile import Reconciler
+from exchange.storage import caps, chores, doubts, fingerprints, recovery
 from exchange.storage.database import Database
 from exchange.storage.posts import PENDING
 
+RECONCILE_EVERY_S = 1.0
 RECOVER_EVERY_S = 5.0
-TIDY_EVERY = 12  # rounds of recovery
+TIDY_EVERY_S = 60.0
 
 log = structlog.get_logger(__name__)
 
 
-async def work(database: Database, *, stop: asyncio.Event) -> None:
-    """Does the chores until `stop` is set; one that fails is done in the next round."""
-    done = 0
+async def work(database: Database, reconciler: Reconciler, *, stop: asyncio.Event) -> None:
+    """Does everything until `stop` is set; what fails is done in the next round."""
+    async with asyncio.TaskGroup() as group:
+
+        async def reconcile() -> None:
+            await reconciler.round()
+
+        async def recover() -> None:
+            await _recover(database)
+
+        async def tidy() -> None:
+            await _tidy(database)
+
+        for chore, every_s in ((reconcile, RECONCILE_EVERY_S), (recover, RECOVER_EVERY_S), (tidy, TIDY_EVERY_S)):
+            group.create_task(_repeat(chore, every_s, stop))
+
+
+async def _repeat(chore: Callable[[], Coroutine[Any, Any, None]], every_s: float, stop: asyncio.Event) -> None:
     while not stop.is_set():
         try:
-            await _recover(database)
-            if done % TIDY_EVERY == 0:
-                await _tidy(database)
-            done += 1
+            await chore()
         except StorageUnavailable as error:
             log.warning("chores_postponed", error=str(error))
+        except Exception:
+            log.exception("chore_failed", name=chore.__name__)  # whatever it was, it must not stop the others
         try:
-            async with asyncio.timeout(RECOVER_EVERY_S):
+            async with asyncio.timeout(every_s):
                 await stop.wait()
         except TimeoutError:
             continue
 
 
 async def _recover(database: Database) -> None:
-    if count := await recovery.give_up_expired(database, _pending_answer):
+    while count := await recovery.give_up_expired(database, _pending_answer):
         log.warning("posts_without_gateway", count=count)
+    found = await doubts.backlog(database)
+    metrics.ATTEMPTS_UNKNOWN.set(found.count)
+    metrics.ATTEMPTS_UNKNOWN_AGE.set(found.oldest_s)
 
 
 async def _tidy(database: Database) -> None:
     made = await chores.make_partitions(database)
     forgotten = await chores.forget_old_keys(database)
+    forgotten += await fingerprints.forget_expired(database) + await caps.forget(database, datetime.now(UTC))
     if made or forgotten:
         log.info("tidied", days=made, count=forgotten)
 
 
-def _pending_answer(post_id: UUID, ping_id: UUID) -> bytes:
-    return post_answer(post_id, ping_id, PENDING, 0, "", ())
+def _pending_answer(post_id: UUID, ping_id: UUID, changed: Sequence[str]) -> bytes:
+    return post_answer(post_id, ping_id, PENDING, 0, "", changed)

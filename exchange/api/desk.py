@@ -11,11 +11,14 @@ import orjson
 from exchange.api.door import Arrival
 from exchange.api.shapes import LeadOffer
 from exchange.errors import FieldError, Problem, StorageUnavailable
+from exchange.gate import Gate
 from exchange.live import LiveMarket
 from exchange.ping import PingRequest, Pings
 from exchange.post import PostRequest, Posts
 from exchange.record import Recorder
 from exchange.rules.book import CampaignBook, RuleBook
+from exchange.rules.duplicates import Hashes
+from exchange.rules.room import UNLIMITED
 from exchange.storage import idempotency
 from exchange.storage.database import Database
 from exchange.storage.idempotency import KeyState, RequestKey
@@ -25,6 +28,7 @@ from exchange.storage.posts import PostedBefore
 from exchange.storage.sales import Sales
 from exchange.values.deadline import Deadline
 from exchange.values.market import Seller
+from exchange.values.reason import Reason
 from exchange.values.trace import PingTrace
 from exchange.values.vertical import Lead
 
@@ -47,6 +51,7 @@ class Desk:
     keys: KeyRing
     pings: Pings
     posts: Posts
+    gate: Gate
     sales: Sales
     recorder: Recorder
     database: Database
@@ -67,8 +72,13 @@ class Desk:
             raise Problem(403, "forbidden", "This campaign is not open to you.")
         return Admission(rules, campaign, seller)
 
-    async def run_ping(self, admission: Admission, offered: LeadOffer, lead: Lead, arrived_s: float) -> PingTrace:
-        """Runs a ping that passed the checks, within the seller's time or the campaign's, whichever is shorter."""
+    async def run_ping(
+        self, admission: Admission, offered: LeadOffer, lead: Lead, arrived_s: float, hashes: Hashes
+    ) -> PingTrace:
+        """Runs a ping that passed the checks, within the seller's time or the campaign's, whichever is shorter.
+
+        `hashes` are what is known of the person.
+        """
         longest_ms = admission.campaign.campaign.ping_timeout_ms
         request = PingRequest(
             seller=admission.seller,
@@ -81,7 +91,13 @@ class Desk:
             ref=offered.ref,
             min_price_micros=offered.min_price_micros,
             test=offered.test,
+            room=UNLIMITED if offered.test else self.live.room,
         )
+        if hashes or request.room.limits_pings:
+            found = await self.gate.look(request, hashes)
+            if isinstance(found, Reason):
+                return await self.gate.refuse(request, found)
+            request = request._replace(had_by=found)
         return await self.pings.ping(request, self.live.available)
 
     async def run_post(

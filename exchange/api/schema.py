@@ -110,6 +110,11 @@ SCHEMAS: dict[str, Schema] = {
             "shares": {"type": "integer"},
             "redirect_url": {"type": ["string", "null"]},
             "reason": _REASON,
+            "returned": {
+                "type": "object",
+                "required": ["at", "price"],
+                "properties": {"at": {"type": "string", "format": "date-time"}, "price": _AMOUNT},
+            },
         },
     },
     "Problem": {

@@ -14,6 +14,7 @@ from exchange.api.door import Arrival
 from exchange.api.shapes import LeadOffer
 from exchange.errors import FieldError, Problem
 from exchange.observe import metrics
+from exchange.rules.duplicates import identity_hashes
 from exchange.rules.intake import WholeLead
 from exchange.storage import idempotency, pings
 from exchange.storage.idempotency import RequestKey
@@ -51,7 +52,8 @@ class SellerDoor:
         check_hashes(offered, admission.campaign)
         lead = admission.campaign.reader.read_ping(offered.lead)
         refuse_lead(lead.errors)
-        trace = await self._desk.run_ping(admission, offered, lead.values, arrival.arrived_s)
+        hashes = {name: bytes.fromhex(found) for name, found in offered.identity_hashes.items()}
+        trace = await self._desk.run_ping(admission, offered, lead.values, arrival.arrived_s, hashes)
         metrics.PING_SECONDS.observe((offered.campaign,), time.monotonic() - arrival.arrived_s)
         return answers.ping_answer(trace, admission.campaign.campaign.offer_ttl_s, lead.ignored)
 
@@ -118,7 +120,8 @@ class SellerDoor:
     async def _sell_whole(
         self, admission: Admission, offered: LeadOffer, lead: WholeLead, arrived_s: float, key: RequestKey | None
     ) -> bytes:
-        trace = await self._desk.run_ping(admission, offered, lead.ping, arrived_s)
+        hashes = identity_hashes(admission.campaign.vertical, lead.values)
+        trace = await self._desk.run_ping(admission, offered, lead.ping, arrived_s, hashes)
         if trace.offer is None:
             result = Result(PostState.REJECTED, trace.reason or Reason.NO_BIDS)
             answer = answers.post_answer(None, trace.ping_id, result, 0, trace.currency, ())

@@ -1,4 +1,4 @@
-"""The delivery of a post: one request on a connection of its own, told apart by what can have reached the buyer."""
+"""The delivery of a post, and the question what became of it: each one request on a connection of its own."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -21,9 +21,14 @@ class Courier:
         await self._client.aclose()
 
     async def deliver(
-        self, url: str, headers: Mapping[str, str], body: bytes, timeout_ms: int, read: Callable[[int, bytes], Delivery]
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        timeout_ms: int,
+        read: Callable[[int, bytes], Delivery],
     ) -> Delivery:
-        """Sends a lead once and says what is known of it after at most `timeout_ms`."""
+        """Sends a lead once, or asks without a body, and says what is known after at most `timeout_ms`."""
         try:
             async with asyncio.timeout(timeout_ms / 1000):
                 result = await send(self._client, self._guard, url, headers, body)

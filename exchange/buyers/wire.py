@@ -40,13 +40,13 @@ def buyer_client(*, connections_idle_max: int) -> httpx.AsyncClient:
 
 
 async def send(
-    client: httpx.AsyncClient, guard: AddressGuard, url: str, headers: Mapping[str, str], body: bytes
+    client: httpx.AsyncClient, guard: AddressGuard, url: str, headers: Mapping[str, str], body: bytes | None
 ) -> Answer | Failure:
-    """Posts `body` and reads at most 64 KiB of answer. Never raises for what a buyer or a network does.
+    """Posts `body`, or gets where there is none, and reads at most 64 KiB of answer.
 
-    The caller bounds it in time by cancelling.
+    Never raises for what a buyer or a network does. The caller bounds it in time by cancelling.
     """
-    request = client.build_request("POST", url, content=body, headers=dict(headers))
+    request = client.build_request("GET" if body is None else "POST", url, content=body, headers=dict(headers))
     refused = await guard.refusal(request.url.host, request.url.port or (443 if request.url.scheme == "https" else 80))
     if refused is not None:
         return Failure(refused, sent=False)

@@ -10,8 +10,9 @@ from exchange.errors import CommandError
 from exchange.marketfile.reader import read
 from exchange.rules.book import CampaignBook, compile_book
 from exchange.rules.routing import failing_fields
-from exchange.storage import catalogue, pings
+from exchange.storage import catalogue, history, pings
 from exchange.storage.database import Database
+from exchange.storage.history import AttemptHistory
 from exchange.storage.pings import RecordedPing
 from exchange.values.money import format_amount
 from exchange.values.reason import Reason
@@ -25,6 +26,8 @@ async def explain(database: Database, ping_id: UUID, console: Console) -> None:
         raise CommandError(f"there is no ping {ping_id}")
     _print_head(ping, console)
     console.print(_table(ping.outcomes, await _filtered(database, ping)))
+    if ping.post_id is not None:
+        _print_post(ping.post_id, await history.attempts_of(database, ping.post_id), console)
 
 
 async def _filtered(database: Database, ping: RecordedPing) -> list[tuple[OrderOutcome, str]]:
@@ -63,6 +66,21 @@ def _print_head(ping: RecordedPing, console: Console) -> None:
         )
     phases = ", ".join(f"{name} {ms:.1f} ms" for name, ms in ping.phases_ms.items())
     console.print(f"[dim]{phases}[/]", highlight=False)
+
+
+def _print_post(post_id: UUID, attempts: list[AttemptHistory], console: Console) -> None:
+    """Who was sent the lead, in turn, and what became of it."""
+    console.print(f"\n[bold]post {post_id}[/]", highlight=False)
+    if not attempts:
+        console.print("sent to nobody")
+    for item in attempts:
+        reason = f"{int(item.reason)} {item.reason.wire_name}" if item.reason is not None else "under way"
+        detail = f" ({item.detail})" if item.detail else ""
+        line = f"{item.made_at:%H:%M:%S} {item.order} at {format_amount(item.gross_micros)}: {reason}{detail}"
+        console.print(escape(line), highlight=False, soft_wrap=True)
+        for event in item.events:
+            note = f" ({event.note})" if event.note else ""
+            console.print(escape(f"  {event.at:%Y-%m-%d %H:%M:%S} {event.what}{note}"), highlight=False, soft_wrap=True)
 
 
 def _table(outcomes: tuple[OrderOutcome, ...], filtered: list[tuple[OrderOutcome, str]]) -> Table:

@@ -4,17 +4,25 @@ import asyncio
 import socket
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 
 import uvloop
+from prometheus_client import start_http_server
 
 from exchange import gateway, worker
+from exchange.buyers.delivery import Courier
+from exchange.buyers.guard import AddressGuard
 from exchange.children import Children
 from exchange.commands.session import prepare_schema, services
 from exchange.embedded.lease import Services
 from exchange.errors import SettingsError
 from exchange.gateway import raise_descriptor_limit, stop_on_signals, stop_without_parent
-from exchange.settings import Settings, child_environment, master_key
+from exchange.observe.metrics import REGISTRY
+from exchange.reconcile import Limits, Reconciler
+from exchange.rules.doubt import Pace
+from exchange.settings import Settings, child_environment, master_key, secret_environment
 from exchange.storage.database import Database
+from exchange.storage.vault import Vault
 
 
 def serve(settings: Settings, *, host: str, port: int, workers: int, with_worker: bool, leashed: bool) -> bool:
@@ -67,16 +75,42 @@ def run_worker(settings: Settings, *, leashed: bool) -> None:
         stop_on_signals(stop)
         if leashed:
             stop_without_parent(stop)
-        database = await Database.connect(
-            given.postgres_url, connections_max=2, timeout_s=settings.postgres_timeout_s, name="worker"
-        )
-        try:
-            await worker.work(database, stop=stop)
-        finally:
-            await database.close()
+        async with AsyncExitStack() as stack:
+            database = await Database.connect(
+                given.postgres_url, connections_max=4, timeout_s=settings.postgres_timeout_s, name="worker"
+            )
+            stack.push_async_callback(database.close)
+            courier = Courier(AddressGuard(allow_private=settings.allow_private_addresses))
+            stack.push_async_callback(courier.close)
+            reconciler = _reconciler(settings, database, courier)
+            stack.push_async_callback(reconciler.close)
+            if settings.worker_metrics_port is not None:
+                stack.callback(_show_metrics(settings.worker_metrics_port))
+            await worker.work(database, reconciler, stop=stop)
 
     with services(settings) as lease:
         uvloop.run(main(lambda: prepare_schema(settings, lease.services), lease.services))
+
+
+def _reconciler(settings: Settings, database: Database, courier: Courier) -> Reconciler:
+    pace = Pace(settings.resolve_first_s, settings.resolve_longest_s, settings.resolve_tries_max)
+    limits = Limits(pace, settings.resolve_at_once_max)
+    return Reconciler(database, courier, Vault(master_key(settings)), secret_environment(), limits)
+
+
+def _show_metrics(port: int) -> Callable[[], None]:
+    """Answers /metrics on loopback from a thread of its own; returns what ends it."""
+    try:
+        server, thread = start_http_server(port, addr="127.0.0.1", registry=REGISTRY)
+    except OSError as error:
+        raise SettingsError(f"the worker's metrics cannot listen on 127.0.0.1:{port}: {error.strerror}") from error
+
+    def end() -> None:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+    return end
 
 
 def _children(settings: Settings, stop: asyncio.Event) -> Children:

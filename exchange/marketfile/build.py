@@ -5,25 +5,34 @@ from collections.abc import Mapping, Sequence
 from exchange.marketfile.secrets import ENDPOINT_NAME
 from exchange.marketfile.shape import (
     AuthShape,
+    BudgetShape,
     BuyerShape,
     CampaignShape,
+    CapsShape,
+    DuplicatesShape,
     EndpointShape,
     MarginShape,
     OrderShape,
     SellerShape,
+    UnknownShape,
 )
 from exchange.values.market import (
+    RETURNS_WINDOW_DAYS,
     Auth,
     AuthKind,
     Buyer,
     Campaign,
     Condition,
+    Duplicates,
     Endpoint,
     Fallback,
     Margin,
     Order,
+    Period,
+    Presumption,
     Sale,
     Seller,
+    UnknownTerms,
 )
 
 
@@ -42,12 +51,15 @@ def build_campaign(key: str, shape: CampaignShape) -> Campaign:
         floor_micros=shape.floor,
         margin=_margin(shape.margin) or Margin(),
         changed_fields_refused=shape.changed_fields == "refuse",
+        caps=_limits(shape.caps),
+        duplicates=_duplicates(shape.duplicates),
+        returns_window_days=shape.returns.window_days if shape.returns else RETURNS_WINDOW_DAYS,
     )
 
 
 def build_seller(key: str, shape: SellerShape) -> Seller:
     """A seller."""
-    return Seller(key=key, campaigns=tuple(shape.campaigns), margin=_margin(shape.margin))
+    return Seller(key=key, campaigns=tuple(shape.campaigns), margin=_margin(shape.margin), caps=_limits(shape.caps))
 
 
 def build_buyer(key: str, shape: BuyerShape) -> Buyer:
@@ -60,6 +72,7 @@ def build_buyer(key: str, shape: BuyerShape) -> Buyer:
         credit_limit_micros=shape.credit_limit,
         max_bid_micros=shape.max_bid,
         margin=_margin(shape.margin),
+        duplicates=_duplicates(shape.duplicates),
     )
 
 
@@ -82,7 +95,19 @@ def build_order(
         priority=shape.priority,
         exclude_sellers=frozenset(shape.exclude_sellers),
         paused=shape.paused,
+        caps=_limits(shape.caps),
+        budget=_limits(shape.budget),
     )
+
+
+def _limits(shape: CapsShape | BudgetShape | None) -> dict[Period, int]:
+    """The windows that have a limit."""
+    found = {period: getattr(shape, period.value, None) for period in Period}
+    return {period: limit for period, limit in found.items() if limit is not None}
+
+
+def _duplicates(shape: DuplicatesShape | None) -> Duplicates | None:
+    return None if shape is None else Duplicates(shape.window_days)
 
 
 def _margin(shape: MarginShape | None) -> Margin | None:
@@ -98,7 +123,14 @@ def _endpoint(name: str, shape: EndpointShape) -> Endpoint:
         ping_timeout_ms=shape.ping_timeout_ms,
         post_timeout_ms=shape.post_timeout_ms,
         auth=_auth(shape.auth),
+        status_url=shape.status_url,
+        idempotent_post=shape.idempotent_post,
+        unknown=_unknown(shape.unknown),
     )
+
+
+def _unknown(shape: UnknownShape | None) -> UnknownTerms | None:
+    return None if shape is None else UnknownTerms(Presumption(shape.presume), shape.after_days)
 
 
 def _auth(shape: AuthShape | None) -> Auth:

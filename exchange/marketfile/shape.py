@@ -7,8 +7,29 @@ from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, model_validator
 
-from exchange.marketfile.limits import FIELD_CHARS_MAX, OFFER_TTL_S, PING_TIMEOUT_MS, POST_TIMEOUT_MS, PRIORITY
-from exchange.marketfile.outside import Bearer, Currency, HeaderName, HeaderValue, Password, Region, Url, User, Zone
+from exchange.marketfile.limits import (
+    CAP,
+    FIELD_CHARS_MAX,
+    OFFER_TTL_S,
+    PING_TIMEOUT_MS,
+    POST_TIMEOUT_MS,
+    PRESUME_DAYS,
+    PRIORITY,
+    RETURN_DAYS,
+    WINDOW_DAYS,
+)
+from exchange.marketfile.outside import (
+    Bearer,
+    Currency,
+    HeaderName,
+    HeaderValue,
+    Password,
+    Region,
+    Url,
+    UrlOrNone,
+    User,
+    Zone,
+)
 from exchange.marketfile.problems import shown, wrong
 from exchange.marketfile.scalars import (
     Amount,
@@ -24,6 +45,7 @@ from exchange.marketfile.scalars import (
     refuse,
     whole,
 )
+from exchange.values.market import Presumption
 from exchange.values.vertical import FieldType, Stage
 
 _AUTH_LATER = ("query", "hmac", "oauth2")
@@ -42,6 +64,7 @@ Given = Annotated[Kind | None, BeforeValidator(_given)]
 
 PingTimeout = Annotated[int, whole(*PING_TIMEOUT_MS)]
 PostTimeout = Annotated[int, whole(*POST_TIMEOUT_MS)]
+Cap = Annotated[int, whole(*CAP)]
 Mapping = dict[str, Any]
 """Entries that are read one by one, so that one wrong entry hides nothing of the others."""
 
@@ -92,6 +115,38 @@ class MarginShape(Shape):
         return self
 
 
+class ReturnsShape(Shape):
+    """How long a sale may be returned."""
+
+    window_days: Annotated[int, whole(*RETURN_DAYS)]
+
+
+class CapsShape(Shape):
+    """The most leads in a window."""
+
+    hour: Given[Cap] = None
+    day: Given[Cap] = None
+    week: Given[Cap] = None
+    month: Given[Cap] = None
+    total: Given[Cap] = None
+
+
+class BudgetShape(Shape):
+    """The most money in a window."""
+
+    hour: Given[Amount] = None
+    day: Given[Amount] = None
+    week: Given[Amount] = None
+    month: Given[Amount] = None
+    total: Given[Amount] = None
+
+
+class DuplicatesShape(Shape):
+    """For how long a person who was sold is not sold again."""
+
+    window_days: Annotated[int, whole(*WINDOW_DAYS)]
+
+
 class CampaignShape(Shape):
     """The market for one vertical."""
 
@@ -108,9 +163,10 @@ class CampaignShape(Shape):
     )
     floor: Amount = 0
     margin: Given[MarginShape] = None
-    duplicates: Annotated[None, later("duplicate windows")] = None
-    caps: Annotated[None, later("caps of a campaign", {})] = None
+    duplicates: DuplicatesShape | None = None
+    caps: CapsShape | None = None
     changed_fields: Annotated[str, choice("keep", "refuse")] = "keep"
+    returns: Given[ReturnsShape] = None
 
 
 class SellerShape(Shape):
@@ -118,7 +174,7 @@ class SellerShape(Shape):
 
     campaigns: list[Text]
     margin: Given[MarginShape] = None
-    caps: Annotated[None, later("caps of a seller", {})] = None
+    caps: CapsShape | None = None
 
 
 class BasicShape(Shape):
@@ -163,17 +219,24 @@ def _auth(value: object) -> object:
     return value
 
 
+class UnknownShape(Shape):
+    """How an attempt that nobody answers counts, and when."""
+
+    presume: Annotated[str, choice(*Presumption)]
+    after_days: Annotated[int, whole(*PRESUME_DAYS)]
+
+
 class EndpointShape(Shape):
     """Where and how a buyer is asked and delivered to."""
 
     dialect: Dialect = "native"
     ping_url: Url
     post_url: Url
-    status_url: Annotated[None, later("asking a buyer for the status of a post")] = None
+    status_url: UrlOrNone = None
     ping_timeout_ms: PingTimeout = 500
     post_timeout_ms: PostTimeout = 30_000
-    idempotent_post: Annotated[None, later("sending a post again", False)] = None
-    unknown: Annotated[None, later("presuming what became of a post")] = None
+    idempotent_post: Flag = False
+    unknown: UnknownShape | None = None
     auth: Annotated[AuthShape | None, BeforeValidator(_auth)] = None
 
 
@@ -184,6 +247,7 @@ class BuyerShape(Shape):
     credit_limit: Amount = 0
     max_bid: MaxBid = None
     margin: Given[MarginShape] = None
+    duplicates: DuplicatesShape | None = None
     endpoint: Given[EndpointShape] = None
     endpoints: Given[dict[Key, EndpointShape]] = None
 
@@ -199,8 +263,8 @@ class OrderShape(Shape):
     fields: Given[list[Text]] = None
     filter: Mapping = {}
     schedule: Annotated[None, later("schedules")] = None
-    caps: Annotated[None, later("caps of an order", {})] = None
-    budget: Annotated[None, later("budgets", {})] = None
+    caps: CapsShape | None = None
+    budget: BudgetShape | None = None
     priority: Annotated[int, whole(*PRIORITY)] = 1
     weight: Annotated[None, later("weights")] = None
     exclude_sellers: list[Text] = []

@@ -6,7 +6,20 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from exchange.marketfile.secrets import ENDPOINT_NAME, has_unnamed_endpoint, masked
-from exchange.values.market import Auth, AuthKind, Buyer, Campaign, Condition, Endpoint, Margin, Market, Order, Seller
+from exchange.values.market import (
+    Auth,
+    AuthKind,
+    Buyer,
+    Campaign,
+    Caps,
+    Condition,
+    Duplicates,
+    Endpoint,
+    Margin,
+    Market,
+    Order,
+    Seller,
+)
 from exchange.values.money import format_amount
 from exchange.values.vertical import Field, FieldType, Value, Vertical
 
@@ -33,7 +46,8 @@ def describe(item: Vertical | Campaign | Seller | Buyer | Order) -> Tree:
         case Campaign():
             return _campaign(item)
         case Seller():
-            return _tidy({"campaigns": _list(item.campaigns), "margin": _margin(item.margin)})
+            margin, caps = _margin(item.margin), _caps(item.caps)
+            return _tidy({"campaigns": _list(item.campaigns), "margin": margin, "caps": caps})
         case Buyer():
             return _buyer(item)
         case Order():
@@ -94,6 +108,9 @@ def _campaign(item: Campaign) -> Tree:
             "floor": Leaf(format_amount(item.floor_micros)),
             "margin": _margin(item.margin),
             "changed_fields": Leaf("refuse" if item.changed_fields_refused else "keep"),
+            "caps": _caps(item.caps),
+            "duplicates": _duplicates(item.duplicates),
+            "returns": Leaf(f"{{window_days: {item.returns_window_days}}}"),
         }
     )
 
@@ -107,6 +124,7 @@ def _buyer(item: Buyer) -> Tree:
             "credit_limit": Leaf(format_amount(item.credit_limit_micros)),
             "max_bid": None if item.max_bid_micros is None else Leaf(format_amount(item.max_bid_micros)),
             "margin": _margin(item.margin),
+            "duplicates": _duplicates(item.duplicates),
             "endpoint": endpoints[ENDPOINT_NAME] if alone else None,
             "endpoints": None if alone else endpoints,
         }
@@ -114,14 +132,20 @@ def _buyer(item: Buyer) -> Tree:
 
 
 def _endpoint(item: Endpoint) -> Tree:
-    return {
-        "dialect": Leaf(item.dialect),
-        "ping_url": Leaf(item.ping_url),
-        "post_url": Leaf(item.post_url),
-        "ping_timeout_ms": Leaf(str(item.ping_timeout_ms)),
-        "post_timeout_ms": Leaf(str(item.post_timeout_ms)),
-        "auth": _auth(item.auth),
-    }
+    terms = item.unknown
+    return _tidy(
+        {
+            "dialect": Leaf(item.dialect),
+            "ping_url": Leaf(item.ping_url),
+            "post_url": Leaf(item.post_url),
+            "status_url": None if item.status_url is None else Leaf(item.status_url),
+            "ping_timeout_ms": Leaf(str(item.ping_timeout_ms)),
+            "post_timeout_ms": Leaf(str(item.post_timeout_ms)),
+            "idempotent_post": Leaf(_text(item.idempotent_post)),
+            "unknown": None if terms is None else Leaf(f"{{presume: {terms.presume}, after_days: {terms.after_days}}}"),
+            "auth": _auth(item.auth),
+        }
+    )
 
 
 def _auth(item: Auth) -> "Leaf | Tree":
@@ -149,6 +173,8 @@ def _order(item: Order) -> Tree:
             "priority": Leaf(str(item.priority)),
             "exclude_sellers": _list(sorted(item.exclude_sellers)),
             "paused": Leaf(_text(item.paused)),
+            "caps": _caps(item.caps),
+            "budget": {period: Leaf(format_amount(micros)) for period, micros in item.budget.items()} or None,
         }
     )
 
@@ -164,6 +190,14 @@ def _condition(item: Condition) -> "Leaf | Tree":
         }
     )
     return wanted if wanted is not None and len(tree) == 1 else tree
+
+
+def _caps(item: Caps) -> Tree | None:
+    return {period: Leaf(str(limit)) for period, limit in item.items()} or None
+
+
+def _duplicates(item: Duplicates | None) -> Tree | None:
+    return None if item is None else {"window_days": Leaf(str(item.window_days))}
 
 
 def _margin(item: Margin | None) -> Leaf | None:

@@ -69,6 +69,22 @@ BUYER_POST_SECONDS = Histogram(
     buckets=_SECONDS,
     registry=REGISTRY,
 )
+ATTEMPTS_RESOLVED = Counter(
+    "exchange_attempts_resolved",
+    "Attempts that were unknown and are no more, by buyer, how that came, and reason.",
+    ["buyer", "how", "reason"],
+    registry=REGISTRY,
+)
+ATTEMPTS_ASKED = Counter(
+    "exchange_attempts_asked",
+    "Questions what became of an unknown attempt, by buyer, means and what was said.",
+    ["buyer", "means", "said"],
+    registry=REGISTRY,
+)
+ATTEMPTS_UNKNOWN = Gauge("exchange_attempts_unknown", "Attempts that are unknown, seen by a worker.", registry=REGISTRY)
+ATTEMPTS_UNKNOWN_AGE = Gauge(
+    "exchange_attempts_unknown_age_seconds", "Age of the oldest unknown attempt, seen by a worker.", registry=REGISTRY
+)
 SALES_MICROS = Counter(
     "exchange_sales_micros",
     "Money of accepted sales in micro-units: gross, payout and margin.",
@@ -105,6 +121,7 @@ ENDPOINTS_WITHOUT_SECRET = Gauge(
 )
 ALL = (
     PINGS, PING_SECONDS, PING_ORDERS_ASKED, POSTS, POST_SECONDS, BUYER_PINGS, BUYER_PING_SECONDS, BUYER_POSTS,
-    BUYER_POST_SECONDS, SALES_MICROS, PROBLEMS, JOURNAL_ROWS, JOURNAL_ROWS_LOST, JOURNAL_FULL, JOURNAL_BATCH_ROWS,
-    FEED_ITEMS_LOST, MARKET_VERSION, ENDPOINTS_WITHOUT_SECRET,
+    BUYER_POST_SECONDS, ATTEMPTS_RESOLVED, ATTEMPTS_ASKED, ATTEMPTS_UNKNOWN, ATTEMPTS_UNKNOWN_AGE,
+    SALES_MICROS, PROBLEMS, JOURNAL_ROWS, JOURNAL_ROWS_LOST, JOURNAL_FULL,
+    JOURNAL_BATCH_ROWS, FEED_ITEMS_LOST, MARKET_VERSION, ENDPOINTS_WITHOUT_SECRET,
 )  # fmt: skip

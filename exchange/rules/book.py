@@ -37,6 +37,8 @@ class CampaignBook:
     entries: tuple[OrderEntry, ...]
     by_key: Mapping[str, OrderEntry]
     matcher: Matcher
+    duplicate_days: Mapping[str, int]
+    """The windows of the buyers who do not want a person twice, in days."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,11 @@ def _compile_campaign(
         entries=entries,
         by_key={entry.key: entry for entry in entries},
         matcher=compile_filters(vertical, [entry.order.filter for entry in entries]),
+        duplicate_days={
+            entry.buyer.key: entry.buyer.duplicates.window_days
+            for entry in entries
+            if entry.buyer.duplicates is not None
+        },
     )
 
 

@@ -1,38 +1,28 @@
-"""Accounts and transfers: holds, settlements and deposits, each a few statements inside a caller's transaction.
+"""Accounts and transfers: holds, sales, returns and deposits, each a few statements inside a caller's transaction.
 
 Every account's balance is its credits less its debits. A hold narrows what is available and moves nothing. The lock
 order of a transaction is post or attempt, then the buyer's account, then the seller's; the exchange's own accounts
 carry no running balance, so that sales do not queue for one row.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from exchange.ledger.transfers import BANK, Account, Transfer, corrected, net, returned, sale
+from exchange.ledger.transfers import Amounts as Amounts  # noqa: PLC0414  # holds take them from here
 from exchange.storage.database import Connection, Database
 
-_TRANSFER = """
+_TRANSFERS = """
 insert into transfers (kind, debit_account, credit_account, amount_micros, attempt_id, note)
-select $1, debit.account_id, credit.account_id, $6, $7, $8 from accounts debit, accounts credit
-where (debit.kind, debit.owner, debit.currency) = ($2, $3, $9)
-  and (credit.kind, credit.owner, credit.currency) = ($4, $5, $9)
+select part.kind, debit.account_id, credit.account_id, part.amount_micros, $7, $8
+from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[]) with ordinality
+  as part (kind, debit_kind, debit_owner, credit_kind, credit_owner, amount_micros, number)
+join accounts debit on (debit.kind, debit.owner, debit.currency) = (part.debit_kind, part.debit_owner, $9)
+join accounts credit on (credit.kind, credit.owner, credit.currency) = (part.credit_kind, part.credit_owner, $9)
+order by part.number
 returning transfer_id"""
-
-
-@dataclass(frozen=True, slots=True)
-class Amounts:
-    """What one sale moves: gross = payout + margin."""
-
-    buyer: str
-    seller: str
-    currency: str
-    gross_micros: int
-    payout_micros: int
-
-    @property
-    def margin_micros(self) -> int:
-        return self.gross_micros - self.payout_micros
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,29 +84,23 @@ async def release(connection: Connection, buyer: str, currency: str, amount_micr
 
 
 async def settle(connection: Connection, attempt_id: UUID, amounts: Amounts) -> None:
-    """Turns a hold into a sale: charge, payout and margin, balanced through the clearing account."""
-    currency = amounts.currency
-    await connection.execute(
-        "update accounts set held_micros = held_micros - $3, balance_micros = balance_micros - $3 "
-        "where (kind, owner, currency) = ('buyer', $1, $2)",
-        amounts.buyer,
-        currency,
-        amounts.gross_micros,
-    )
-    await connection.execute(
-        "update accounts set balance_micros = balance_micros + $3 where (kind, owner, currency) = ('seller', $1, $2)",
-        amounts.seller,
-        currency,
-        amounts.payout_micros,
-    )
-    parts = (
-        ("charge", "buyer", amounts.buyer, "exchange", "clearing", amounts.gross_micros),
-        ("payout", "exchange", "clearing", "seller", amounts.seller, amounts.payout_micros),
-        ("margin", "exchange", "clearing", "exchange", "margin", amounts.margin_micros),
-    )
-    for part in parts:
-        if part[-1]:
-            await _transfer(connection, *part, attempt_id, "", currency)
+    """Turns a hold into a sale."""
+    await _move(connection, sale(amounts), amounts, attempt_id, held_micros=amounts.gross_micros)
+
+
+async def charge(connection: Connection, attempt_id: UUID, amounts: Amounts) -> None:
+    """Makes a sale of which nothing is held any more, whatever the buyer can still spend: he has the lead."""
+    await _move(connection, sale(amounts), amounts, attempt_id)
+
+
+async def refund(connection: Connection, attempt_id: UUID, amounts: Amounts, note: str) -> None:
+    """Takes a sale back that was only presumed and was none."""
+    await _move(connection, corrected(amounts), amounts, attempt_id, note)
+
+
+async def take_back(connection: Connection, attempt_id: UUID, amounts: Amounts, note: str) -> None:
+    """Takes a sale back that the buyer returned."""
+    await _move(connection, returned(amounts), amounts, attempt_id, note)
 
 
 async def deposit(database: Database, buyer: str, currency: str, amount_micros: int, note: str) -> Standing:
@@ -132,7 +116,8 @@ async def deposit(database: Database, buyer: str, currency: str, amount_micros: 
         )
         if row is None:
             raise LookupError(buyer)
-        await _transfer(connection, "deposit", "exchange", "bank", "buyer", buyer, amount_micros, None, note, currency)
+        arrived = Transfer("deposit", BANK, Account("buyer", buyer), amount_micros)
+        await _record(connection, (arrived,), currency, None, note)
         return Standing(buyer, currency, row["balance_micros"], row["held_micros"], row["credit_limit_micros"])
 
     return await database.transact(work)
@@ -166,20 +151,54 @@ async def lines(database: Database, kind: str, owner: str, limit: int) -> list[L
     return [Line(*row.values()) for row in rows]
 
 
-async def _transfer(
-    connection: Connection,
-    kind: str,
-    debit_kind: str,
-    debit_owner: str,
-    credit_kind: str,
-    credit_owner: str,
-    amount_micros: int,
-    attempt_id: UUID | None,
-    note: str,
-    currency: str,
-) -> None:
-    made = await connection.fetchval(
-        _TRANSFER, kind, debit_kind, debit_owner, credit_kind, credit_owner, amount_micros, attempt_id, note, currency
+async def is_known(database: Database, kind: str, owner: str) -> bool:
+    """Whether there is such an account."""
+    found: bool = await database.run(
+        lambda connection: connection.fetchval(
+            "select exists (select from accounts where kind = $1 and owner = $2)", kind, owner
+        )
     )
-    if made is None:
-        raise LookupError(f"no account for {debit_kind} {debit_owner} or {credit_kind} {credit_owner}")
+    return found
+
+
+async def _move(
+    connection: Connection,
+    transfers: tuple[Transfer, ...],
+    amounts: Amounts,
+    attempt_id: UUID,
+    note: str = "",
+    *,
+    held_micros: int = 0,
+) -> None:
+    """Records transfers, with the balances that buyer and seller carry; `held_micros` of the buyer end with them."""
+    moved = net(transfers)
+    for account, released in ((Account("buyer", amounts.buyer), held_micros), (Account("seller", amounts.seller), 0)):
+        await connection.execute(
+            "update accounts set balance_micros = balance_micros + $4, held_micros = held_micros - $5 "
+            "where (kind, owner, currency) = ($1, $2, $3)",
+            account.kind,
+            account.owner,
+            amounts.currency,
+            moved.get(account, 0),
+            released,
+        )
+    await _record(connection, transfers, amounts.currency, attempt_id, note)
+
+
+async def _record(
+    connection: Connection, transfers: Sequence[Transfer], currency: str, attempt_id: UUID | None, note: str
+) -> None:
+    made = await connection.fetch(
+        _TRANSFERS,
+        [item.kind for item in transfers],
+        [item.debit.kind for item in transfers],
+        [item.debit.owner for item in transfers],
+        [item.credit.kind for item in transfers],
+        [item.credit.owner for item in transfers],
+        [item.amount_micros for item in transfers],
+        attempt_id,
+        note,
+        currency,
+    )
+    if len(made) != len(transfers):
+        raise LookupError(f"an account in {currency} is missing for {', '.join(item.kind for item in transfers)}")

@@ -33,6 +33,11 @@ def connect(url: str) -> "Redis":
     return Redis.from_url(url, retry=retry, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)
 
 
+def listener(url: str) -> "Redis":
+    """A client that waits for messages as long as it takes."""
+    return Redis.from_url(url, socket_connect_timeout=TIMEOUT_S)
+
+
 class Feed:
     """Publishes items in batches, ten times a second at most; while Valkey is away the oldest are dropped.
 
@@ -76,7 +81,7 @@ class Feed:
 
 async def watch(url: str) -> AsyncIterator[Item]:
     """What happens from now on, item by item. Raises RedisError where Valkey cannot be reached."""
-    client = Redis.from_url(url, socket_connect_timeout=TIMEOUT_S)
+    client = listener(url)
     async with client, client.pubsub() as subscription:
         await subscription.subscribe(CHANNEL)
         async for message in subscription.listen():

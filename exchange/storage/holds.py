@@ -1,25 +1,93 @@
-"""What an attempt takes of its buyer before it is sent: held at the claim, then settled or released, never both.
+"""What an attempt takes before it is sent: people, caps, budgets and balance, held at the claim, all or nothing.
 
-Each is a few statements inside a caller's transaction. A test takes nothing.
+Then it is settled or released, never both. What is taken, and when it would be too much, is decided in Postgres by the
+functions of migration 0003. A test takes nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 
+from exchange.rules.caps import Cap, windows_around
 from exchange.storage import accounts
 from exchange.storage.accounts import Amounts
 from exchange.storage.database import Connection
 from exchange.storage.posts import NewPost, Plan
+from exchange.values.reason import Reason
+
+_LIMITS = """
+array(
+    select (scope, subject, period, starts_at, ends_at, leads_max, amount_max)::cap_limit
+    from unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::integer[], $7::bigint[])
+        as windows (scope, subject, period, starts_at, ends_at, leads_max, amount_max)
+    where starts_at <= now() and now() < ends_at
+)"""
+_HOLD = f"select hold_attempt($8, $9, $10, $11, $12, $13, $14, {_LIMITS}, $15, $16, $17)"  # a constant
+_LOCK = f"select lock_attempts($8, $9, $10, $11, $12, $13, {_LIMITS}, $14)"
+
+_Arrays = tuple[list[object], ...]
+
+
+async def admit(connection: Connection, post: NewPost) -> Reason | None:
+    """Why nobody may have this lead, or None: a person whom the campaign has sold already is a duplicate.
+
+    Locks the person, so that what is found stays true to the end of the transaction.
+    """
+    if post.test or post.duplicate_days is None or not post.people:
+        return None
+    await connection.execute("select lock_people($1)", post.people)
+    found = await connection.fetchval(
+        "select 1 from fingerprints where scope = 'campaign' and subject = $1 and fingerprint = any ($2) "
+        "and post_id <> $3 and taken_at > now() - make_interval(days => $4) limit 1",
+        post.campaign,
+        post.people,
+        post.post_id,
+        post.duplicate_days,
+    )
+    return None if found is None else Reason.DUPLICATE
 
 
 async def lock(connection: Connection, post: NewPost, plans: Sequence[Plan]) -> None:
     """Locks what these attempts may change, in one order for everybody, where that is more than one of them's."""
-    if len(plans) > 1 and not post.test:
-        await accounts.lock_buyers(connection, {plan.buyer for plan in plans}, post.currency)
+    if len(plans) < 2 or post.test:
+        return
+    caps = [cap for plan in plans for cap in plan.caps]
+    await connection.execute(
+        _LOCK,
+        *_windows([*post.caps, *caps]),
+        [plan.attempt_id for plan in plans],
+        [plan.order for plan in plans],
+        [plan.buyer for plan in plans],
+        post.seller,
+        post.campaign,
+        post.currency,
+        post.people,
+    )
 
 
 async def hold(connection: Connection, post: NewPost, plan: Plan) -> bool:
-    """Takes what an attempt needs; False, and nothing taken, where its buyer cannot have the lead now."""
-    return post.test or await accounts.hold(connection, plan.buyer, post.currency, plan.gross_micros)
+    """Takes what an attempt needs; False, and nothing taken, where its order cannot have the lead now."""
+    return await refusal(connection, post, plan) is None
+
+
+async def refusal(connection: Connection, post: NewPost, plan: Plan) -> Reason | None:
+    """As `hold`, but says why not."""
+    if post.test:
+        return None
+    found = await connection.fetchval(
+        _HOLD,
+        *_windows([*post.caps, *plan.caps]),
+        post.post_id,
+        plan.order,
+        plan.buyer,
+        post.seller,
+        post.campaign,
+        post.currency,
+        plan.gross_micros,
+        post.people,
+        post.duplicate_days,
+        plan.duplicate_days,
+    )
+    return None if found is None else Reason(found)
 
 
 async def settle(connection: Connection, post: NewPost, plan: Plan) -> None:
@@ -30,6 +98,37 @@ async def settle(connection: Connection, post: NewPost, plan: Plan) -> None:
 
 
 async def release(connection: Connection, post: NewPost, plan: Plan) -> None:
-    """Gives what was held back."""
+    """Gives what was held back, to the windows that it was taken from. The attempt's row is moved on before."""
     if not post.test:
+        await uncount(connection, post, plan)
         await accounts.release(connection, plan.buyer, post.currency, plan.gross_micros)
+
+
+async def uncount(connection: Connection, post: NewPost, plan: Plan) -> None:
+    """Takes an attempt that is no sale any more out of caps, budgets and duplicates; money is another matter."""
+    if not post.test:
+        await connection.execute("select uncount_attempt($1)", plan.attempt_id)
+
+
+async def count_again(connection: Connection, post: NewPost, plan: Plan) -> None:
+    """Counts an attempt that was released and turned out to be a sale; no limit refuses what has happened."""
+    if not post.test:
+        await connection.execute("select count_attempt_again($1)", plan.attempt_id)
+
+
+def _windows(caps: Iterable[Cap]) -> _Arrays:
+    """Each limit in the windows round now, column by column; the database picks those that hold its own time."""
+    now = datetime.now(UTC)
+    rows = {
+        (cap, found.starts_at): (
+            cap.scope.kind,
+            cap.scope.subject,
+            cap.limit.period.value,
+            *found,
+            cap.limit.leads_max,
+            cap.limit.micros_max,
+        )
+        for cap in caps
+        for found in windows_around(cap.limit.period, cap.scope.zone, now)
+    }
+    return tuple([row[column] for row in rows.values()] for column in range(7))

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from exchange.storage import counts
 from exchange.storage.database import Connection, Database
 
 
@@ -17,6 +18,20 @@ _BALANCE = (
     "coalesce((select sum(amount_micros) from transfers where credit_account = a.account_id), 0) "
     "- coalesce((select sum(amount_micros) from transfers where debit_account = a.account_id), 0)"
 )
+_SOLD = "('accepted', 'presumed_accepted')"
+_MOVED = """
+    left join lateral (
+        select coalesce(sum(amount_micros) filter (where kind = 'charge'), 0) as charge,
+            coalesce(sum(amount_micros) filter (where kind = 'payout'), 0) as payout,
+            coalesce(sum(amount_micros) filter (where kind = 'margin'), 0) as margin,
+            coalesce(sum(amount_micros) filter (where kind = 'correction_charge'), 0) as charge_back,
+            coalesce(sum(amount_micros) filter (where kind = 'correction_payout'), 0) as payout_back,
+            coalesce(sum(amount_micros) filter (where kind = 'correction_margin'), 0) as margin_back,
+            coalesce(sum(amount_micros) filter (where kind = 'return_charge'), 0) as charge_returned,
+            coalesce(sum(amount_micros) filter (where kind = 'return_payout'), 0) as payout_returned,
+            coalesce(sum(amount_micros) filter (where kind = 'return_margin'), 0) as margin_returned
+        from transfers where attempt_id = t.attempt_id
+    ) m on true"""
 INVARIANTS = {
     "every carried balance is the sum of its transfers": (
         f"select 1 from accounts a where kind <> 'exchange' and balance_micros <> {_BALANCE}"  # noqa: S608  # a constant
@@ -24,17 +39,13 @@ INVARIANTS = {
     "the clearing account is empty": (
         f"select 1 from accounts a where kind = 'exchange' and owner = 'clearing' and {_BALANCE} <> 0"  # noqa: S608
     ),
-    "every accepted attempt has its charge, payout and margin": (
-        "select 1 from attempts t left join lateral (select "
-        "coalesce(sum(amount_micros) filter (where kind = 'charge'), 0) as charge, "
-        "coalesce(sum(amount_micros) filter (where kind = 'payout'), 0) as payout, "
-        "coalesce(sum(amount_micros) filter (where kind = 'margin'), 0) as margin "
-        "from transfers where attempt_id = t.attempt_id) m on true "
-        "where t.state = 'accepted' and not t.test and (charge, payout, margin) "
+    "every sale has its charge, payout and margin": (
+        f"select 1 from attempts t {_MOVED} where t.state in {_SOLD} and not t.test and (charge, payout, margin) "  # noqa: S608
         "<> (t.gross_micros, t.payout_micros, t.gross_micros - t.payout_micros)"
     ),
-    "no money moved for an attempt that was not accepted": (
-        "select 1 from transfers m join attempts t using (attempt_id) where t.state <> 'accepted' or t.test"
+    "no money moved for an attempt that is no sale": (
+        f"select 1 from attempts t {_MOVED} where (t.state not in {_SOLD} or t.test) and (charge, payout, margin) "  # noqa: S608
+        "<> (charge_back, payout_back, margin_back)"
     ),
     "every hold belongs to a live attempt": (
         "select 1 from accounts a where kind = 'buyer' and held_micros <> coalesce((select sum(gross_micros) "
@@ -42,10 +53,40 @@ INVARIANTS = {
         "and t.state in ('prepared', 'unknown')), 0)"
     ),
     "no lead was accepted twice": (
-        "select 1 from attempts where exclusive and state in ('accepted', 'presumed_accepted') "
-        "group by post_id having count(*) > 1"
+        f"select 1 from attempts where exclusive and state in {_SOLD} group by post_id having count(*) > 1"  # noqa: S608
     ),
     "no ping lies outside its day": "select 1 from pings_default",
+    "no sale was corrected that stands": (
+        f"select 1 from attempts t {_MOVED} where t.state in {_SOLD} "  # noqa: S608
+        "and (charge_back, payout_back, margin_back) <> (0, 0, 0)"
+    ),
+    "every return gives back its sale, and nothing else does": (
+        f"select 1 from attempts t {_MOVED} left join returns r using (attempt_id) "  # noqa: S608
+        "where (charge_returned, payout_returned, margin_returned) <> (coalesce(r.gross_micros, 0), "
+        "coalesce(r.payout_micros, 0), coalesce(r.gross_micros - r.payout_micros, 0)) "
+        f"or r.attempt_id is not null and (t.test or t.state not in {_SOLD} "
+        "or (r.gross_micros, r.payout_micros) <> (t.gross_micros, t.payout_micros))"
+    ),
+    "the money of a sale is its own buyer's and seller's": (
+        "select 1 from transfers m join attempts t using (attempt_id) join posts p using (post_id) "
+        "join accounts d on d.account_id = m.debit_account join accounts c on c.account_id = m.credit_account "
+        "where (d.kind = 'buyer' and d.owner <> t.buyer) or (c.kind = 'buyer' and c.owner <> t.buyer) "
+        "or (d.kind = 'seller' and d.owner <> p.seller) or (c.kind = 'seller' and c.owner <> p.seller)"
+    ),
+    "every presumption and correction is on record": (
+        "select 1 from attempts t left join lateral (select state_after, how from resolutions r "
+        "where r.attempt_id = t.attempt_id order by resolution_id desc limit 1) last on true "
+        "where (last.state_after is not null and last.state_after <> t.state) "
+        "or (t.state in ('presumed_accepted', 'presumed_rejected') and last.how is distinct from 'presumption')"
+    ),
+    **counts.INVARIANTS,
+    "every post is what its attempts make it": (
+        "select 1 from posts p left join lateral (select "  # noqa: S608
+        f"bool_or(state in {_SOLD}) as is_sold, bool_or(state = 'unknown') as is_unknown, "
+        "bool_or(state = 'prepared') as is_prepared from attempts t where t.post_id = p.post_id) m on true "
+        "where p.state <> case when is_prepared then 'in_progress' when is_unknown then 'pending' "
+        "when is_sold then 'accepted' else 'rejected' end"
+    ),
 }
 
 

@@ -1,11 +1,14 @@
 """Posts and their attempts as storage sees them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+import asyncpg
+
+from exchange.rules.caps import Cap
 from exchange.storage.idempotency import RequestKey
 from exchange.storage.vault import Sealed
 from exchange.values.reason import Reason
@@ -20,7 +23,7 @@ class PostState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NewPost:
-    """A post about to be claimed."""
+    """A post about to be claimed. `changed` names the ping fields that were sent again with another value."""
 
     post_id: UUID
     ping_id: UUID
@@ -33,11 +36,18 @@ class NewPost:
     fingerprint: bytes
     sealed: Sealed
     key: RequestKey | None
+    people: tuple[bytes, ...] = ()
+    duplicate_days: int | None = None
+    caps: tuple[Cap, ...] = ()
+    changed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """An attempt that could be made: one rung of the ladder that is still open. `lease_s` bounds its uncertainty."""
+    """An attempt that could be made: one rung of the ladder that is still open. `lease_s` bounds its uncertainty.
+
+    `epoch` is whose attempt it is: who takes it over raises it, and nobody changes an attempt under an older one.
+    """
 
     attempt_id: UUID
     ordinal: int
@@ -46,6 +56,9 @@ class Plan:
     gross_micros: int
     bid_id: str | None
     lease_s: float
+    caps: tuple[Cap, ...] = ()
+    duplicate_days: int | None = None
+    epoch: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +74,10 @@ PENDING = Result(PostState.PENDING, Reason.UNKNOWN)
 
 Render = Callable[[Result], bytes]
 """Makes the seller's answer; it is stored in the transaction that makes it true."""
+
+
+Counted = Callable[[NewPost, Sequence[Plan]], None]
+"""Is told of attempts that were held, released, or refused for what is full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +105,14 @@ class PostedBefore:
 
 
 @dataclass(frozen=True, slots=True)
+class Returned:
+    """That a sale was returned, and what was taken back from the seller."""
+
+    at: datetime
+    payout_micros: int
+
+
+@dataclass(frozen=True, slots=True)
 class RecordedPost:
     """A post as it lies in Postgres."""
 
@@ -101,3 +126,44 @@ class RecordedPost:
     redirect_url: str | None
     created_at: datetime
     finished_at: datetime | None
+    returned: Returned | None
+
+
+ATTEMPT = (
+    "a.attempt_id, a.post_id, a.ping_id, a.ordinal, a.order_key, a.buyer, a.test, a.bid_id, a.currency, "
+    "a.gross_micros, a.payout_micros, a.state, a.epoch, a.tries, a.created_at, p.seller, p.campaign, "
+    "p.market_version, p.lead_fingerprint, p.lead_sealed, p.lead_key, p.changed_fields"
+)
+"""The columns of an attempt `a` and its post `p` from which `post_of` and `plan_of` make what was planned."""
+
+
+def post_of(row: asyncpg.Record) -> NewPost:
+    """The post that a recorded attempt belongs to. Without a key its lead is gone."""
+    return NewPost(
+        post_id=row["post_id"],
+        ping_id=row["ping_id"],
+        seller=row["seller"],
+        campaign=row["campaign"],
+        market_version=row["market_version"],
+        test=row["test"],
+        currency=row["currency"],
+        payout_micros=row["payout_micros"],
+        fingerprint=row["lead_fingerprint"],
+        sealed=Sealed(row["lead_sealed"] or b"", row["lead_key"] or b""),
+        key=None,
+        changed=tuple(row["changed_fields"]),
+    )
+
+
+def plan_of(row: asyncpg.Record) -> Plan:
+    """The plan that a recorded attempt was made from, under its present epoch; its lease is not asked for again."""
+    return Plan(
+        attempt_id=row["attempt_id"],
+        ordinal=row["ordinal"],
+        order=row["order_key"],
+        buyer=row["buyer"],
+        gross_micros=row["gross_micros"],
+        bid_id=row["bid_id"],
+        lease_s=0,
+        epoch=row["epoch"],
+    )

@@ -1,6 +1,6 @@
 """Recovery of posts whose gateway died: an attempt past its lease may have been delivered, so it is unknown."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
 from exchange.storage.database import Connection, Database
@@ -8,8 +8,8 @@ from exchange.values.reason import Reason
 
 BATCH = 100
 
-RenderPending = Callable[[UUID, UUID], bytes]
-"""Makes the seller's answer from a post's id and its ping's."""
+RenderPending = Callable[[UUID, UUID, Sequence[str]], bytes]
+"""Makes the seller's answer from a post's id, its ping's, and the fields that were sent with another value."""
 
 
 async def give_up_expired(database: Database, render: RenderPending) -> int:
@@ -20,8 +20,9 @@ async def give_up_expired(database: Database, render: RenderPending) -> int:
 
     async def work(connection: Connection) -> int:
         expired = await connection.fetch(
-            "select attempt_id, post_id, ping_id from attempts where state = 'prepared' and lease_until < now() "
-            "order by lease_until limit $1 for update skip locked",
+            "select a.attempt_id, a.post_id, a.ping_id, p.changed_fields from attempts a join posts p using (post_id) "
+            "where a.state = 'prepared' and a.lease_until < now() "
+            "order by a.lease_until limit $1 for update of a skip locked",
             BATCH,
         )
         for row in expired:
@@ -35,7 +36,7 @@ async def give_up_expired(database: Database, render: RenderPending) -> int:
                 "update posts set state = 'pending', reason = $2, answer = coalesce(answer, $3) where post_id = $1",
                 row["post_id"],
                 int(Reason.UNKNOWN),
-                render(row["post_id"], row["ping_id"]),
+                render(row["post_id"], row["ping_id"], row["changed_fields"]),
             )
         return len(expired)
 

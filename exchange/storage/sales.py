@@ -1,18 +1,21 @@
 """Sales: a post is two short transactions round one delivery, and no lock is held across it.
 
 `claim` uses the offer up, holds the buyer's money and writes the attempt down; only then may a byte leave. `conclude`
-moves the attempt on by compare-and-set, settles or releases, and, after a clear no, prepares the next attempt.
+moves the attempt on by compare-and-set of state and epoch, settles or releases, and, after a clear no, prepares the
+next attempt.
 """
 
 from collections.abc import Sequence
-from typing import assert_never
 from uuid import UUID
 
+from exchange.rules.attempts import AttemptState, Effect, effect_of, reason_of, state_after
 from exchange.storage import holds, idempotency
 from exchange.storage.database import Connection, Database
 from exchange.storage.idempotency import KeyState
 from exchange.storage.posts import (
+    ATTEMPT,
     PENDING,
+    Counted,
     Ended,
     NewPost,
     Plan,
@@ -22,8 +25,11 @@ from exchange.storage.posts import (
     RecordedPost,
     Render,
     Result,
+    Returned,
+    plan_of,
 )
-from exchange.values.bid import Accepted, Delivery, NotSent, Rejected, Unknown
+from exchange.storage.verdicts import How, Resolved, Unresolved, resolve, verdict_of
+from exchange.values.bid import Accepted, Delivery, NotSent, Rejected
 from exchange.values.reason import Reason
 
 
@@ -36,10 +42,11 @@ class _NotClaimedError(Exception):
 
 
 class Sales:
-    """The storage side of posts."""
+    """The storage side of posts. `counted` is told of attempts whose caps may have changed, once that is committed."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, counted: Sequence[Counted] = ()) -> None:
         self._database = database
+        self._counted = counted
 
     async def claim(
         self, post: NewPost, plans: Sequence[Plan], render: Render
@@ -54,62 +61,76 @@ class Sales:
                 raise _NotClaimedError(taken)
             if not await _insert_post(connection, post):
                 raise _NotClaimedError(await _posted_before(connection, post.ping_id))
+            if (refused := await holds.admit(connection, post)) is not None:
+                return await _end(connection, post, Result(PostState.REJECTED, refused), render)
             return await _go_on(connection, post, plans, render, Reason.OFFER_WITHDRAWN)
 
         try:
-            return await self._database.transact(work)
+            done = await self._database.transact(work)
         except _NotClaimedError as error:
             return error.found
+        self._tell(post, plans)
+        return done
 
     async def conclude(
-        self, post: NewPost, plan: Plan, delivery: Delivery, next_plans: Sequence[Plan], render: Render
+        self,
+        post: NewPost,
+        plan: Plan,
+        delivery: Delivery,
+        next_plans: Sequence[Plan],
+        render: Render,
+        *,
+        still_listening: bool = False,
     ) -> Prepared | Ended | None:
-        """Commit 2. Moves a prepared attempt on; None where somebody else has done so already."""
+        """Commit 2. Moves a prepared attempt on; None where another has taken it over.
+
+        May be repeated after a commit that was not confirmed: what that one did is then found. An attempt that is
+        `still_listening` keeps its lease; any other unknown one is for others to resolve from now on.
+        """
 
         async def work(connection: Connection) -> Prepared | Ended | None:
-            if not await _move(connection, plan, "prepared", delivery):
-                return None
-            match delivery:
-                case Accepted():
+            if not await _move(connection, plan, delivery, keeps_lease=still_listening):
+                return await _done_before(connection, post, plan)
+            match effect_of(AttemptState.PREPARED, state_after(delivery)):
+                case Effect.SETTLE:
                     await holds.settle(connection, post, plan)
-                    result = Result(PostState.ACCEPTED, Reason.ACCEPTED, delivery.redirect_url)
+                    redirect_url = delivery.redirect_url if isinstance(delivery, Accepted) else None
+                    result = Result(PostState.ACCEPTED, Reason.ACCEPTED, redirect_url)
                     return await _end(connection, post, result, render)
-                case Unknown():
-                    return await _end(connection, post, PENDING, render)
-                case Rejected() | NotSent():
+                case Effect.RELEASE:
                     await holds.lock(connection, post, [plan, *next_plans])
                     await holds.release(connection, post, plan)
-                    return await _go_on(connection, post, next_plans, render, _reason(delivery))
-            assert_never(delivery)
+                    return await _go_on(connection, post, next_plans, render, reason_of(delivery))
+                case _:
+                    return await _end(connection, post, PENDING, render)
 
-        return await self._database.transact(work)
+        done = await self._database.transact(work)
+        self._tell(post, [plan, *next_plans])
+        return done
 
-    async def resolve(self, post: NewPost, plan: Plan, delivery: Accepted | Rejected | NotSent) -> bool:
-        """Settles what was unknown by a late yes or no; the first answer stays. False where it came too late."""
+    async def resolve(self, plan: Plan, delivery: Accepted | Rejected | NotSent) -> Resolved | Unresolved:
+        """Settles what was unknown by the answer to its own delivery; the first answer to the seller stays."""
+        verdict = verdict_of(delivery, How.LATE_ANSWER)
+        return await resolve(self._database, plan.attempt_id, verdict, epoch=plan.epoch)
 
-        async def work(connection: Connection) -> bool:
-            if not await _move(connection, plan, "unknown", delivery):
-                return False
-            accepted = isinstance(delivery, Accepted)
-            await (holds.settle if accepted else holds.release)(connection, post, plan)
-            await connection.execute(
-                "update posts set state = $2, reason = $3, finished_at = now() "
-                "where post_id = $1 and state = 'pending'",
-                post.post_id,
-                (PostState.ACCEPTED if accepted else PostState.REJECTED).value,
-                int(_reason(delivery)),
-            )
-            return True
+    async def keep_answer(self, post_id: UUID, answer: bytes) -> None:
+        """Keeps what the seller was told as the first answer, where another was stored while he was being told."""
+        await self._database.run(
+            lambda connection: connection.execute("update posts set answer = $2 where post_id = $1", post_id, answer)
+        )
 
-        return await self._database.transact(work)
+    def _tell(self, post: NewPost, plans: Sequence[Plan]) -> None:
+        for counted in self._counted:
+            counted(post, plans)
 
     async def find(self, post_id: UUID) -> RecordedPost | None:
         """What is true of a post now."""
         row = await self._database.run(
             lambda connection: connection.fetchrow(
-                "select p.*, a.redirect_url from posts p "
+                "select p.*, a.redirect_url, r.created_at as returned_at, r.payout_micros as returned_micros "
+                "from posts p "
                 "left join attempts a on a.post_id = p.post_id and a.state in ('accepted', 'presumed_accepted') "
-                "where p.post_id = $1",
+                "left join returns r on r.attempt_id = a.attempt_id where p.post_id = $1",
                 post_id,
             )
         )
@@ -126,6 +147,7 @@ class Sales:
             redirect_url=row["redirect_url"],
             created_at=row["created_at"],
             finished_at=row["finished_at"],
+            returned=None if row["returned_at"] is None else Returned(row["returned_at"], row["returned_micros"]),
         )
 
     async def of_ping(self, ping_id: UUID) -> PostedBefore | None:
@@ -145,7 +167,8 @@ async def _take_key(connection: Connection, post: NewPost) -> KeyState | None:
 async def _insert_post(connection: Connection, post: NewPost) -> bool:
     inserted = await connection.fetchval(
         "insert into posts (post_id, ping_id, seller, campaign, market_version, test, currency, payout_micros, state, "
-        "lead_fingerprint, lead_sealed, lead_key) values ($1, $2, $3, $4, $5, $6, $7, $8, 'in_progress', $9, $10, $11) "
+        "lead_fingerprint, lead_sealed, lead_key, changed_fields) "
+        "values ($1, $2, $3, $4, $5, $6, $7, $8, 'in_progress', $9, $10, $11, $12) "
         "on conflict (ping_id) do nothing returning post_id",
         post.post_id,
         post.ping_id,
@@ -158,6 +181,7 @@ async def _insert_post(connection: Connection, post: NewPost) -> bool:
         post.fingerprint,
         post.sealed.lead,
         post.sealed.key,
+        post.changed,
     )
     return inserted is not None
 
@@ -205,20 +229,43 @@ async def _insert_attempt(connection: Connection, post: NewPost, plan: Plan) -> 
     )
 
 
-async def _move(connection: Connection, plan: Plan, before: str, delivery: Delivery) -> bool:
-    """Compare-and-set of an attempt's state; the row stays locked to the end of the transaction."""
+async def _move(connection: Connection, plan: Plan, delivery: Delivery, *, keeps_lease: bool) -> bool:
+    """Compare-and-set of a prepared attempt's state; the row stays locked to the end of the transaction."""
     moved = await connection.fetchval(
         "update attempts set state = $3, reason = $4, detail = $5, reference = $6, redirect_url = $7, "
-        "resolved_at = now() where attempt_id = $1 and state = $2 and epoch = 1 returning attempt_id",
+        "resolved_at = now(), lease_until = case when $8 then lease_until else now() end "
+        "where attempt_id = $1 and state = 'prepared' and epoch = $2 returning attempt_id",
         plan.attempt_id,
-        before,
-        _state(delivery),
-        int(_reason(delivery)),
+        plan.epoch,
+        state_after(delivery).value,
+        int(reason_of(delivery)),
         "" if isinstance(delivery, Accepted) else delivery.detail,
         delivery.reference if isinstance(delivery, Accepted) else None,
         delivery.redirect_url if isinstance(delivery, Accepted) else None,
+        keeps_lease,
     )
     return moved is not None
+
+
+async def _done_before(connection: Connection, post: NewPost, plan: Plan) -> Prepared | Ended | None:
+    """What this gateway's own unconfirmed commit did; None where it was not this gateway that moved the attempt."""
+    epoch = await connection.fetchval("select epoch from attempts where attempt_id = $1", plan.attempt_id)
+    if epoch != plan.epoch:
+        return None
+    row = await connection.fetchrow(
+        "select p.state, p.reason, p.answer, a.redirect_url from posts p join attempts a using (post_id) "
+        "where a.attempt_id = $1",
+        plan.attempt_id,
+    )
+    if row is not None and row["answer"] is not None:
+        return Ended(Result(PostState(row["state"]), Reason(row["reason"]), row["redirect_url"]), row["answer"])
+    following = await connection.fetchrow(
+        f"select {ATTEMPT} from attempts a join posts p using (post_id) "  # noqa: S608  # a constant
+        "where a.post_id = $1 and a.ordinal > $2 and a.state = 'prepared'",
+        post.post_id,
+        plan.ordinal,
+    )
+    return None if following is None else Prepared(plan_of(following))
 
 
 async def _end(connection: Connection, post: NewPost, result: Result, render: Render) -> Ended:
@@ -232,29 +279,3 @@ async def _end(connection: Connection, post: NewPost, result: Result, render: Re
         answer,
     )
     return Ended(result, answer)
-
-
-def _state(delivery: Delivery) -> str:
-    match delivery:
-        case Accepted():
-            return "accepted"
-        case Rejected():
-            return "rejected"
-        case NotSent():
-            return "not_sent"
-        case Unknown():
-            return "unknown"
-    assert_never(delivery)
-
-
-def _reason(delivery: Delivery) -> Reason:
-    match delivery:
-        case Accepted():
-            return Reason.ACCEPTED
-        case Rejected():
-            return delivery.reason
-        case NotSent():
-            return Reason.NOT_SENT
-        case Unknown():
-            return Reason.UNKNOWN
-    assert_never(delivery)

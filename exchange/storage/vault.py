@@ -8,6 +8,8 @@ from uuid import UUID
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from exchange.rules.duplicates import Hashes, content_of
+
 KEY_BYTES = 32
 _NONCE_BYTES = 12
 
@@ -28,6 +30,7 @@ class Vault:
             raise ValueError(f"the master key has {len(master_key)} bytes, not {KEY_BYTES}")
         self._wrapping = AESGCM(_derived(master_key, b"wrap lead keys"))
         self._fingerprinting = _derived(master_key, b"fingerprint leads")
+        self._recognising = _derived(master_key, b"recognise people")
 
     def seal(self, post_id: UUID, lead: bytes) -> Sealed:
         """Seals a lead for one post: neither half opens for another."""
@@ -42,6 +45,13 @@ class Vault:
     def fingerprint(self, content: bytes) -> bytes:
         """32 bytes that are equal for equal contents, and tell nothing to who lacks the master key."""
         return hmac.digest(self._fingerprinting, content, "sha256")
+
+    def people(self, vertical: str, hashes: Hashes) -> tuple[bytes, ...]:
+        """A person's fingerprints, one for each identity field. The hashes themselves are kept nowhere."""
+        return tuple(
+            hmac.digest(self._recognising, content_of(vertical, field, digest), "sha256")
+            for field, digest in sorted(hashes.items())
+        )
 
 
 def _derived(master_key: bytes, purpose: bytes) -> bytes:

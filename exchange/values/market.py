@@ -6,6 +6,9 @@ from enum import StrEnum
 
 from exchange.values.vertical import Value, Vertical
 
+RETURNS_WINDOW_DAYS = 14
+"""How long a sale may be returned, unless a campaign says otherwise."""
+
 
 class Sale(StrEnum):
     """How a lead is sold. `EITHER` is what an order takes, never what a bid is."""
@@ -20,6 +23,23 @@ class Fallback(StrEnum):
 
     BREAK_EVEN = "break_even"
     NONE = "none"
+
+
+class Presumption(StrEnum):
+    """How an attempt that nobody answered counts when the agreed time is over."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+
+
+class Period(StrEnum):
+    """The calendar windows of caps and budgets; a week starts on Monday, `TOTAL` never ends."""
+
+    HOUR = "hour"
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+    TOTAL = "total"
 
 
 class AuthKind(StrEnum):
@@ -50,8 +70,20 @@ class Auth:
 
 
 @dataclass(frozen=True, slots=True)
+class UnknownTerms:
+    """What was agreed for attempts that nobody answers: how they count, `after_days` from when they were made."""
+
+    presume: Presumption
+    after_days: int
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where and how a buyer is asked and delivered to. Times are in milliseconds."""
+    """Where and how a buyer is asked and delivered to. Times are in milliseconds.
+
+    `idempotent_post` says that the buyer answers an attempt that he is sent again as he did before; `status_url` is
+    where he says what became of one; `unknown` None presumes nothing.
+    """
 
     name: str
     dialect: str
@@ -60,6 +92,23 @@ class Endpoint:
     ping_timeout_ms: int
     post_timeout_ms: int
     auth: Auth = field(default_factory=Auth)
+    status_url: str | None = None
+    idempotent_post: bool = False
+    unknown: UnknownTerms | None = None
+
+
+Caps = Mapping[Period, int]
+"""The most leads in each window that has a limit."""
+
+Budget = Mapping[Period, int]
+"""The most money in each window that has a limit, in micro-units of gross price."""
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicates:
+    """For how long a person who was sold is not sold again."""
+
+    window_days: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +137,9 @@ class Campaign:
     floor_micros: int = 0
     margin: Margin = Margin()
     changed_fields_refused: bool = False
+    caps: Caps = field(default_factory=dict)
+    duplicates: Duplicates | None = None
+    returns_window_days: int = RETURNS_WINDOW_DAYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +149,7 @@ class Seller:
     key: str
     campaigns: tuple[str, ...]
     margin: Margin | None = None
+    caps: Caps = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +162,7 @@ class Buyer:
     credit_limit_micros: int = 0
     max_bid_micros: int | None = None
     margin: Margin | None = None
+    duplicates: Duplicates | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +179,8 @@ class Order:
     priority: int = 1
     exclude_sellers: frozenset[str] = frozenset()
     paused: bool = False
+    caps: Caps = field(default_factory=dict)
+    budget: Budget = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,10 +26,10 @@ KEYS = [
 
 
 def test_all_models_are_looked_at() -> None:
-    assert len(MODELS) == 12
+    assert len(MODELS) == 17
     assert {key for _, key, later in KEYS if later} == {
-        "multiple", "max_shares", "duplicates", "caps", "status_url", "idempotent_post", "unknown", "query", "hmac",
-        "oauth2", "schedule", "budget", "weight",
+        "multiple", "max_shares", "query", "hmac",
+        "oauth2", "schedule", "weight",
     }  # fmt: skip
 
 
@@ -65,7 +65,15 @@ def test_every_limit_is_documented(what: str, limit: int | str) -> None:
 
 
 def test_every_range_is_documented() -> None:
-    for low, high in [limits.PING_TIMEOUT_MS, limits.POST_TIMEOUT_MS, limits.OFFER_TTL_S, limits.PRIORITY]:
+    ranges = [
+        limits.PING_TIMEOUT_MS,
+        limits.POST_TIMEOUT_MS,
+        limits.OFFER_TTL_S,
+        limits.PRIORITY,
+        limits.PRESUME_DAYS,
+        limits.RETURN_DAYS,
+    ]
+    for low, high in ranges:
         assert f"{low:,} to {high:,}" in PAGE
     assert f"1 to {limits.FIELD_CHARS_MAX:,}" in PAGE
 

@@ -9,7 +9,7 @@ from uuid import UUID
 import orjson
 
 from exchange.buyers.exact_json import InexactJsonError, loads
-from exchange.values.bid import Accepted, Bid, Delivery, Refusal, Rejected, Reply, Unknown
+from exchange.values.bid import Accepted, Bid, Delivery, NotSent, Refusal, Rejected, Reply, Unknown
 from exchange.values.market import Sale
 from exchange.values.money import floor_to_cent, format_amount, parse_amount
 from exchange.values.reason import Reason
@@ -158,6 +158,29 @@ def read_delivery(status: int, body: bytes) -> Delivery:
             return Rejected(Reason.REJECTED_BY_BUYER)
         case "duplicate":
             return Rejected(Reason.DUPLICATE_AT_BUYER)
+    return Unknown("no status that the wire knows")
+
+
+def status_url(url: str, attempt_id: UUID) -> str:
+    """Where to ask what became of an attempt."""
+    return f"{url}{'&' if '?' in url else '?'}attempt_id={attempt_id}"
+
+
+def read_status(status: int, body: bytes) -> Delivery:
+    """What a buyer's answer to a status query means; `NotSent` is his word that he knows no such attempt."""
+    if not 200 <= status < 300:
+        return Unknown(f"HTTP {status}")
+    try:
+        document = loads(body)
+    except InexactJsonError as error:
+        return Unknown(f"not JSON: {error}")
+    match document.get("status") if isinstance(document, dict) else None:
+        case "accepted":
+            return Accepted(_text(document.get("reference")), _url(document.get("redirect_url")))
+        case "rejected":
+            return Rejected(Reason.REJECTED_BY_BUYER)
+        case "not_found":
+            return NotSent("the buyer knows no such attempt")
     return Unknown("no status that the wire knows")
 
 

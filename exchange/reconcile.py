@@ -1,0 +1,201 @@
+"""The reconciler: asks what became of unknown attempts, each under a lease, then presumes what was agreed.
+
+It takes attempts whose gateway has stopped listening, and never one that another worker has. A worker that is lost
+leaves them as they are: the lease runs out, and the epoch voids whatever it would still write.
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import assert_never
+
+import orjson
+import structlog
+from cryptography.exceptions import InvalidTag
+
+from exchange.buyers.credentials import auth_headers
+from exchange.buyers.delivery import Courier
+from exchange.buyers.dialects import native
+from exchange.errors import MarketFileError, StorageUnavailable
+from exchange.marketfile.reader import read
+from exchange.marketfile.secrets import resolve as resolve_secret
+from exchange.observe import metrics
+from exchange.record import note_verdict
+from exchange.rules.attempts import state_after
+from exchange.rules.doubt import Means, Pace, Step, next_step, proof
+from exchange.storage import catalogue, doubts
+from exchange.storage.database import Database
+from exchange.storage.doubts import OpenAttempt
+from exchange.storage.vault import Vault
+from exchange.storage.verdicts import How, Resolved, Verdict, resolve, verdict_by, verdict_of
+from exchange.values.bid import Delivery, Unknown
+from exchange.values.market import Endpoint, Market, Sale
+
+STATUS_TIMEOUT_MS = 10_000
+LEASE_S = 300.0
+"""Longer than asking by every means can take."""
+UNREADABLE_WAIT_S = 3_600.0
+MARKETS_KEPT = 4
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How often a buyer is asked about one attempt, and about how many attempts at a time."""
+
+    pace: Pace
+    at_once_max: int
+
+
+class Reconciler:
+    """Resolves unknown attempts, by the terms of the market version that each was made under."""
+
+    def __init__(
+        self, database: Database, courier: Courier, vault: Vault, environment: Mapping[str, str], limits: Limits
+    ) -> None:
+        self._database = database
+        self._courier = courier
+        self._vault = vault
+        self._environment = environment
+        self._limits = limits
+        self._markets: dict[int, Market] = {}
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def round(self) -> int:
+        """Begins with as many attempts as are due and may be asked about at once; returns how many.
+
+        Raises StorageUnavailable where none can be taken.
+        """
+        room = self._limits.at_once_max - len(self._running)
+        if room <= 0:
+            return 0
+        taken = await doubts.take(self._database, limit=room, lease_s=LEASE_S)
+        for attempt in taken:
+            task = asyncio.create_task(self._settle(attempt))
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+        return len(taken)
+
+    async def rest(self) -> None:
+        """Returns when nothing is under way."""
+        await asyncio.gather(*self._running)
+
+    async def close(self) -> None:
+        """Stops asking; what was not learned is asked again when the leases have run out."""
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+    async def _settle(self, attempt: OpenAttempt) -> None:
+        """Sees to one attempt. Whatever fails, its lease runs out and it is taken again."""
+        try:
+            await self._see_to(attempt)
+        except StorageUnavailable as error:
+            log.warning("attempt_not_settled", attempt_id=str(attempt.plan.attempt_id), error=str(error))
+        except Exception:
+            log.exception("attempt_not_settled", attempt_id=str(attempt.plan.attempt_id))
+
+    async def _see_to(self, attempt: OpenAttempt) -> None:
+        endpoint = await self._endpoint(attempt)
+        if endpoint is None:
+            log.error("attempt_without_terms", attempt_id=str(attempt.plan.attempt_id), order=attempt.plan.order)
+            await doubts.put_back(self._database, attempt.plan, UNREADABLE_WAIT_S, was_asked=False)
+            return
+        step = next_step(attempt.doubt, endpoint, self._limits.pace, attempt.taken_at)
+        verdict = await self._ask(attempt, endpoint, step)
+        if verdict is None and step.presume is not None:
+            verdict = verdict_by(step.presume, "no answer came in the agreed time")
+        if verdict is None:
+            await doubts.put_back(self._database, attempt.plan, step.wait_s, was_asked=bool(step.means))
+        else:
+            await self._record(attempt, verdict)
+
+    async def _ask(self, attempt: OpenAttempt, endpoint: Endpoint, step: Step) -> Verdict | None:
+        """Asks by one means after another until the buyer's word proves something."""
+        started_s = time.monotonic()
+        for means in step.means:
+            said = await self._said(attempt, endpoint, means)
+            now = attempt.taken_at + timedelta(seconds=time.monotonic() - started_s)
+            metrics.ATTEMPTS_ASKED.labels(attempt.plan.buyer, means.value, state_after(said).value).inc()
+            if (proven := proof(means, said, attempt.doubt, endpoint, now)) is not None:
+                return verdict_of(proven, How(means.value))
+        return None
+
+    async def _said(self, attempt: OpenAttempt, endpoint: Endpoint, means: Means) -> Delivery:
+        secret = resolve_secret(endpoint.auth.secret, self._environment)
+        if secret is None or not secret.isascii():
+            log.error("endpoint_without_secret", endpoint=f"{attempt.plan.buyer}.{endpoint.name}")
+            return Unknown("the endpoint's secret is not set")
+        headers, plan = auth_headers(endpoint.auth, secret), attempt.plan
+        match means:
+            case Means.RESEND:
+                body = self._post_body(attempt)
+                if body is None:
+                    return Unknown("the lead cannot be opened")
+                headers = native.post_headers(plan.attempt_id) | headers
+                return await self._courier.deliver(
+                    endpoint.post_url, headers, body, endpoint.post_timeout_ms, native.read_delivery
+                )
+            case Means.STATUS:
+                url = native.status_url(endpoint.status_url or "", plan.attempt_id)
+                return await self._courier.deliver(url, headers, None, STATUS_TIMEOUT_MS, native.read_status)
+        assert_never(means)
+
+    def _post_body(self, attempt: OpenAttempt) -> bytes | None:
+        """The bytes that the attempt was delivered with; None where the lead cannot be opened with this master key."""
+        post, plan = attempt.post, attempt.plan
+        try:
+            lead = orjson.loads(self._vault.open(post.post_id, post.sealed))
+        except InvalidTag:
+            log.error("lead_not_opened", post_id=str(post.post_id))  # noqa: TRY400  # the key is the whole story
+            return None
+        return native.post_body(
+            attempt_id=plan.attempt_id,
+            ping_id=post.ping_id,
+            bid_id=plan.bid_id,
+            order=plan.order,
+            campaign=post.campaign,
+            test=post.test,
+            gross_micros=plan.gross_micros,
+            currency=post.currency,
+            sale=Sale.EXCLUSIVE,
+            lead=lead,
+        )
+
+    async def _record(self, attempt: OpenAttempt, verdict: Verdict) -> None:
+        found = await resolve(self._database, attempt.plan.attempt_id, verdict, epoch=attempt.plan.epoch)
+        if isinstance(found, Resolved):
+            note_verdict(found)
+            return
+        log.warning(
+            "late_write_refused",
+            attempt_id=str(attempt.plan.attempt_id),
+            buyer=attempt.plan.buyer,
+            reason=verdict.reason.wire_name,
+            detail=found.why,
+        )
+
+    async def _endpoint(self, attempt: OpenAttempt) -> Endpoint | None:
+        """The endpoint of an attempt as it was agreed when its post came."""
+        market = await self._market(attempt.post.market_version)
+        order = market.orders.get(attempt.plan.order) if market else None
+        buyer = market.buyers.get(attempt.plan.buyer) if market else None
+        return None if order is None or buyer is None else buyer.endpoints.get(order.endpoint)
+
+    async def _market(self, version: int) -> Market | None:
+        """A stored market; a few are kept, for attempts come in the order of their age."""
+        if version not in self._markets:
+            found = await catalogue.version(self._database, version)
+            if found is None:
+                return None
+            try:
+                market = await asyncio.to_thread(read, found.document)
+            except MarketFileError:
+                return None
+            while len(self._markets) >= MARKETS_KEPT:
+                del self._markets[next(iter(self._markets))]
+            self._markets[version] = market
+        return self._markets[version]

@@ -1,0 +1,149 @@
+"""Caps and budgets: calendar windows in a zone, and the limits that an attempt must keep in each of them."""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from typing import NamedTuple, assert_never
+from zoneinfo import ZoneInfo
+
+from exchange.values.market import Buyer, Campaign, Market, Order, Period, Seller
+
+BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
+END = datetime(9999, 1, 1, tzinfo=UTC)
+_INSTANT = timedelta(microseconds=1)
+
+
+class Scope(NamedTuple):
+    """Whose leads are counted: `kind` is `order`, `seller` or `campaign`; windows are those of the zone."""
+
+    kind: str
+    subject: str
+    zone: str
+
+
+class Limit(NamedTuple):
+    """The most leads and the most money in one kind of window; None means no limit."""
+
+    period: Period
+    leads_max: int | None
+    micros_max: int | None
+
+
+class Window(NamedTuple):
+    """A time from `starts_at` up to, not including, `ends_at`; both in UTC."""
+
+    starts_at: datetime
+    ends_at: datetime
+
+
+class Cap(NamedTuple):
+    """One limit of one subject."""
+
+    scope: Scope
+    limit: Limit
+
+
+def caps_of_order(order: Order, buyer: Buyer) -> tuple[Cap, ...]:
+    """An order's caps and budget, in its buyer's zone."""
+    return _caps(Scope("order", order.key, buyer.time_zone), order.caps, order.budget)
+
+
+def caps_of_ping(seller: Seller, campaign: Campaign) -> tuple[Cap, ...]:
+    """What a seller and a campaign limit, whoever buys; both in the campaign's zone."""
+    return _caps(Scope("seller", seller.key, campaign.time_zone), seller.caps, {}) + _caps(
+        Scope("campaign", campaign.key, campaign.time_zone), campaign.caps, {}
+    )
+
+
+def caps_of_market(market: Market) -> tuple[Cap, ...]:
+    """Every limit of a market."""
+    found = [cap for order in market.orders.values() for cap in caps_of_order(order, market.buyers[order.buyer])]
+    for seller in market.sellers.values():
+        for key in seller.campaigns if seller.caps else ():
+            found += caps_of_ping(seller, market.campaigns[key])
+    for campaign in market.campaigns.values():
+        found += _caps(Scope("campaign", campaign.key, campaign.time_zone), campaign.caps, {})
+    return tuple(dict.fromkeys(found))
+
+
+def _caps(scope: Scope, caps: Mapping[Period, int], budget: Mapping[Period, int]) -> tuple[Cap, ...]:
+    return tuple(
+        Cap(scope, Limit(period, caps.get(period), budget.get(period)))
+        for period in Period
+        if period in caps or period in budget
+    )
+
+
+def window(period: Period, zone: str, now: datetime) -> Window:
+    """The window that holds `now`. Days, weeks (from Monday) and months are those of the zone's calendar.
+
+    A day on which clocks change has 23 or 25 hours, and each of them is an hour of its own.
+    """
+    clock = _zone(zone)
+    local = now.astimezone(clock)
+    today = local.date()
+    match period:
+        case Period.HOUR:
+            return _hour(local, clock)
+        case Period.DAY:
+            return _between(today, today + timedelta(days=1), period, zone, now)
+        case Period.WEEK:
+            monday = today - timedelta(days=today.weekday())
+            return _between(monday, monday + timedelta(days=7), period, zone, now)
+        case Period.MONTH:
+            first = today.replace(day=1)
+            return _between(first, (first + timedelta(days=31)).replace(day=1), period, zone, now)
+        case Period.TOTAL:
+            return Window(BEGINNING, END)
+    assert_never(period)
+
+
+def windows_around(period: Period, zone: str, now: datetime) -> tuple[Window, ...]:
+    """The window that holds `now`, and its neighbours: whose clock is a little off means one of those."""
+    current = window(period, zone, now)
+    if period is Period.TOTAL:
+        return (current,)
+    return window(period, zone, current.starts_at - _INSTANT), current, window(period, zone, current.ends_at)
+
+
+def _between(first: date, after: date, period: Period, zone: str, now: datetime) -> Window:
+    found = Window(_start_of(first, zone), _start_of(after, zone))
+    if now >= found.ends_at:  # clocks went back over midnight, to a day that was over already
+        return window(period, zone, now + timedelta(hours=12))
+    return found
+
+
+@lru_cache(maxsize=4096)
+def _start_of(day: date, zone: str) -> datetime:
+    """The first instant of a day: midnight, or the next instant there was where clocks skipped it."""
+    return datetime.combine(day, time(), _zone(zone)).astimezone(UTC)
+
+
+def _hour(local: datetime, zone: ZoneInfo) -> Window:
+    """The hour on the clock, cut short where the clock is changed within it."""
+    offset, now = local.utcoffset(), local.astimezone(UTC)
+    starts_at = now - timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond)
+    ends_at = starts_at + timedelta(hours=1)
+    if starts_at.astimezone(zone).utcoffset() != offset:
+        starts_at = _change_between(starts_at, now, zone)
+    if (ends_at - _INSTANT).astimezone(zone).utcoffset() != offset:
+        ends_at = _change_between(now, ends_at, zone)
+    return Window(starts_at, ends_at)
+
+
+def _change_between(before: datetime, after: datetime, zone: ZoneInfo) -> datetime:
+    """When the clock changes between two times, to the second; it does so once."""
+    low, high = int(before.timestamp()), -int(-after.timestamp() // 1)
+    offset = before.astimezone(zone).utcoffset()
+    while high - low > 1:
+        middle = (low + high) // 2
+        if datetime.fromtimestamp(middle, zone).utcoffset() == offset:
+            low = middle
+        else:
+            high = middle
+    return datetime.fromtimestamp(high, UTC)
+
+
+@lru_cache(maxsize=1024)
+def _zone(name: str) -> ZoneInfo:
+    return ZoneInfo(name)

@@ -1,0 +1,279 @@
+"""Room: how much each capped order, seller and campaign can still be offered, as far as one gateway knows.
+
+It is an estimate that keeps offers from failing at the post, where Postgres decides. It knows what has been counted
+and takes off what the offers that are still open will probably use: all of it while nobody can say how many are posted.
+"""
+
+import heapq
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+from exchange.rules.caps import Cap, Limit, Scope, window
+from exchange.values.market import Period
+from exchange.values.trace import PingTrace
+
+NO_LIMIT = 1 << 62
+DEVIATIONS = 3.0
+"""How many standard deviations more of the open offers may be posted than is usual."""
+
+MEMORY_OFFERS = 400
+"""After so many offers what is known of them counts half."""
+
+NEAR_LEADS = 25
+"""With less room than this, or twice the open offers, what is offered matters to other gateways."""
+
+FAR_LEADS, FAR_SHARE = 4 * NEAR_LEADS, 4
+"""Beyond so many leads, and while open offers are less than this part of what is left, they make no difference."""
+
+OTHERS_S = 5.0
+"""For how long what another gateway said of its offers is believed."""
+
+
+class Row(NamedTuple):
+    """A row of the table of caps; times are in microseconds since 1970, which compare faster than moments.
+
+    Of two states of a row the one with more `changes` is the newer.
+    """
+
+    kind: str
+    subject: str
+    period: str
+    starts_us: int
+    ends_us: int
+    changes: int
+    leads: int
+    micros: int
+
+
+class Left(NamedTuple):
+    """What may still be offered: leads, and money in micro-units."""
+
+    leads: int
+    micros: int
+
+
+ENDLESS = Left(NO_LIMIT, NO_LIMIT)
+
+
+class Open(NamedTuple):
+    """Offers that may still be posted: how many, and their gross prices together."""
+
+    offers: int = 0
+    micros: int = 0
+
+
+_RowKey = tuple[str, str, str, int, int]
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(slots=True, eq=False)
+class _Subject:
+    scope: Scope
+    limits: tuple[Limit, ...]
+    offers: int = 0
+    micros: int = 0
+    posted: float = 0.0
+    expired: float = 0.0
+    others: dict[str, tuple[float, Open]] = field(default_factory=dict)
+    uncounted: Left = ENDLESS
+    far: Left = ENDLESS
+    left: Left = ENDLESS
+
+    @property
+    def is_near(self) -> bool:
+        return self.left.leads <= max(NEAR_LEADS, 2 * self.offers) or self.left.micros <= 2 * self.micros
+
+
+class Room:
+    """The estimate of one gateway. `left` holds every order that has a limit; it is looked up for each ping.
+
+    `limits_pings` says whether any seller or campaign has one. `changed` are the subjects to tell other gateways of.
+    The time comes in, in seconds of a clock that does not jump and as a moment in UTC. `news` is called when an offer
+    that matters to other gateways is made or ends.
+    """
+
+    def __init__(self, news: Callable[[], None] = lambda: None) -> None:
+        self._news = news
+        self.left: dict[str, Left] = {}
+        self.limits_pings = False
+        self.changed: set[Scope] = set()
+        self._subjects: dict[Scope, _Subject] = {}
+        self._by_name: dict[tuple[str, str], list[_Subject]] = {}
+        self._zones: Mapping[str, str] = {}
+        self._rows: dict[_RowKey, Row] = {}
+        self._windows: dict[tuple[Period, str], tuple[int, int]] = {}
+        self._offers: dict[UUID, tuple[int, tuple[_Subject, ...]]] = {}
+        self._heard: set[_Subject] = set()
+        self._expiries: list[tuple[datetime, UUID]] = []
+
+    def limit(self, caps: Iterable[Cap], zones: Mapping[str, str], now: datetime) -> None:
+        """Sets the limits in force, and the zone of each campaign. What was offered before stays known."""
+        limits: dict[Scope, list[Limit]] = {}
+        for cap in caps:
+            limits.setdefault(cap.scope, []).append(cap.limit)
+        before, self._subjects, self._by_name, self._zones = self._subjects, {}, {}, zones
+        for scope, found in limits.items():
+            subject = before.get(scope) or _Subject(scope, ())
+            subject.limits = tuple(found)
+            self._subjects[scope] = subject
+            self._by_name.setdefault(scope[:2], []).append(subject)
+        self.limits_pings = any(scope.kind != "order" for scope in limits)
+        for order in [key for key in self.left if ("order", key) not in self._by_name]:
+            del self.left[order]
+        for subject in self._subjects.values():
+            self._recount(subject, now)
+
+    def count(self, rows: Iterable[Row], now: datetime) -> None:
+        """Takes note of what Postgres has counted."""
+        touched: set[tuple[str, str]] = set()
+        for row in rows:
+            key = row[:5]
+            known = self._rows.get(key)
+            if (known is None or known.changes < row.changes) and key[:2] in self._by_name:
+                self._rows[key] = row
+                touched.add(key[:2])
+        for name in touched:
+            for subject in self._by_name[name]:
+                self._recount(subject, now)
+
+    def offered(self, trace: PingTrace) -> None:
+        """Takes note of an offer to the order that it would go to."""
+        if trace.offer is None or not self._subjects:
+            return
+        best, zone = trace.offer.ladder[0], self._zones.get(trace.campaign, "UTC")
+        found = [
+            *self._by_name.get(("order", best.order), ()),
+            *filter(None, (self._subjects.get(Scope("seller", trace.seller, zone)),)),
+            *filter(None, (self._subjects.get(Scope("campaign", trace.campaign, zone)),)),
+        ]
+        if found:
+            self._offers[trace.ping_id] = best.gross_micros, tuple(found)
+            heapq.heappush(self._expiries, (trace.offer.expires_at, trace.ping_id))
+            self._move(found, 1, best.gross_micros)
+
+    def posted(self, ping_id: UUID) -> None:
+        """An offer was posted: what it used is counted by now."""
+        self._close(ping_id, was_posted=True)
+
+    def tick(self, now: datetime, now_s: float) -> None:
+        """Lets go of offers, windows and gateways whose time is over."""
+        while self._expiries and self._expiries[0][0] <= now:
+            self._close(heapq.heappop(self._expiries)[1], was_posted=False)
+        now_us = _micros(now)
+        for key in [key for key in self._rows if key[4] <= now_us]:
+            del self._rows[key]
+            for subject in self._by_name.get(key[:2], ()):
+                self._recount(subject, now)
+        for subject in self._heard:
+            subject.others = {name: found for name, found in subject.others.items() if found[0] > now_s - OTHERS_S}
+            self._estimate(subject)
+        self._heard = {subject for subject in self._heard if subject.others}
+
+    def hear(self, gateway: str, scope: Scope, found: Open, now_s: float) -> None:
+        """Another gateway says what it has offered."""
+        subject = self._subjects.get(scope)
+        if subject is not None:
+            subject.others[gateway] = now_s, found
+            self._heard.add(subject)
+            self._estimate(subject)
+
+    def tell(self, scope: Scope) -> Open | None:
+        """What this gateway has offered of a subject, where that matters to others."""
+        subject = self._subjects.get(scope)
+        return None if subject is None or not subject.is_near else Open(subject.offers, subject.micros)
+
+    def near(self) -> list[Scope]:
+        """The subjects whose offers matter to others."""
+        return [scope for scope, subject in self._subjects.items() if subject.offers and subject.is_near]
+
+    def refuses(self, seller: str, campaign: str) -> bool:
+        """Whether the seller or the campaign has no room for another lead."""
+        zone = self._zones.get(campaign, "UTC")
+        scopes = Scope("seller", seller, zone), Scope("campaign", campaign, zone)
+        return any(found is not None and found.left.leads < 1 for found in map(self._subjects.get, scopes))
+
+    def _close(self, ping_id: UUID, *, was_posted: bool) -> None:
+        gross_micros, subjects = self._offers.pop(ping_id, (0, ()))
+        for subject in subjects:
+            if subject.posted + subject.expired >= MEMORY_OFFERS:
+                subject.posted, subject.expired = subject.posted / 2, subject.expired / 2
+            subject.posted += was_posted
+            subject.expired += not was_posted
+        self._move(subjects, -1, -gross_micros)
+
+    def _move(self, subjects: Iterable[_Subject], offers: int, micros: int) -> None:
+        for subject in subjects:
+            subject.offers += offers
+            subject.micros += micros
+            if subject.offers < subject.far.leads and subject.micros < subject.far.micros:
+                if subject.left is not subject.uncounted:  # so far from its limits, open offers need no estimate
+                    self._leave(subject, subject.uncounted)
+                continue
+            self._estimate(subject)
+            if subject.is_near:
+                self.changed.add(subject.scope)
+                self._news()
+
+    def _recount(self, subject: _Subject, now: datetime) -> None:
+        """Takes what has been counted off the limits."""
+        leads = micros = NO_LIMIT
+        for limit in subject.limits:
+            row = self._rows.get(
+                (*subject.scope[:2], limit.period, *self._window(limit.period, subject.scope.zone, now))
+            )
+            if limit.leads_max is not None:
+                leads = min(leads, limit.leads_max - (row.leads if row else 0))
+            if limit.micros_max is not None:
+                micros = min(micros, limit.micros_max - (row.micros if row else 0))
+        subject.uncounted = Left(leads, micros)
+        subject.far = Left((leads - FAR_LEADS) // FAR_SHARE, micros // FAR_SHARE)
+        self._estimate(subject)
+
+    def _estimate(self, subject: _Subject) -> None:
+        """Takes off what the open offers will use."""
+        left, found = subject.uncounted, _all_open(subject)
+        if found.offers:
+            used = expected(found, (subject.posted + 1) / (subject.posted + subject.expired + 1))
+            left = Left(left.leads - used.offers, left.micros - used.micros)
+        self._leave(subject, left)
+
+    def _leave(self, subject: _Subject, left: Left) -> None:
+        subject.left = left
+        if subject.scope.kind == "order":
+            self.left[subject.scope.subject] = left
+
+    def _window(self, period: Period, zone: str, now: datetime) -> tuple[int, int]:
+        found, now_us = self._windows.get((period, zone)), _micros(now)
+        if found is None or not found[0] <= now_us < found[1]:
+            starts_at, ends_at = window(period, zone, now)
+            found = self._windows[period, zone] = _micros(starts_at), _micros(ends_at)
+        return found
+
+
+def expected(found: Open, share: float) -> Open:
+    """What open offers will use at most, in all likelihood, where `share` of them is posted."""
+    if not found.offers:
+        return Open()
+    offers = share * found.offers + DEVIATIONS * math.sqrt(share * (1 - share) * found.offers)
+    offers = min(offers, found.offers)
+    return Open(math.ceil(offers), math.ceil(found.micros * offers / found.offers))
+
+
+def _all_open(subject: _Subject) -> Open:
+    offers, micros = subject.offers, subject.micros
+    for _, found in subject.others.values():
+        offers, micros = offers + found.offers, micros + found.micros
+    return Open(offers, micros)
+
+
+def _micros(moment: datetime) -> int:
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+UNLIMITED = Room()
+"""Of a test, which nothing limits. It has no subjects, so nothing changes it."""

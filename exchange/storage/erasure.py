@@ -1,0 +1,41 @@
+"""Erasure: a lead's key and fingerprints are destroyed, so that nobody can open it or tell whose it was."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from exchange.storage.database import Connection, Database
+from exchange.storage.fingerprints import erase_fingerprints
+from exchange.storage.posts import PostState
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """A post whose lead is gone. `before` says that it was gone already."""
+
+    post_id: UUID
+    before: bool
+
+
+async def erase(database: Database, identifier: UUID) -> Erased | PostState | None:
+    """Erases the lead of a post, named by its own id or its ping's; the post, its attempts and its money stay.
+
+    A post that is being delivered is left alone, and its state returned; None where there is no such post.
+    """
+
+    async def work(connection: Connection) -> Erased | PostState | None:
+        row = await connection.fetchrow(
+            "select post_id, state, erased_at from posts where post_id = $1 or ping_id = $1 for update", identifier
+        )
+        if row is None:
+            return None
+        if row["state"] == PostState.IN_PROGRESS:
+            return PostState.IN_PROGRESS
+        await connection.execute(
+            "update posts set lead_key = null, lead_sealed = null, lead_fingerprint = '', "
+            "erased_at = coalesce(erased_at, now()) where post_id = $1",
+            row["post_id"],
+        )
+        await erase_fingerprints(connection, row["post_id"])
+        return Erased(row["post_id"], row["erased_at"] is not None)
+
+    return await database.transact(work)
