@@ -112,6 +112,23 @@ def simulate_buyers(
         _fail(f"the simulated buyers cannot start: {error}")
 
 
+@simulate_app.command("chaos")
+def simulate_chaos(
+    minutes: Annotated[float, typer.Option(min=0.1, max=1440, help="How long the exchange is under fire.")] = 1.0,
+    seconds: Annotated[float | None, typer.Option(min=5, max=86_400, help="The same in seconds.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Same seed, same people, moods and faults; new if left out.")] = None,
+    gateways: Annotated[int, typer.Option(min=1, max=16, help="Gateway processes.")] = 2,
+    folder: Annotated[Path | None, typer.Option(help="An empty folder that is kept, with every log.")] = None,
+) -> None:
+    """Put a market under fire on this machine, then compare three witnesses."""
+    from exchange.commands import chaos
+
+    _settings()
+    length_s = minutes * 60 if seconds is None else seconds
+    if not chaos.simulate(console, seconds=length_s, seed=seed, gateways=gateways, folder=folder):
+        raise typer.Exit(1)
+
+
 @app.command()
 def migrate(status: Annotated[bool, typer.Option("--status", help="Only show what is applied.")] = False) -> None:
     """Bring the database's schema up to date."""

@@ -70,7 +70,7 @@ class SellerDoor:
         admission = self._desk.admit(seller, ping.campaign)
         lead = admission.campaign.reader.read_post(posted.lead, ping.lead)
         refuse_lead(lead.errors)
-        if (before := await self._desk.sales.of_ping(ping.ping_id)) is not None:
+        if ping.post_id is not None and (before := await self._desk.sales.of_ping(ping.ping_id)) is not None:
             return await self._desk.repeated(before, ping, lead.values, key)
         _check_changed(admission, lead.changed)
         _check_expiry(ping)

@@ -172,33 +172,39 @@ async def _move(
 ) -> None:
     """Records transfers, with the balances that buyer and seller carry; `held_micros` of the buyer end with them."""
     moved = net(transfers)
-    for account, released in ((Account("buyer", amounts.buyer), held_micros), (Account("seller", amounts.seller), 0)):
-        await connection.execute(
-            "update accounts set balance_micros = balance_micros + $4, held_micros = held_micros - $5 "
-            "where (kind, owner, currency) = ($1, $2, $3)",
-            account.kind,
-            account.owner,
-            amounts.currency,
-            moved.get(account, 0),
-            released,
-        )
-    await _record(connection, transfers, amounts.currency, attempt_id, note)
+    made = await connection.fetchval(
+        "select move_money($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+        amounts.buyer,
+        amounts.seller,
+        amounts.currency,
+        moved.get(Account("buyer", amounts.buyer), 0),
+        moved.get(Account("seller", amounts.seller), 0),
+        held_micros,
+        *_columns(transfers),
+        attempt_id,
+        note,
+    )
+    _check_made(made, transfers, amounts.currency)
 
 
 async def _record(
     connection: Connection, transfers: Sequence[Transfer], currency: str, attempt_id: UUID | None, note: str
 ) -> None:
-    made = await connection.fetch(
-        _TRANSFERS,
+    made = await connection.fetch(_TRANSFERS, *_columns(transfers), attempt_id, note, currency)
+    _check_made(len(made), transfers, currency)
+
+
+def _columns(transfers: Sequence[Transfer]) -> tuple[list[str] | list[int], ...]:
+    return (
         [item.kind for item in transfers],
         [item.debit.kind for item in transfers],
         [item.debit.owner for item in transfers],
         [item.credit.kind for item in transfers],
         [item.credit.owner for item in transfers],
         [item.amount_micros for item in transfers],
-        attempt_id,
-        note,
-        currency,
     )
-    if len(made) != len(transfers):
+
+
+def _check_made(made: int, transfers: Sequence[Transfer], currency: str) -> None:
+    if made != len(transfers):
         raise LookupError(f"an account in {currency} is missing for {', '.join(item.kind for item in transfers)}")

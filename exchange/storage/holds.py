@@ -34,16 +34,10 @@ async def admit(connection: Connection, post: NewPost) -> Reason | None:
     """
     if post.test or post.duplicate_days is None or not post.people:
         return None
-    await connection.execute("select lock_people($1)", post.people)
-    found = await connection.fetchval(
-        "select 1 from fingerprints where scope = 'campaign' and subject = $1 and fingerprint = any ($2) "
-        "and post_id <> $3 and taken_at > now() - make_interval(days => $4) limit 1",
-        post.campaign,
-        post.people,
-        post.post_id,
-        post.duplicate_days,
+    admitted = await connection.fetchval(
+        "select admit_people($1, $2, $3, $4)", post.people, post.campaign, post.post_id, post.duplicate_days
     )
-    return None if found is None else Reason.DUPLICATE
+    return None if admitted else Reason.DUPLICATE
 
 
 async def lock(connection: Connection, post: NewPost, plans: Sequence[Plan]) -> None:
