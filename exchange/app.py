@@ -19,7 +19,6 @@ from exchange.api.sellers import SellerDoor
 from exchange.background import Background
 from exchange.buyers.delivery import Courier
 from exchange.buyers.fanout import Fanout
-from exchange.buyers.guard import AddressGuard
 from exchange.embedded.lease import Services
 from exchange.errors import StorageUnavailable
 from exchange.gate import Gate
@@ -95,9 +94,8 @@ async def _open_desk(settings: Settings, services: Services, stack: AsyncExitSta
     stack.push_async_callback(feed.close)
     journal = Journal(database, rows_max=settings.journal_rows_max)
     stack.push_async_callback(journal.close)
-    guard = AddressGuard(allow_private=settings.allow_private_addresses)
     fanout = Fanout(allow_private=settings.allow_private_addresses)
-    courier, recorder = Courier(guard), Recorder(journal, feed)
+    courier, recorder = Courier(allow_private=settings.allow_private_addresses), Recorder(journal, feed)
     stack.push_async_callback(fanout.close)
     stack.push_async_callback(courier.close)
     background = Background()

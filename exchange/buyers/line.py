@@ -65,14 +65,20 @@ def request_head(target: Target, headers: Mapping[str, str], timeout_header: str
 
     Raises ValueError for a header that would break out of its line.
     """
+    lines = header_lines("POST", target.path, target.authority, headers)
+    return "\r\n".join([*lines, f"{timeout_header}: "]).encode("latin-1")
+
+
+def header_lines(method: str, path: str, authority: str, headers: Mapping[str, str]) -> list[str]:
+    """A request's first line and headers, those that every request has included.
+
+    Raises ValueError for a header that would break out of its line.
+    """
     given = {name.lower() for name in headers}
-    lines = [f"POST {target.path} HTTP/1.1", f"Host: {target.authority}"]
-    for name, value in DEFAULT_HEADERS.items():
-        if name.lower() not in given:
-            lines.append(f"{name}: {value}")
+    lines = [f"{method} {path} HTTP/1.1", f"Host: {authority}"]
+    lines += [f"{name}: {value}" for name, value in DEFAULT_HEADERS.items() if name.lower() not in given]
     for name, value in headers.items():
         if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
             raise ValueError(name)
         lines.append(f"{name}: {value}")
-    lines.append(f"{timeout_header}: ")
-    return "\r\n".join(lines).encode("latin-1")
+    return lines

@@ -11,7 +11,6 @@ from prometheus_client import start_http_server
 
 from exchange import gateway, worker
 from exchange.buyers.delivery import Courier
-from exchange.buyers.guard import AddressGuard
 from exchange.children import Children
 from exchange.commands.session import prepare_schema, services
 from exchange.embedded.lease import Services
@@ -80,7 +79,7 @@ def run_worker(settings: Settings, *, leashed: bool) -> None:
                 given.postgres_url, connections_max=4, timeout_s=settings.postgres_timeout_s, name="worker"
             )
             stack.push_async_callback(database.close)
-            courier = Courier(AddressGuard(allow_private=settings.allow_private_addresses))
+            courier = Courier(allow_private=settings.allow_private_addresses)
             stack.push_async_callback(courier.close)
             reconciler = _reconciler(settings, database, courier)
             stack.push_async_callback(reconciler.close)

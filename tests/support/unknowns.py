@@ -3,7 +3,6 @@
 from typing import Any
 
 from exchange.buyers.delivery import Courier
-from exchange.buyers.guard import AddressGuard
 from exchange.observe import metrics
 from exchange.reconcile import Limits, Reconciler
 from exchange.rules.doubt import Pace
@@ -81,7 +80,7 @@ async def age(world: World, post: Document, interval: str) -> None:
 def worker(world: World, **changes: Any) -> Reconciler:
     limits = Limits(Pace(10, 3600, changes.get("tries_max", 100)), 20)
     key = changes.get("key", KEY)
-    return Reconciler(world.database, Courier(AddressGuard(allow_private=True)), Vault(key), {}, limits)
+    return Reconciler(world.database, Courier(allow_private=True), Vault(key), {}, limits)
 
 
 async def reconcile(world: World, **changes: Any) -> int:
