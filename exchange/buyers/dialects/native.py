@@ -11,7 +11,7 @@ import orjson
 from exchange.buyers.exact_json import InexactJsonError, loads
 from exchange.values.bid import Accepted, Bid, Delivery, NotSent, Refusal, Rejected, Reply, Unknown
 from exchange.values.market import Sale
-from exchange.values.money import floor_to_cent, format_amount, parse_amount
+from exchange.values.money import MICROS_PER_CENT, floor_to_cent, format_amount, parse_amount
 from exchange.values.reason import Reason
 from exchange.values.vertical import Lead
 
@@ -84,9 +84,13 @@ def bid_reader(*, sale: Sale, currency: str) -> Callable[[int, bytes], Reply]:
 
 
 def _read_usual(usual: re.Match[bytes]) -> Reply:
-    _, whole, fraction, bid_id = usual.groups()
-    micros = int(whole + (fraction or b"").ljust(6, b"0"))
-    return Bid(floor_to_cent(micros), None if bid_id is None else bid_id.decode()) if micros else NO_BID
+    _, whole, fraction, bid_id = usual.groups(b"")
+    if len(fraction) == 2:
+        micros = gross_micros = int(whole + fraction) * MICROS_PER_CENT
+    else:
+        micros = int(whole + fraction.ljust(6, b"0"))
+        gross_micros = floor_to_cent(micros)
+    return Bid(gross_micros, bid_id.decode() or None) if micros else NO_BID
 
 
 def _read_exactly(body: bytes, *, sale: Sale, currency: str) -> Reply:
