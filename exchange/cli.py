@@ -123,9 +123,7 @@ def simulate_chaos(
     """Put a market under fire on this machine, then compare three witnesses."""
     from exchange.commands import chaos
 
-    _settings()
-    length_s = minutes * 60 if seconds is None else seconds
-    if not chaos.simulate(console, seconds=length_s, seed=seed, gateways=gateways, folder=folder):
+    if not chaos.simulate(console, seconds=seconds or minutes * 60, seed=seed, gateways=gateways, folder=folder):
         raise typer.Exit(1)
 
 

@@ -69,13 +69,14 @@ class PostTimes:
 
 @dataclass(frozen=True, slots=True)
 class _Sale:
-    """One post under way."""
+    """One post under way. `started_s` is a moment before its claim: leases run from there at the earliest."""
 
     request: PostRequest
     post: NewPost
     ladder: tuple[Plan, ...]
     entries: dict[str, OrderEntry]
     render: Render
+    started_s: float
 
 
 class Posts:
@@ -134,14 +135,16 @@ class Posts:
         )
         rungs = open_rungs(ping.ladder, post.payout_micros, request.book, request.seller)
         entries = {rung.order: entry for rung, entry in rungs}
-        return _Sale(request, post, _plans(rungs), entries, partial(_render, post))
+        return _Sale(request, post, _plans(rungs), entries, partial(_render, post), time.monotonic())
 
     async def _sell(self, sale: _Sale, plan: Plan, answer: "asyncio.Future[bytes]") -> None:
         """Goes down the ladder until a post ends, and answers with what was stored."""
+        leased_s = sale.started_s
         try:
             while True:
-                sending = _closed() if answer.done() else self._send(sale, plan)
+                sending = _closed() if answer.done() else self._send(sale, plan, leased_s + plan.lease_s)
                 delivery = await self._in_time(sale, plan, sending)
+                leased_s = time.monotonic()
                 step = await self._conclude(sale, plan, delivery, answer)
                 if not isinstance(step, Prepared):
                     break
@@ -161,9 +164,10 @@ class Posts:
             await _until_stored(plan, lambda: self._sales.keep_answer(sale.post.post_id, answer.result()))
             self._recorder.post(sale.request.ping, ended.result, plan)
 
-    def _send(self, sale: _Sale, plan: Plan) -> "asyncio.Future[Delivery]":
+    def _send(self, sale: _Sale, plan: Plan, send_by_s: float) -> "asyncio.Future[Delivery]":
         """Delivers to one order; the answer is read for as long as the endpoint may take."""
         entry = sale.entries[plan.order]
+        timeout_ms = entry.endpoint.post_timeout_ms
         body = native.post_body(
             attempt_id=plan.attempt_id,
             ping_id=sale.post.ping_id,
@@ -178,9 +182,7 @@ class Posts:
         )
         headers = native.post_headers(plan.attempt_id) | dict(entry.auth_headers or {})
         return asyncio.ensure_future(
-            self._courier.deliver(
-                entry.endpoint.post_url, headers, body, entry.endpoint.post_timeout_ms, native.read_delivery
-            )
+            self._courier.deliver(entry.endpoint.post_url, headers, body, timeout_ms, native.read_delivery, send_by_s)
         )
 
     async def _in_time(self, sale: _Sale, plan: Plan, sending: "asyncio.Future[Delivery]") -> Delivery:

@@ -30,7 +30,7 @@ from exchange.storage.database import Database
 from exchange.storage.doubts import OpenAttempt
 from exchange.storage.vault import Vault
 from exchange.storage.verdicts import How, Resolved, Verdict, resolve, verdict_by, verdict_of
-from exchange.values.bid import Delivery, Unknown
+from exchange.values.bid import Delivery, NotSent, Unknown
 from exchange.values.market import Endpoint, Market, Sale
 
 STATUS_TIMEOUT_MS = 10_000
@@ -141,8 +141,19 @@ class Reconciler:
                 )
             case Means.STATUS:
                 url = native.status_url(endpoint.status_url or "", plan.attempt_id)
-                return await self._courier.deliver(url, headers, None, STATUS_TIMEOUT_MS, native.read_status)
+                return await self._asked(url, headers)
         assert_never(means)
+
+    async def _asked(self, url: str, headers: Mapping[str, str]) -> Delivery:
+        """A buyer's word on an attempt. One who could not be asked has said nothing, not even that he knows none."""
+        heard: list[Delivery] = []
+
+        def read(status: int, body: bytes) -> Delivery:
+            heard.append(native.read_status(status, body))
+            return heard[0]
+
+        found = await self._courier.deliver(url, headers, None, STATUS_TIMEOUT_MS, read)
+        return found if heard or not isinstance(found, NotSent) else Unknown(f"not asked: {found.detail}")
 
     def _post_body(self, attempt: OpenAttempt) -> bytes | None:
         """The bytes that the attempt was delivered with; None where the lead cannot be opened with this master key."""

@@ -7,6 +7,7 @@ fails before the request is handed to the socket was not sent, and whatever fail
 import asyncio
 import math
 import ssl
+import time
 from collections.abc import Callable, Mapping
 
 from exchange.buyers.connection import Connection, Pending
@@ -22,6 +23,7 @@ ORIGINS_MAX = 1_000
 
 UNUSABLE = Refusal(Reason.INTERNAL_ERROR, "an address or header that cannot be sent")
 NOT_IN_TIME = Refusal(Reason.CONNECT_FAILED, "no answer in time")
+TOO_LATE = Refusal(Reason.NO_TIME_LEFT, "the lease was over")
 LOST_EARLY = Refusal(Reason.CONNECTION_LOST, "before the request")
 
 
@@ -45,8 +47,12 @@ class Courier:
         body: bytes | None,
         timeout_ms: int,
         read: Callable[[int, bytes], Delivery],
+        send_by_s: float = math.inf,
     ) -> Delivery:
-        """Sends a lead once, or asks without a body, and says what is known after at most `timeout_ms`."""
+        """Sends a lead once, or asks without a body, and says what is known after at most `timeout_ms`.
+
+        Nothing is sent after `send_by_s`, a moment of `time.monotonic()`: a process that was frozen has lost its lease.
+        """
         try:
             target = read_target(url)
             errand = _Errand(_request(target.path, target.authority, headers, body))
@@ -58,6 +64,8 @@ class Courier:
                 refusal = await self._dialler(target.origin).dial(connection)
                 if refusal is not None or not errand.is_open:
                     return _not_sent(refusal or LOST_EARLY)
+                if time.monotonic() >= send_by_s:
+                    return _not_sent(TOO_LATE)
                 connection.send(errand)
                 return _known(await errand.outcome, read)
         except TimeoutError:

@@ -10,6 +10,8 @@ import asyncpg.prepared_stmt
 
 from exchange.errors import StorageUnavailable
 
+IDLE_IN_TRANSACTION_S = 5.0
+
 Connection = asyncpg.pool.PoolConnectionProxy
 Statement = asyncpg.prepared_stmt.PreparedStatement
 Session = asyncpg.Connection
@@ -42,7 +44,12 @@ class Database:
     @classmethod
     async def connect(cls, url: str, *, connections_max: int, timeout_s: float, name: str = "exchange") -> "Database":
         """Opens the pool. Raises `StorageUnavailable` where Postgres cannot be reached."""
-        server_settings = {"application_name": name, "timezone": "UTC"}
+        server_settings = {
+            "application_name": name,
+            "timezone": "UTC",
+            # A process that is frozen in mid-transaction must not keep others from what it has locked.
+            "idle_in_transaction_session_timeout": f"{int(IDLE_IN_TRANSACTION_S * 1000)}",
+        }
         try:
             async with asyncio.timeout(timeout_s):
                 pool = await asyncpg.create_pool(
