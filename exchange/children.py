@@ -1,8 +1,11 @@
 """Child processes of `exchange serve`: kept running, held on a leash, stopped together."""
 
 import asyncio
+import os
+import signal
 import sys
 from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import suppress
 
 import structlog
 
@@ -25,6 +28,18 @@ class Children:
     def keep(self, name: str, arguments: Sequence[str], *, share: Sequence[int] = ()) -> None:
         """Keeps `python -m exchange.cli ARGUMENTS` running; `share` are descriptors it inherits."""
         self._tasks.append(asyncio.create_task(self._keep(name, arguments, share), name=name))
+
+    async def keep_ready(self, name: str, arguments: Sequence[str], *, within_s: float) -> None:
+        """As `keep`, and waits for the child to say that it has started, but no longer than `within_s`."""
+        said = asyncio.Event()
+        reading, writing = os.pipe()
+        asyncio.get_running_loop().add_reader(reading, said.set)
+        try:
+            self.keep(name, [*arguments, "--ready", str(writing)], share=[writing])
+            await _first(said.wait(), self._stop.wait(), asyncio.sleep(within_s))
+        finally:
+            asyncio.get_running_loop().remove_reader(reading)
+            os.close(reading)
 
     async def ended(self) -> None:
         """Returns when all children have ended, which they do once the stop event is set."""
@@ -73,3 +88,29 @@ async def _first(*waits: Coroutine[object, object, object]) -> None:
     finally:
         for task in tasks:
             task.cancel()
+
+
+def say_ready(descriptor: int | None) -> None:
+    """A child tells who started it that it has; nobody may be listening any more."""
+    if descriptor is not None:
+        with suppress(BrokenPipeError):
+            os.write(descriptor, b".")
+
+
+def stop_on_signals(stop: asyncio.Event) -> None:
+    """SIGTERM and SIGINT set `stop`; a second one changes nothing."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+
+
+def stop_without_parent(stop: asyncio.Event, leash: int = 0) -> None:
+    """Sets `stop` when the pipe on descriptor `leash` closes: whoever held its other end is gone."""
+    loop = asyncio.get_running_loop()
+
+    def on_readable() -> None:
+        if not os.read(leash, 4096):
+            loop.remove_reader(leash)
+            stop.set()
+
+    loop.add_reader(leash, on_readable)

@@ -42,13 +42,16 @@ Word = Literal["accepted", "rejected"]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
+Leashed = Annotated[bool, typer.Option(hidden=True)]
+
+
 @app.command()
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
     workers: Annotated[int, typer.Option(min=1, max=256, help="Gateway processes.")] = 1,
     no_worker: Annotated[bool, typer.Option("--no-worker", help="Leave chores to `exchange worker`.")] = False,
-    leashed: Annotated[bool, typer.Option(hidden=True)] = False,
+    leashed: Leashed = False,
 ) -> None:
     """Run the gateway."""
     from exchange.commands import serving
@@ -68,11 +71,11 @@ def gateway(descriptor: Annotated[int, typer.Option(help="The listening socket."
 
 
 @app.command()
-def worker(leashed: Annotated[bool, typer.Option(hidden=True)] = False) -> None:
+def worker(leashed: Leashed = False, ready: Annotated[int | None, typer.Option(hidden=True)] = None) -> None:
     """Run the chores off the hot path."""
-    from exchange.commands import serving
+    from exchange.commands import working
 
-    serving.run_worker(_settings(), leashed=leashed)
+    working.run_worker(_settings(), leashed=leashed, ready=ready)
 
 
 @app.command()

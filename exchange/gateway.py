@@ -1,9 +1,7 @@
 """One gateway process: the application on a listening socket, until it is told to stop or its parent is gone."""
 
 import asyncio
-import os
 import resource
-import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,6 +12,7 @@ import uvloop
 
 from exchange.api.protocol import door_protocol
 from exchange.app import create_gateway
+from exchange.children import stop_on_signals, stop_without_parent
 from exchange.embedded.lease import Services
 from exchange.settings import Settings
 
@@ -78,25 +77,6 @@ async def serve(settings: Settings, services: Services, listener: socket.socket,
         stopper.cancel()
         listener.close()
     return server.started
-
-
-def stop_on_signals(stop: asyncio.Event) -> None:
-    """SIGTERM and SIGINT set `stop`; a second one changes nothing."""
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-
-
-def stop_without_parent(stop: asyncio.Event, leash: int = 0) -> None:
-    """Sets `stop` when the pipe on descriptor `leash` closes: whoever held its other end is gone."""
-    loop = asyncio.get_running_loop()
-
-    def on_readable() -> None:
-        if not os.read(leash, 4096):
-            loop.remove_reader(leash)
-            stop.set()
-
-    loop.add_reader(leash, on_readable)
 
 
 def run(settings: Settings, services: Services, listener: socket.socket) -> bool:

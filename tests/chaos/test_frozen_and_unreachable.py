@@ -1,4 +1,4 @@
-"""Gateways that freeze at the worst moment, and a buyer who cannot be asked: nobody sells twice or stands in the way."""
+"""Gateways that freeze at the worst moment, and a buyer who cannot be asked: nothing is sold twice or held up."""
 
 import asyncio
 import signal

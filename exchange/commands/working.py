@@ -1,0 +1,72 @@
+"""`exchange worker`: the chores, in a process that runs until it is told to stop."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+
+import uvloop
+from prometheus_client import start_http_server
+
+from exchange import worker
+from exchange.buyers.delivery import Courier
+from exchange.children import say_ready, stop_on_signals, stop_without_parent
+from exchange.commands.session import prepare_schema, services
+from exchange.embedded.lease import Services
+from exchange.errors import SettingsError
+from exchange.observe.metrics import REGISTRY
+from exchange.reconcile import Limits, Reconciler
+from exchange.rules.doubt import Pace
+from exchange.settings import Settings, master_key, secret_environment
+from exchange.storage.database import Database
+from exchange.storage.vault import Vault
+
+
+def run_worker(settings: Settings, *, leashed: bool, ready: int | None) -> None:
+    """Does chores until told to stop; a leashed worker also stops when its parent is gone.
+
+    It says so on the descriptor `ready` when it has started.
+    """
+
+    async def main(prepare: Callable[[], Awaitable[None]], given: Services) -> None:
+        await prepare()
+        stop = asyncio.Event()
+        stop_on_signals(stop)
+        if leashed:
+            stop_without_parent(stop)
+        async with AsyncExitStack() as stack:
+            database = await Database.connect(
+                given.postgres_url, connections_max=4, timeout_s=settings.postgres_timeout_s, name="worker"
+            )
+            stack.push_async_callback(database.close)
+            courier = Courier(allow_private=settings.allow_private_addresses)
+            stack.push_async_callback(courier.close)
+            reconciler = _reconciler(settings, database, courier)
+            stack.push_async_callback(reconciler.close)
+            if settings.worker_metrics_port is not None:
+                stack.callback(_show_metrics(settings.worker_metrics_port))
+            say_ready(ready)
+            await worker.work(database, reconciler, stop=stop)
+
+    with services(settings) as lease:
+        uvloop.run(main(lambda: prepare_schema(settings, lease.services), lease.services))
+
+
+def _reconciler(settings: Settings, database: Database, courier: Courier) -> Reconciler:
+    pace = Pace(settings.resolve_first_s, settings.resolve_longest_s, settings.resolve_tries_max)
+    limits = Limits(pace, settings.resolve_at_once_max)
+    return Reconciler(database, courier, Vault(master_key(settings)), secret_environment(), limits)
+
+
+def _show_metrics(port: int) -> Callable[[], None]:
+    """Answers /metrics on loopback from a thread of its own; returns what ends it."""
+    try:
+        server, thread = start_http_server(port, addr="127.0.0.1", registry=REGISTRY)
+    except OSError as error:
+        raise SettingsError(f"the worker's metrics cannot listen on 127.0.0.1:{port}: {error.strerror}") from error
+
+    def end() -> None:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+    return end
