@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -37,6 +37,7 @@ from exchange.values.trace import Rung
 from exchange.values.vertical import Lead
 
 LEASE_MARGIN_S = 30.0
+CLAIM_AGAIN_S = 1.0
 RETRY_FIRST_S = 0.1
 RETRY_LONGEST_S = 1.0
 SILENCE = Unknown("silence up to the seller's deadline")
@@ -78,6 +79,10 @@ class _Sale:
     render: Render
     started_s: float
 
+    def own(self, plan: Plan) -> Plan:
+        """The plan as it was made here: one that was read back from an attempt does not know how long its lease is."""
+        return next((found for found in self.ladder if found.attempt_id == plan.attempt_id), plan)
+
 
 class Posts:
     """Posts, with what they need: storage, a courier to the buyers, and a vault for the lead."""
@@ -98,7 +103,7 @@ class Posts:
         Raises StorageUnavailable only while nothing has been sent. The sale goes on if the caller stops waiting.
         """
         sale = self._plan(request)
-        claimed = await self._sales.claim(sale.post, sale.ladder, sale.render)
+        claimed = await self._claim(sale)
         match claimed:
             case Ended():
                 self._recorder.post(request.ping, claimed.result, None)
@@ -109,6 +114,26 @@ class Posts:
                 return await _in_seller_time(sale, answer)
             case _:
                 return claimed
+
+    async def _claim(self, sale: _Sale) -> Prepared | Ended | PostedBefore | KeyState:
+        """Claims the offer. A commit that was not confirmed is found by claiming once more.
+
+        Raises StorageUnavailable where that fails too; what may have been stored is withdrawn when Postgres is back.
+        """
+        try:
+            return await self._sales.claim(sale.post, sale.ladder, sale.render)
+        except StorageUnavailable as error:
+            log.warning("claim_not_confirmed", post_id=str(sale.post.post_id), error=str(error))
+        try:
+            return await self._sales.claim(sale.post, sale.ladder, sale.render, timeout_s=CLAIM_AGAIN_S)
+        except StorageUnavailable:
+            self._background.start(self._withdraw(sale), "withdraw")
+            raise
+
+    async def _withdraw(self, sale: _Sale) -> None:
+        facts = {"post_id": str(sale.post.post_id)}
+        withdrawn = await _until_stored(facts, lambda: self._sales.withdraw(sale.post, sale.ladder))
+        log.warning("claim_withdrawn", **facts, status="withdrawn" if withdrawn else "nothing_to_withdraw")
 
     def fingerprint(self, ping_id: UUID, lead: Lead) -> bytes:
         """What tells a repeat of a post from a post with another lead."""
@@ -142,6 +167,7 @@ class Posts:
         leased_s = sale.started_s
         try:
             while True:
+                plan = sale.own(plan)
                 sending = _closed() if answer.done() else self._send(sale, plan, leased_s + plan.lease_s)
                 delivery = await self._in_time(sale, plan, sending)
                 leased_s = time.monotonic()
@@ -161,7 +187,10 @@ class Posts:
         told_result = ended.result if ended and ended.answer == answer.result() else PENDING
         self._recorder.post(sale.request.ping, told_result, plan)
         if ended is not None and ended.answer != answer.result():
-            await _until_stored(plan, lambda: self._sales.keep_answer(sale.post.post_id, answer.result()))
+            await _until_stored(
+                {"attempt_id": str(plan.attempt_id)},
+                lambda: self._sales.keep_answer(sale.post.post_id, answer.result()),
+            )
             self._recorder.post(sale.request.ping, ended.result, plan)
 
     def _send(self, sale: _Sale, plan: Plan, send_by_s: float) -> "asyncio.Future[Delivery]":
@@ -213,7 +242,7 @@ class Posts:
             listening = delivery is SILENCE
             return await self._sales.conclude(sale.post, plan, delivery, rest, render, still_listening=listening)
 
-        step = await _until_stored(plan, conclude)
+        step = await _until_stored(_named(plan), conclude)
         if step is None:
             _log_refused(plan, delivery, "another has taken it over")
         return step
@@ -222,7 +251,9 @@ class Posts:
         """Records an answer that came after the silence before it had been recorded."""
         if isinstance(delivery, Unknown):
             return
-        resolved = await _until_stored(plan, lambda: self._sales.resolve(plan, delivery))
+        resolved = await _until_stored(
+            {"attempt_id": str(plan.attempt_id)}, lambda: self._sales.resolve(plan, delivery)
+        )
         if isinstance(resolved, Resolved):
             note_verdict(resolved)
         else:
@@ -242,14 +273,18 @@ async def _in_seller_time(sale: _Sale, answer: "asyncio.Future[bytes]") -> bytes
     return answer.result()
 
 
-async def _until_stored(plan: Plan, work: Callable[[], Awaitable[T]]) -> T:
+def _named(plan: Plan) -> dict[str, str]:
+    return {"attempt_id": str(plan.attempt_id)}
+
+
+async def _until_stored(facts: Mapping[str, str], work: Callable[[], Awaitable[T]]) -> T:
     """Repeats what must be recorded until Postgres has it: a commit that was not confirmed is found again."""
     pause_s = RETRY_FIRST_S
     while True:
         try:
             return await work()
         except StorageUnavailable as error:
-            log.warning("outcome_waits_for_postgres", attempt_id=str(plan.attempt_id), error=str(error))
+            log.warning("outcome_waits_for_postgres", error=str(error), **facts)
         await asyncio.sleep(pause_s)
         pause_s = min(pause_s * 2, RETRY_LONGEST_S)
 

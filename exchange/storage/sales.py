@@ -29,6 +29,7 @@ from exchange.storage.posts import (
     plan_of,
 )
 from exchange.storage.verdicts import How, Resolved, Unresolved, resolve, verdict_of
+from exchange.storage.withdrawal import withdraw
 from exchange.values.bid import Accepted, Delivery, NotSent, Rejected
 from exchange.values.reason import Reason
 
@@ -49,11 +50,12 @@ class Sales:
         self._counted = counted
 
     async def claim(
-        self, post: NewPost, plans: Sequence[Plan], render: Render
+        self, post: NewPost, plans: Sequence[Plan], render: Render, *, timeout_s: float | None = None
     ) -> Prepared | Ended | PostedBefore | KeyState:
         """Commit 1. Uses the offer up and prepares the first plan that money allows; without one the post ends, 506.
 
-        Nothing is stored where the ping was posted before or the key stands for something already.
+        Nothing is stored where the ping was posted before or the key stands for something already. May be repeated
+        after a commit that was not confirmed: what that one did is then found.
         """
 
         async def work(connection: Connection) -> Prepared | Ended:
@@ -66,11 +68,19 @@ class Sales:
             return await _go_on(connection, post, plans, render, Reason.OFFER_WITHDRAWN)
 
         try:
-            done = await self._database.transact(work)
+            done = await self._database.transact(work, timeout_s=timeout_s)
         except _NotClaimedError as error:
-            return error.found
+            if error.found.post_id != post.post_id:
+                return error.found
+            done = await self._database.run(lambda connection: _claimed_before(connection, post))
         self._tell(post, plans)
         return done
+
+    async def withdraw(self, post: NewPost, plans: Sequence[Plan]) -> bool:
+        """Takes a claim back whose commit was not confirmed and whose seller was told that nothing was stored."""
+        withdrawn = await withdraw(self._database, post, plans)
+        self._tell(post, plans)
+        return withdrawn
 
     async def conclude(
         self,
@@ -245,6 +255,21 @@ async def _move(connection: Connection, plan: Plan, delivery: Delivery, *, keeps
         keeps_lease,
     )
     return moved is not None
+
+
+async def _claimed_before(connection: Connection, post: NewPost) -> Prepared | Ended:
+    """What this post's own unconfirmed claim did."""
+    row = await connection.fetchrow("select state, reason, answer from posts where post_id = $1", post.post_id)
+    if row is not None and row["answer"] is not None:
+        return Ended(Result(PostState(row["state"]), Reason(row["reason"])), row["answer"])
+    prepared = await connection.fetchrow(
+        f"select {ATTEMPT} from attempts a join posts p using (post_id) "  # noqa: S608  # a constant
+        "where a.post_id = $1 and a.state = 'prepared'",
+        post.post_id,
+    )
+    if prepared is None:
+        raise LookupError("a claim of our own has been taken over")
+    return Prepared(plan_of(prepared))
 
 
 async def _done_before(connection: Connection, post: NewPost, plan: Plan) -> Prepared | Ended | None:

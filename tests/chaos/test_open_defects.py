@@ -5,7 +5,6 @@ import pytest
 from chaos.arena import Arena, Role, assert_clean, is_clear
 
 
-@pytest.mark.xfail(reason="a claim whose commit was not confirmed is answered 503, and delivered by the worker later")
 async def test_a_claim_that_was_not_confirmed_is_found_again(arena: Arena) -> None:
     await arena.open_market({"alpha": Role(idempotent=True, has_status=True)})
     gateway = await arena.gateway("claim_not_confirmed")
