@@ -1,11 +1,21 @@
 """Work that outlives the request that began it: every task has an owner, and shutdown waits for all of them."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 
 import structlog
 
+STOP_S = 2.0
+
 log = structlog.get_logger(__name__)
+
+
+async def stop(tasks: Collection["asyncio.Task[None]"]) -> None:
+    """Cancels tasks that go on for ever, and waits for them, but not for one that hangs."""
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, timeout=STOP_S)
 
 
 class Background:

@@ -15,7 +15,7 @@ from rich.table import Table
 from exchange import errors, settings
 from exchange.commands.session import services, with_database
 from exchange.observe import logs
-from exchange.storage import accounts, catalogue, keys
+from exchange.storage import accounts, keys
 from exchange.storage import migrate as migrations
 from exchange.storage.database import Database
 from exchange.values.money import format_amount, parse_amount
@@ -232,8 +232,10 @@ def create_key(
     if (role == "seller") != (seller is not None):
         _usage("a seller's key needs --seller; an operator's has none")
 
+    from exchange.commands import market
+
     async def work(database: Database) -> str:
-        await _check_seller(database, seller)
+        await market.check_seller(database, seller)
         return await keys.create(database, role=role, seller=seller)
 
     key = with_database(_settings(), work)
@@ -271,23 +273,27 @@ def add_balance(
     if not micros:
         _usage(f"{amount!r} is not an amount above 0, such as 500.00")
 
+    from exchange.commands import market, records
+
     async def work(database: Database) -> accounts.Standing:
-        currency = await _currency(database)
+        currency = await market.currency(database)
         try:
             return await accounts.deposit(database, buyer, currency, micros, note)
         except LookupError:
             raise errors.CommandError(f"there is no buyer {buyer}") from None
 
-    _show_standings([with_database(_settings(), work)])
+    console.print(records.standings_table([with_database(_settings(), work)]))
 
 
 @balance_app.command("show")
 def show_balance(buyer: Annotated[str | None, typer.Argument()] = None) -> None:
     """Show what a buyer, or every buyer, has and can spend."""
+    from exchange.commands import records
+
     found = with_database(_settings(), accounts.standings)
     if buyer is not None and buyer not in {item.owner for item in found}:
         _fail(f"there is no buyer {buyer}")
-    _show_standings([item for item in found if buyer in {None, item.owner}])
+    console.print(records.standings_table([item for item in found if buyer in {None, item.owner}]))
 
 
 @attempts_app.command("list")
@@ -353,34 +359,6 @@ def _settings() -> settings.Settings:
     loaded = settings.load()
     logs.configure(loaded.log_level)
     return loaded
-
-
-async def _check_seller(database: Database, seller: str | None) -> None:
-    """A key for a seller that the market does not have would never open anything: a typo, most likely."""
-    if seller is None:
-        return
-    found = await catalogue.newest(database)
-    known = sorted(found.document["sellers"]) if found else []
-    if seller not in known:
-        hint = f"it has {', '.join(known)}" if known else "apply a market file first"
-        raise errors.CommandError(f"there is no seller {seller} in the market; {hint}")
-
-
-async def _currency(database: Database) -> str:
-    found = await catalogue.newest(database)
-    if found is None:
-        raise errors.CommandError("there is no market yet: apply a market file first")
-    return str(found.document["currency"])
-
-
-def _show_standings(standings: list[accounts.Standing]) -> None:
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("buyer", "balance", "held", "credit limit", "available", ""):
-        table.add_column(name, justify="left" if name in {"buyer", ""} else "right")
-    for item in standings:
-        amounts = (item.balance_micros, item.held_micros, item.credit_limit_micros, item.available_micros)
-        table.add_row(escape(item.owner), *map(format_amount, amounts), item.currency)
-    console.print(table)
 
 
 def _agreed(*, dry_run: bool) -> bool:

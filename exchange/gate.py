@@ -41,22 +41,6 @@ class Gate:
 
     async def refuse(self, request: PingRequest, reason: Reason) -> PingTrace:
         """Records a ping that is turned away."""
-        trace = PingTrace(
-            ping_id=uuid7(),
-            seller=request.seller.key,
-            campaign=request.book.campaign.key,
-            market_version=request.market_version,
-            currency=request.currency,
-            test=request.test,
-            source=request.source,
-            ref=request.ref,
-            min_price_micros=request.min_price_micros,
-            lead=request.lead,
-            status=PingStatus.REFUSED,
-            reason=reason,
-            offer=None,
-            outcomes=(),
-            phases_ms=_PHASES_MS,
-        )
+        trace = request.trace(uuid7(), PingStatus.REFUSED, reason, None, (), _PHASES_MS)
         await self._recorder.ping(trace, request.deadline)
         return trace

@@ -43,6 +43,34 @@ class PingRequest(NamedTuple):
     room: Room = UNLIMITED
     had_by: frozenset[str] = frozenset()
 
+    def trace(
+        self,
+        ping_id: UUID,
+        status: PingStatus,
+        reason: Reason | None,
+        offer: Offer | None,
+        outcomes: tuple[OrderOutcome, ...],
+        phases_ms: Mapping[str, float],
+    ) -> PingTrace:
+        """What is kept of this ping, whatever became of it."""
+        return PingTrace(
+            ping_id=ping_id,
+            seller=self.seller.key,
+            campaign=self.book.campaign.key,
+            market_version=self.market_version,
+            currency=self.currency,
+            test=self.test,
+            source=self.source,
+            ref=self.ref,
+            min_price_micros=self.min_price_micros,
+            lead=self.lead,
+            status=status,
+            reason=reason,
+            offer=offer,
+            outcomes=outcomes,
+            phases_ms=phases_ms,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class PingTimes:
@@ -143,11 +171,11 @@ def _body(request: PingRequest, ping_id: UUID, visible: tuple[str, ...]) -> byte
 def _entrants(
     request: PingRequest, entries: Sequence[OrderEntry], asked: Sequence[Asked], available: Available
 ) -> list[Entrant]:
-    campaign, seller = request.book.campaign, request.seller
+    campaign, seller, room = request.book.campaign, request.seller, request.room.left
     entrants = []
     for entry, reply in zip(entries, asked, strict=True):
         order, buyer, key = entry.order, entry.buyer, entry.order.key
-        margin, left = margin_for(campaign, seller, buyer), request.room.left.get(key)
+        margin, left = margin_for(campaign, seller, buyer), room.get(key)
         spendable = available.get(buyer.key)
         entrants.append(Entrant(key, buyer.key, order.priority, buyer.max_bid_micros, spendable, margin, reply, left))
     return entrants
@@ -167,23 +195,8 @@ def _trace(
     if decision.payout_micros is not None:
         expires_at = datetime.now(UTC) + timedelta(seconds=campaign.offer_ttl_s)
         offer = Offer(decision.payout_micros, expires_at, decision.ladder)
-    return PingTrace(
-        ping_id=ping_id,
-        seller=request.seller.key,
-        campaign=campaign.key,
-        market_version=request.market_version,
-        currency=request.currency,
-        test=request.test,
-        source=request.source,
-        ref=request.ref,
-        min_price_micros=request.min_price_micros,
-        lead=request.lead,
-        status=PingStatus.UNSOLD if offer is None else PingStatus.OFFERED,
-        reason=decision.reason,
-        offer=offer,
-        outcomes=decision.outcomes + kept_out,
-        phases_ms=phases_ms,
-    )
+    status = PingStatus.UNSOLD if offer is None else PingStatus.OFFERED
+    return request.trace(ping_id, status, decision.reason, offer, decision.outcomes + kept_out, phases_ms)
 
 
 def _ms(seconds: float) -> float:

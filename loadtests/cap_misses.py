@@ -14,26 +14,18 @@ contract allows, or if more claims fail than may: 0.5 % of those of an order tha
 import argparse
 import asyncio
 import json
-import os
 import random
 import re
-import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
+from exchange_process import Exchange, own_exchange
 
-from exchange.embedded.lease import Services, hold
-from exchange.marketfile.reader import read
-from exchange.storage import catalogue, counts, keys
+from exchange.storage import counts
 from exchange.storage.database import Database
-from exchange.storage.migrate import migrate, migrations_folder
 
 ALLOWED_NEAR, ALLOWED_ELSEWHERE = 0.005, 0.0005
 NEAR = 0.9
@@ -172,17 +164,18 @@ async def misses(database: Database, limits: dict[str, tuple[str, int]]) -> Docu
     return found
 
 
-async def measure(options: Options, services: Services) -> None:
+async def measure(options: Options, exchange: Exchange) -> None:
     luck = random.Random(options.seed)
     buyers = Buyers(luck)
     server = await asyncio.start_server(buyers.serve, "127.0.0.1", 0)
     document = market_of(options, server.sockets[0].getsockname()[1])
-    await migrate(services.postgres_url, migrations_folder())
-    database = await Database.connect(services.postgres_url, connections_max=2, timeout_s=60, name="load")
-    await catalogue.apply(database, document, read(document), "load")
-    key = await keys.create(database, role="seller", seller="acme")
-    async with gateways(options, services) as url:
+    exchange.apply(document)
+    key = exchange.new_key("acme")
+    with exchange.serving("--workers", str(options.workers)) as url:
+        await ready(url)
         told = await load(url, key, options)
+    assert not re.search(r"error|Traceback", log := exchange.log()), log
+    database = await Database.connect(exchange.services.postgres_url, connections_max=2, timeout_s=60, name="load")
     limits = {
         order: ("leads", item["caps"]["day"])
         if "caps" in item
@@ -203,6 +196,12 @@ async def measure(options: Options, services: Services) -> None:
     await database.close()
 
 
+async def ready(url: str) -> None:
+    async with httpx.AsyncClient(base_url=url, timeout=30, trust_env=False) as client:
+        while (await client.get("/readyz")).status_code != 200:  # noqa: ASYNC110  # another process
+            await asyncio.sleep(0.1)
+
+
 def report(told: Counter[str], found: Document) -> None:
     for answer, count in sorted(told.items()):
         print(f"{count:7d}  {answer}")
@@ -215,40 +214,6 @@ def share(found: Document, where: str) -> float:
     return float(found[f"{where} missed"] / max(found[where], 1))
 
 
-@asynccontextmanager
-async def gateways(options: Options, services: Services) -> AsyncIterator[str]:
-    """Gateways on one socket, each a process of its own."""
-    environment = os.environ | {
-        "EXCHANGE_POSTGRES_URL": services.postgres_url,
-        "EXCHANGE_VALKEY_URL": services.valkey_url,
-        "EXCHANGE_DATA_DIR": str(Path(services.valkey_url.removeprefix("unix://")).parent),
-        "EXCHANGE_ALLOW_PRIVATE_ADDRESSES": "1",
-        "EXCHANGE_LOG_LEVEL": "warning",
-    }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "exchange.cli", "serve", "--port", "0", "--workers", str(options.workers),
-        env=environment, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    assert process.stderr is not None
-    said = b""
-    try:
-        while (match := re.search(rb"serving on (http://\S+)", said)) is None:
-            line = await process.stderr.readline()
-            assert line, said.decode()
-            said += line
-        reading = asyncio.create_task(process.stderr.read())
-        async with httpx.AsyncClient(base_url=match[1].decode(), timeout=30, trust_env=False) as client:
-            while (await client.get("/readyz")).status_code != 200:  # noqa: ASYNC110  # another process
-                await asyncio.sleep(0.1)
-        yield match[1].decode()
-        process.terminate()
-        assert not re.search(rb"error|Traceback", log := await reading), log.decode()
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.wait()
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workers", type=int, default=2, help="gateway processes")
@@ -258,8 +223,8 @@ def main() -> None:
     parser.add_argument("--posted", type=float, default=0.8, help="share of the offers that are posted")
     parser.add_argument("--seed", type=int, default=1)
     options = Options(**vars(parser.parse_args()))
-    with TemporaryDirectory(prefix="cap-misses-") as folder, hold(Path(folder) / "data") as lease:
-        asyncio.run(measure(options, lease.services))
+    with own_exchange(EXCHANGE_LOG_LEVEL="warning") as exchange:
+        asyncio.run(measure(options, exchange))
 
 
 if __name__ == "__main__":

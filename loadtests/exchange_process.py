@@ -16,6 +16,7 @@ from typing import Any
 from exchange.embedded.lease import Services, hold
 
 COMMAND = [sys.executable, "-m", "exchange.cli"]
+LOG = "serve.log"
 READY_S = 60
 STOP_S = 60
 POLL_S = 0.05
@@ -63,14 +64,17 @@ class Exchange:
     def new_key(self, seller: str) -> str:
         return self.run("keys", "create", "--seller", seller).strip()
 
+    def log(self) -> str:
+        """What the gateway has said."""
+        return (self.folder / LOG).read_text()
+
     @contextmanager
-    def serving(self) -> Iterator[str]:
-        """A gateway on a free port while this lasts; its URL. Its log is `serve.log` in the folder."""
-        path = self.folder / "serve.log"
+    def serving(self, *options: str) -> Iterator[str]:
+        """A gateway on a free port while this lasts; its URL. `options` are further ones of `exchange serve`."""
+        path = self.folder / LOG
+        command = [*COMMAND, "serve", "--port", "0", *options]
         with path.open("wb") as log:
-            process = subprocess.Popen(
-                [*COMMAND, "serve", "--port", "0"], env=self.environment, stderr=log, stdout=log, cwd=self.folder
-            )
+            process = subprocess.Popen(command, env=self.environment, stderr=log, stdout=log, cwd=self.folder)
         try:
             yield _url(process, path)
         finally:

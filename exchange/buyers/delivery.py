@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable, Mapping
 
 from exchange.buyers.connection import Connection, Pending
-from exchange.buyers.dialling import Dialler, Origin
+from exchange.buyers.dialling import NOT_IN_TIME, Dialler, Origin
 from exchange.buyers.limits import Limits
-from exchange.buyers.line import header_lines, read_target
+from exchange.buyers.line import UNUSABLE, header_lines, read_target
 from exchange.buyers.tls import trusting_context
 from exchange.values.bid import Delivery, NotSent, Refusal, Unknown
 from exchange.values.reason import Reason
@@ -21,8 +21,6 @@ from exchange.values.reason import Reason
 LIMITS = Limits(connect_s=2.0, handshake_s=2.0)
 ORIGINS_MAX = 1_000
 
-UNUSABLE = Refusal(Reason.INTERNAL_ERROR, "an address or header that cannot be sent")
-NOT_IN_TIME = Refusal(Reason.CONNECT_FAILED, "no answer in time")
 TOO_LATE = Refusal(Reason.NO_TIME_LEFT, "the lease was over")
 LOST_EARLY = Refusal(Reason.CONNECTION_LOST, "before the request")
 

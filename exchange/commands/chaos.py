@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import secrets
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,6 +10,7 @@ from tempfile import TemporaryDirectory
 import uvloop
 from rich.console import Console
 
+from exchange.commands.session import say
 from exchange.embedded.lease import hold
 from exchange.errors import CommandError
 from exchange.observe import logs
@@ -32,7 +32,7 @@ def simulate(console: Console, *, seconds: float, seed: int | None, gateways: in
         logging.getLogger("asyncpg").setLevel(logging.CRITICAL)  # its connections are cut on purpose
         wish = Wish(folder.resolve(), seconds, secrets.randbelow(2**31) if seed is None else seed, gateways)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            outcome = runner.run(run(wish, lease.services, _say))
+            outcome = runner.run(run(wish, lease.services, say))
     show(outcome, console)
     return not outcome.violations
 
@@ -51,7 +51,3 @@ def show(outcome: Outcome, console: Console) -> None:
         console.print(line, highlight=False, soft_wrap=True)
     if outcome.violations:
         console.print(report(outcome.violations), highlight=False, soft_wrap=True, markup=False)
-
-
-def _say(text: str) -> None:
-    print(f"exchange: {text}", file=sys.stderr, flush=True)  # noqa: T201  # for the person who started it

@@ -1,4 +1,4 @@
-"""`exchange apply`: what a market file would change, and then the change."""
+"""`exchange apply`: what a market file would change, and then the change; and what other commands ask of a market."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from exchange.errors import FileProblem, MarketFileError
+from exchange.errors import CommandError, FileProblem, MarketFileError
 from exchange.marketfile.difference import Change, ChangeKind, compare
 from exchange.marketfile.reader import load, read
 from exchange.marketfile.secrets import references
@@ -51,6 +51,25 @@ async def apply(
     if not changes:
         return live.version if live else None
     return await catalogue.apply(database, document, market, note) if agreed() else None
+
+
+async def check_seller(database: Database, seller: str | None) -> None:
+    """A key for a seller that the market does not have would never open anything: a typo, most likely."""
+    if seller is None:
+        return
+    found = await catalogue.newest(database)
+    known = sorted(found.document["sellers"]) if found else []
+    if seller not in known:
+        hint = f"it has {', '.join(known)}" if known else "apply a market file first"
+        raise CommandError(f"there is no seller {seller} in the market; {hint}")
+
+
+async def currency(database: Database) -> str:
+    """The currency of the market in force. Raises CommandError where there is none."""
+    found = await catalogue.newest(database)
+    if found is None:
+        raise CommandError("there is no market yet: apply a market file first")
+    return str(found.document["currency"])
 
 
 def _show(changes: Sequence[Change], console: Console) -> None:

@@ -1,4 +1,4 @@
-"""`exchange attempts`, `returns`, `ledger`, `erase`: what an operator does with what has been recorded."""
+"""`exchange attempts`, `returns`, `ledger`, `balance`, `erase`: what an operator does with what has been recorded."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -11,7 +11,7 @@ from rich.table import Table
 from exchange.errors import CommandError
 from exchange.marketfile.reader import read
 from exchange.storage import accounts, catalogue, doubts, returns
-from exchange.storage.accounts import Line
+from exchange.storage.accounts import Line, Standing
 from exchange.storage.database import Database
 from exchange.storage.doubts import Listed
 from exchange.storage.erasure import Erased, erase
@@ -134,6 +134,17 @@ async def erase_lead(database: Database, identifier: UUID, console: Console) -> 
         raise CommandError(f"the lead of {identifier} is being delivered: try again in a minute")
     done = "was erased before" if found.before else "is erased: nobody can open it any more"
     console.print(f"The lead of post {found.post_id} {done}.", highlight=False, soft_wrap=True)
+
+
+def standings_table(standings: list[Standing]) -> Table:
+    """Buyers' accounts: what each has, and what of it he can spend."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("buyer", "balance", "held", "credit limit", "available", ""):
+        table.add_column(name, justify="left" if name in {"buyer", ""} else "right")
+    for item in standings:
+        amounts = (item.balance_micros, item.held_micros, item.credit_limit_micros, item.available_micros)
+        table.add_row(escape(item.owner), *map(format_amount, amounts), item.currency)
+    return table
 
 
 def _table(names: tuple[str, ...], *, right: set[str]) -> Table:

@@ -2,13 +2,12 @@
 
 import asyncio
 import socket
-import sys
 
 import uvloop
 
 from exchange import gateway
 from exchange.children import Children, stop_on_signals, stop_without_parent
-from exchange.commands.session import prepare_schema, services
+from exchange.commands.session import prepare_schema, say, services
 from exchange.errors import SettingsError
 from exchange.gateway import raise_descriptor_limit
 from exchange.settings import Settings, child_environment, master_key
@@ -36,7 +35,7 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, with_worker
             children = _children(settings, stop)
             if with_worker:
                 await children.keep_ready("worker", ["worker", "--leashed"], within_s=WORKER_START_S)
-            _say(f"serving on http://{host}:{listener.getsockname()[1]} (API documentation at /docs)")
+            say(f"serving on http://{host}:{listener.getsockname()[1]} (API documentation at /docs)")
             if workers > 1:
                 for number in range(workers):
                     share = listener.fileno()
@@ -68,7 +67,3 @@ def _listen(host: str, port: int) -> socket.socket:
         return gateway.listen(host, port)
     except OSError as error:
         raise SettingsError(f"cannot listen on {host}:{port}: {error.strerror}; choose another with --port") from error
-
-
-def _say(text: str) -> None:
-    print(f"exchange: {text}", file=sys.stderr, flush=True)  # noqa: T201  # for the person who started it

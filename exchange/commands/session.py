@@ -14,13 +14,18 @@ from exchange.storage.migrate import check_schema, migrate, migrations_folder
 T = TypeVar("T")
 
 
+def say(text: str) -> None:
+    """A line for the person at the terminal, beside what the command prints."""
+    print(f"exchange: {text}", file=sys.stderr, flush=True)  # noqa: T201  # whoever started it should know
+
+
 @contextmanager
 def services(settings: Settings) -> Iterator[Lease]:
     """The servers of the settings: given ones, or those of the data directory, held for as long as this lasts."""
     valkey_url, postgres_url = settings.valkey_url, settings.postgres_url
     with hold(settings.data_dir, postgres_url=postgres_url, valkey_url=valkey_url) as lease:
         for notice in lease.notices:
-            print(f"exchange: {notice}", file=sys.stderr)  # noqa: T201  # the person at the terminal should know
+            say(notice)
         yield lease
 
 

@@ -5,7 +5,7 @@ order of a transaction is post or attempt, then the buyer's account, then the se
 carry no running balance, so that sales do not queue for one row.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -50,15 +50,6 @@ class Line:
     attempt_id: UUID | None
     note: str
     created_at: datetime
-
-
-async def lock_buyers(connection: Connection, buyers: Iterable[str], currency: str) -> None:
-    """Locks buyers' accounts in one order for everybody, where a transaction is to change more than one of them."""
-    await connection.execute(
-        "select from accounts where kind = 'buyer' and owner = any($1) and currency = $2 order by owner for update",
-        list(buyers),
-        currency,
-    )
 
 
 async def hold(connection: Connection, buyer: str, currency: str, amount_micros: int) -> bool:

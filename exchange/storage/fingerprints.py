@@ -15,6 +15,7 @@ from uuid import UUID
 import structlog
 from redis.exceptions import RedisError
 
+from exchange.background import stop
 from exchange.errors import StorageUnavailable
 from exchange.storage import feed
 from exchange.storage.database import Connection, Database
@@ -24,7 +25,6 @@ from exchange.values.deadline import Deadline
 LOOK_MS = 100
 """The most of a ping's time that a look may take: without an answer nobody is taken for a duplicate."""
 
-CLOSE_S = 2.0
 BATCH_MAX = 500
 PAGE_ROWS = 5_000
 WHOLE = "exchange:people:whole"
@@ -76,10 +76,7 @@ class People:
         self._tasks = [asyncio.create_task(item(), name=f"people{item.__name__}") for item in work]
 
     async def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=CLOSE_S)
+        await stop(self._tasks)
         await self._client.aclose()
 
     async def seen(self, fingerprints: Sequence[bytes], deadline: Deadline) -> Seen:

@@ -17,6 +17,7 @@ import orjson
 import structlog
 from redis.exceptions import RedisError
 
+from exchange.background import stop
 from exchange.errors import StorageUnavailable
 from exchange.rules.caps import Cap, Scope
 from exchange.rules.room import Open, Room, Row
@@ -25,7 +26,6 @@ from exchange.storage.database import Database
 from exchange.storage.posts import NewPost, Plan
 
 CHANNEL = "exchange:caps"
-CLOSE_S = 2.0
 REFRESH_EVERY_S = 1.0
 REFRESH_SHARE = 20
 """A full look takes at most one part in so many of the time."""
@@ -66,10 +66,7 @@ class Hints:
         self._tasks = [asyncio.create_task(item(), name=f"hints{item.__name__}") for item in work]
 
     async def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=CLOSE_S)
+        await stop(self._tasks)
         await self._client.aclose()
         await self._listener.aclose()
 

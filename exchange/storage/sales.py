@@ -72,7 +72,10 @@ class Sales:
         except _NotClaimedError as error:
             if error.found.post_id != post.post_id:
                 return error.found
-            done = await self._database.run(lambda connection: _claimed_before(connection, post))
+            stands = await self._database.run(lambda connection: _stands(connection, post))
+            if stands is None:
+                raise LookupError("a claim of our own has been taken over") from None
+            done = stands
         self._tell(post, plans)
         return done
 
@@ -257,40 +260,27 @@ async def _move(connection: Connection, plan: Plan, delivery: Delivery, *, keeps
     return moved is not None
 
 
-async def _claimed_before(connection: Connection, post: NewPost) -> Prepared | Ended:
-    """What this post's own unconfirmed claim did."""
-    row = await connection.fetchrow("select state, reason, answer from posts where post_id = $1", post.post_id)
+async def _done_before(connection: Connection, post: NewPost, plan: Plan) -> Prepared | Ended | None:
+    """What this gateway's own unconfirmed commit did; None where it was not this gateway that moved the attempt."""
+    epoch = await connection.fetchval("select epoch from attempts where attempt_id = $1", plan.attempt_id)
+    return await _stands(connection, post) if epoch == plan.epoch else None
+
+
+async def _stands(connection: Connection, post: NewPost) -> Prepared | Ended | None:
+    """Where a post stands: ended, with its answer, or with an attempt that is prepared; None where neither is so."""
+    row = await connection.fetchrow(
+        "select p.state, p.reason, p.answer, a.redirect_url from posts p "
+        "left join attempts a on a.post_id = p.post_id and a.state = 'accepted' where p.post_id = $1",
+        post.post_id,
+    )
     if row is not None and row["answer"] is not None:
-        return Ended(Result(PostState(row["state"]), Reason(row["reason"])), row["answer"])
+        return Ended(Result(PostState(row["state"]), Reason(row["reason"]), row["redirect_url"]), row["answer"])
     prepared = await connection.fetchrow(
         f"select {ATTEMPT} from attempts a join posts p using (post_id) "  # noqa: S608  # a constant
         "where a.post_id = $1 and a.state = 'prepared'",
         post.post_id,
     )
-    if prepared is None:
-        raise LookupError("a claim of our own has been taken over")
-    return Prepared(plan_of(prepared))
-
-
-async def _done_before(connection: Connection, post: NewPost, plan: Plan) -> Prepared | Ended | None:
-    """What this gateway's own unconfirmed commit did; None where it was not this gateway that moved the attempt."""
-    epoch = await connection.fetchval("select epoch from attempts where attempt_id = $1", plan.attempt_id)
-    if epoch != plan.epoch:
-        return None
-    row = await connection.fetchrow(
-        "select p.state, p.reason, p.answer, a.redirect_url from posts p join attempts a using (post_id) "
-        "where a.attempt_id = $1",
-        plan.attempt_id,
-    )
-    if row is not None and row["answer"] is not None:
-        return Ended(Result(PostState(row["state"]), Reason(row["reason"]), row["redirect_url"]), row["answer"])
-    following = await connection.fetchrow(
-        f"select {ATTEMPT} from attempts a join posts p using (post_id) "  # noqa: S608  # a constant
-        "where a.post_id = $1 and a.ordinal > $2 and a.state = 'prepared'",
-        post.post_id,
-        plan.ordinal,
-    )
-    return None if following is None else Prepared(plan_of(following))
+    return None if prepared is None else Prepared(plan_of(prepared))
 
 
 async def _end(connection: Connection, post: NewPost, result: Result, render: Render) -> Ended:

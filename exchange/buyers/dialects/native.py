@@ -147,12 +147,9 @@ def post_headers(attempt_id: UUID) -> dict[str, str]:
 
 def read_delivery(status: int, body: bytes) -> Delivery:
     """What a buyer's answer to a post means: one of the three clear words in a 2xx, or unknown."""
-    if not 200 <= status < 300:
-        return Unknown(f"HTTP {status}")
-    try:
-        document = loads(body)
-    except InexactJsonError as error:
-        return Unknown(f"not JSON: {error}")
+    document = _document(status, body)
+    if isinstance(document, Unknown):
+        return document
     if not isinstance(document, dict):
         return Unknown("not a JSON object")
     match document.get("status"):
@@ -172,12 +169,9 @@ def status_url(url: str, attempt_id: UUID) -> str:
 
 def read_status(status: int, body: bytes) -> Delivery:
     """What a buyer's answer to a status query means; `NotSent` is his word that he knows no such attempt."""
-    if not 200 <= status < 300:
-        return Unknown(f"HTTP {status}")
-    try:
-        document = loads(body)
-    except InexactJsonError as error:
-        return Unknown(f"not JSON: {error}")
+    document = _document(status, body)
+    if isinstance(document, Unknown):
+        return document
     match document.get("status") if isinstance(document, dict) else None:
         case "accepted":
             return Accepted(_text(document.get("reference")), _url(document.get("redirect_url")))
@@ -186,6 +180,16 @@ def read_status(status: int, body: bytes) -> Delivery:
         case "not_found":
             return NotSent("the buyer knows no such attempt")
     return Unknown("no status that the wire knows")
+
+
+def _document(status: int, body: bytes) -> Any:
+    """The JSON of a 2xx that is not an answer to a ping; `Unknown` for everything else."""
+    if not 200 <= status < 300:
+        return Unknown(f"HTTP {status}")
+    try:
+        return loads(body)
+    except InexactJsonError as error:
+        return Unknown(f"not JSON: {error}")
 
 
 def _unasked_status(status: int) -> Refusal:
