@@ -16,6 +16,10 @@ class ExchangeError(Exception):
     """Base of everything the exchange raises on purpose."""
 
 
+class RefusedByDatabase(Exception):  # a fact that is asked for, not a failure
+    """A function in Postgres said no, and what it had done is rolled back; the text is its word."""
+
+
 class StorageUnavailable(ExchangeError):
     """Postgres did not answer in time or refused the connection. Nothing was recorded; the call may be repeated."""
 

@@ -38,6 +38,10 @@ from exchange.values.vertical import Lead
 
 LEASE_MARGIN_S = 30.0
 CLAIM_AGAIN_S = 1.0
+WITHDRAWN_WITHIN_S = 3.0
+LAST_LOOK_S = 0.25
+"""By how much a seller may be answered late while Postgres is asked which answer is the first."""
+
 RETRY_FIRST_S = 0.1
 RETRY_LONGEST_S = 1.0
 SILENCE = Unknown("silence up to the seller's deadline")
@@ -96,6 +100,17 @@ class Posts:
         self._recorder = recorder
         self._background = background
         self._times = times
+        self._withdrawals: dict[UUID, asyncio.Event] = {}
+
+    async def certain(self, ping_id: UUID) -> None:
+        """Waits while a claim that was answered 503 is taken back. Raises StorageUnavailable where that takes long."""
+        withdrawn = self._withdrawals.get(ping_id)
+        if withdrawn is None:
+            return
+        try:
+            await asyncio.wait_for(withdrawn.wait(), WITHDRAWN_WITHIN_S)
+        except TimeoutError:
+            raise StorageUnavailable("a claim is still being withdrawn") from None
 
     async def post(self, request: PostRequest) -> bytes | PostedBefore | KeyState:
         """Sells a lead against its offer; returns the stored answer, or what was there before.
@@ -111,7 +126,7 @@ class Posts:
             case Prepared():
                 answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
                 self._background.start(self._sell(sale, claimed.plan, answer), "post")
-                return await _in_seller_time(sale, answer)
+                return await self._in_seller_time(sale, answer)
             case _:
                 return claimed
 
@@ -132,7 +147,12 @@ class Posts:
 
     async def _withdraw(self, sale: _Sale) -> None:
         facts = {"post_id": str(sale.post.post_id)}
-        withdrawn = await _until_stored(facts, lambda: self._sales.withdraw(sale.post, sale.ladder))
+        done = self._withdrawals.setdefault(sale.post.ping_id, asyncio.Event())
+        try:
+            withdrawn = await _until_stored(facts, lambda: self._sales.withdraw(sale.post, sale.ladder))
+        finally:
+            self._withdrawals.pop(sale.post.ping_id, None)
+            done.set()
         log.warning("claim_withdrawn", **facts, status="withdrawn" if withdrawn else "nothing_to_withdraw")
 
     def fingerprint(self, ping_id: UUID, lead: Lead) -> bytes:
@@ -181,17 +201,32 @@ class Posts:
         finally:
             _tell(answer, sale.render(PENDING))  # whatever broke: the lead may be at a buyer
 
+    async def _in_seller_time(self, sale: _Sale, answer: "asyncio.Future[bytes]") -> bytes:
+        """The answer; at the seller's deadline what is stored by then, else `pending`, and the ladder is closed.
+
+        An outcome may be stored and its confirmation still on its way: so Postgres has the word, if it can be had.
+        """
+        await asyncio.wait({answer}, timeout=sale.request.deadline.remaining_s())
+        if not answer.done():
+            first = sale.render(PENDING)
+            try:
+                first = await self._sales.first_answer(sale.post.post_id, first, timeout_s=LAST_LOOK_S)
+            except StorageUnavailable as error:
+                log.warning("answered_without_postgres", post_id=str(sale.post.post_id), error=str(error))
+            _tell(answer, first)
+        return answer.result()
+
     async def _tell(self, sale: _Sale, plan: Plan, ended: Ended | None, answer: "asyncio.Future[bytes]") -> None:
         """Answers with what was stored; where the seller had to be told before, that is stored as the first answer."""
         _tell(answer, ended.answer if ended else sale.render(PENDING))
-        told_result = ended.result if ended and ended.answer == answer.result() else PENDING
-        self._recorder.post(sale.request.ping, told_result, plan)
-        if ended is not None and ended.answer != answer.result():
-            await _until_stored(
-                {"attempt_id": str(plan.attempt_id)},
-                lambda: self._sales.keep_answer(sale.post.post_id, answer.result()),
-            )
-            self._recorder.post(sale.request.ping, ended.result, plan)
+        told = answer.result()
+        is_outcome = ended is not None and told == sale.render(ended.result)
+        self._recorder.post(sale.request.ping, ended.result if ended and is_outcome else PENDING, plan)
+        if ended is None or is_outcome:
+            return
+        if ended.answer != told:
+            await _until_stored(_named(plan), lambda: self._sales.keep_answer(sale.post.post_id, told))
+        self._recorder.post(sale.request.ping, ended.result, plan)
 
     def _send(self, sale: _Sale, plan: Plan, send_by_s: float) -> "asyncio.Future[Delivery]":
         """Delivers to one order; the answer is read for as long as the endpoint may take."""
@@ -239,8 +274,15 @@ class Posts:
                 attempt_min_ms=self._times.attempt_min_ms,
                 is_told=answer.done(),
             )
-            listening = delivery is SILENCE
-            return await self._sales.conclude(sale.post, plan, delivery, rest, render, still_listening=listening)
+            return await self._sales.conclude(
+                sale.post,
+                plan,
+                delivery,
+                rest,
+                render,
+                still_listening=delivery is SILENCE,
+                seller_waits_s=sale.request.deadline.remaining_s(),
+            )
 
         step = await _until_stored(_named(plan), conclude)
         if step is None:
@@ -264,13 +306,6 @@ def _log_refused(plan: Plan, delivery: Delivery, why: str) -> None:
     """Keeps in the log what could not be written any more: it may be the truth."""
     word = reason_of(delivery).wire_name
     log.warning("late_write_refused", attempt_id=str(plan.attempt_id), buyer=plan.buyer, reason=word, detail=why)
-
-
-async def _in_seller_time(sale: _Sale, answer: "asyncio.Future[bytes]") -> bytes:
-    """The answer; at the seller's deadline it is `pending`, and the ladder is closed from then on."""
-    await asyncio.wait({answer}, timeout=sale.request.deadline.remaining_s())
-    _tell(answer, sale.render(PENDING))
-    return answer.result()
 
 
 def _named(plan: Plan) -> dict[str, str]:

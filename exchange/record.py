@@ -8,6 +8,7 @@ from exchange.observe import metrics
 from exchange.rules.attempts import SOLD
 from exchange.storage.feed import Feed
 from exchange.storage.journal import Journal
+from exchange.storage.offers import Offers
 from exchange.storage.pings import RecordedPing, row_of
 from exchange.storage.posts import Plan, PostState, Result
 from exchange.storage.verdicts import Resolved
@@ -20,11 +21,15 @@ log = structlog.get_logger(__name__)
 
 
 class Recorder:
-    """Records pings and posts. An offer is committed before `ping` returns; a ping without one rides along."""
+    """Records pings and posts. An offer is committed before `ping` returns; a ping without one rides along.
+
+    `offers` are those that were just made.
+    """
 
     def __init__(self, journal: Journal, feed: Feed) -> None:
         self._journal = journal
         self._feed = feed
+        self.offers = Offers()
 
     @property
     def is_cut_off(self) -> bool:
@@ -38,6 +43,7 @@ class Recorder:
             self._journal.append(row)
         else:
             await self._journal.commit(row, deadline)
+            self.offers.keep(row)
         asked = _count_ping(trace)
         if self._feed.watched:
             self._feed.push(_shown(trace, asked))

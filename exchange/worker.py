@@ -65,7 +65,7 @@ async def _recover(database: Database) -> None:
 
 async def _tidy(database: Database) -> None:
     made = await chores.make_partitions(database)
-    forgotten = await chores.forget_old_keys(database)
+    forgotten = await chores.forget_old_keys(database) + await chores.forget_old_withdrawals(database)
     forgotten += await fingerprints.forget_expired(database) + await caps.forget(database, datetime.now(UTC))
     if made or forgotten:
         log.info("tidied", days=made, count=forgotten)

@@ -11,7 +11,7 @@ from support.waiting import until
 from support.world import World, open_world
 
 from exchange.embedded.lease import Services
-from exchange.errors import StorageUnavailable
+from exchange.errors import RefusedByDatabase, StorageUnavailable
 from exchange.storage.sales import Sales
 
 
@@ -62,4 +62,27 @@ async def test_nothing_stays_of_a_claim_that_was_answered_503(
         await world.assert_sound()
         told = await world.send("/v1/post", body, **key)
         assert (told.status_code, told.json()["status"], len(buyer.posts)) == (200, "accepted", 1)
+    await world.assert_sound()
+
+
+async def test_a_claim_that_comes_after_its_withdrawal_is_refused(world: World) -> None:
+    """As from a Postgres that was frozen, and reads late what it was sent."""
+    async with Buyer(bids("10.00")) as buyer:
+        await world.apply(market({"one": buyer}))
+        ping_id = (await world.ping())["ping_id"]
+        sales, claims = Sales(world.database), list[tuple[Any, ...]]()
+
+        async def never(_: Sales, *arguments: Any, **__: Any) -> Any:
+            claims.append(arguments)
+            raise StorageUnavailable("frozen")
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Sales, "claim", never)
+            assert (await world.send("/v1/post", {"ping_id": ping_id, "lead": CONTACT})).status_code == 503
+        await until(lambda: world.rows("select from withdrawals"), bool)
+        for post, plans, render in {arguments[0].post_id: arguments for arguments in claims}.values():
+            with pytest.raises(RefusedByDatabase, match="withdrawn"):
+                await sales.claim(post, plans, render)
+        assert await world.rows("select from posts") == []
+        assert (await world.post(ping_id))["status"] == "accepted"
     await world.assert_sound()

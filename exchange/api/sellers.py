@@ -1,6 +1,7 @@
 """The sellers' door: pings, posts and whole leads in, answers out (contract, section 1)."""
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import orjson
@@ -67,6 +68,7 @@ class SellerDoor:
         if key is not None and (answer := await self._desk.answered(key)) is not None:
             return answer
         ping = await self._offered_ping(posted.ping_id, seller)
+        await self._desk.posts.certain(ping.ping_id)
         admission = self._desk.admit(seller, ping.campaign)
         lead = admission.campaign.reader.read_post(posted.lead, ping.lead)
         refuse_lead(lead.errors)
@@ -97,7 +99,7 @@ class SellerDoor:
         if taken is not None:
             return replayed(taken)
         try:
-            return await self._sell_whole(admission, offered, lead, arrival.arrived_s, key)
+            return await self._sell_whole(admission, offered, lead, arrival.arrived_s, replace(key, is_taken=True))
         except Exception:
             await self._desk.database.run(lambda connection: idempotency.give_up(connection, key))
             raise
@@ -134,16 +136,22 @@ class SellerDoor:
 
     async def _find_ping(self, ping_id: str, seller: str) -> RecordedPing:
         identifier = read_uuid(ping_id)
-        ping = None if identifier is None else await pings.find(self._desk.database, identifier)
-        if ping is None or ping.seller != seller:
-            raise Problem(404, "unknown_ping", "There is no such ping of yours.")
-        return ping
+        found = None if identifier is None else await pings.find(self._desk.database, identifier)
+        return _own(found, seller)
 
     async def _offered_ping(self, ping_id: str, seller: str) -> RecordedPing:
-        ping = await self._find_ping(ping_id, seller)
+        identifier = read_uuid(ping_id)
+        made = None if identifier is None else self._desk.recorder.offers.take(identifier)
+        ping = _own(made, seller) if made else await self._find_ping(ping_id, seller)
         if ping.status is not PingStatus.OFFERED:
             raise Problem(409, "not_offered", "This ping was not answered with an offer.")
         return ping
+
+
+def _own(ping: RecordedPing | None, seller: str) -> RecordedPing:
+    if ping is None or ping.seller != seller:
+        raise Problem(404, "unknown_ping", "There is no such ping of yours.")
+    return ping
 
 
 def _check_changed(admission: Admission, changed: tuple[str, ...]) -> None:

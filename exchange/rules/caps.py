@@ -98,6 +98,7 @@ def window(period: Period, zone: str, now: datetime) -> Window:
     assert_never(period)
 
 
+@lru_cache(maxsize=4096)
 def windows_around(period: Period, zone: str, now: datetime) -> tuple[Window, ...]:
     """The window that holds `now`, and its neighbours: whose clock is a little off means one of those."""
     current = window(period, zone, now)

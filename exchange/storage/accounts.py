@@ -79,6 +79,11 @@ async def settle(connection: Connection, attempt_id: UUID, amounts: Amounts) -> 
     await _move(connection, sale(amounts), amounts, attempt_id, held_micros=amounts.gross_micros)
 
 
+def settling(amounts: Amounts) -> tuple[object, ...]:
+    """What `move_money` is given to turn a hold into a sale, up to the attempt that it is of."""
+    return _moving(sale(amounts), amounts, amounts.gross_micros)
+
+
 async def charge(connection: Connection, attempt_id: UUID, amounts: Amounts) -> None:
     """Makes a sale of which nothing is held any more, whatever the buyer can still spend: he has the lead."""
     await _move(connection, sale(amounts), amounts, attempt_id)
@@ -162,9 +167,18 @@ async def _move(
     held_micros: int = 0,
 ) -> None:
     """Records transfers, with the balances that buyer and seller carry; `held_micros` of the buyer end with them."""
-    moved = net(transfers)
     made = await connection.fetchval(
         "select move_money($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+        *_moving(transfers, amounts, held_micros),
+        attempt_id,
+        note,
+    )
+    _check_made(made, transfers, amounts.currency)
+
+
+def _moving(transfers: tuple[Transfer, ...], amounts: Amounts, held_micros: int) -> tuple[object, ...]:
+    moved = net(transfers)
+    return (
         amounts.buyer,
         amounts.seller,
         amounts.currency,
@@ -172,10 +186,7 @@ async def _move(
         moved.get(Account("seller", amounts.seller), 0),
         held_micros,
         *_columns(transfers),
-        attempt_id,
-        note,
     )
-    _check_made(made, transfers, amounts.currency)
 
 
 async def _record(

@@ -3,14 +3,16 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import asyncpg
 import asyncpg.prepared_stmt
 
-from exchange.errors import StorageUnavailable
+from exchange.errors import RefusedByDatabase, StorageUnavailable
 
 IDLE_IN_TRANSACTION_S = 5.0
+REFUSED = "LX001"
+"""The SQLSTATE with which a function of ours says no, and rolls back what it has done."""
 
 Connection = asyncpg.pool.PoolConnectionProxy
 Statement = asyncpg.prepared_stmt.PreparedStatement
@@ -47,6 +49,8 @@ class Database:
         server_settings = {
             "application_name": name,
             "timezone": "UTC",
+            # Every statement comes again and again: planning it for each new value costs more than it saves.
+            "plan_cache_mode": "force_generic_plan",
             # A process that is frozen in mid-transaction must not keep others from what it has locked.
             "idle_in_transaction_session_timeout": f"{int(IDLE_IN_TRANSACTION_S * 1000)}",
         }
@@ -76,8 +80,9 @@ class Database:
     async def run(self, work: Callable[[Connection], Awaitable[T]], *, timeout_s: float | None = None) -> T:
         """Runs `work` with a connection, outside a transaction, and returns what it returns.
 
-        Raises `StorageUnavailable` where Postgres is gone, silent for `timeout_s`, or gave up on a deadlock. A unit
-        of work is not retried here: whether that is safe is for its caller to know.
+        Raises `StorageUnavailable` where Postgres is gone, silent for `timeout_s`, or gave up on a deadlock, and
+        `RefusedByDatabase` where a function of ours said no. A unit of work is not retried here: whether that is safe
+        is for its caller to know.
         """
         held: list[Connection] = []
         task = asyncio.ensure_future(self._with_connection(work, held))
@@ -96,6 +101,10 @@ class Database:
             return task.result()
         except _TROUBLE as error:
             raise StorageUnavailable(f"Postgres failed: {error}") from error
+        except asyncpg.PostgresError as error:
+            if error.sqlstate == REFUSED:
+                raise RefusedByDatabase(str(error)) from error
+            raise
 
     async def transact(self, work: Callable[[Connection], Awaitable[T]], *, timeout_s: float | None = None) -> T:
         """As `run`, in one transaction that commits when `work` returns and rolls back when it raises."""
@@ -105,6 +114,13 @@ class Database:
                 return await work(connection)
 
         return await self.run(within, timeout_s=timeout_s)
+
+    async def call(self, query: str, *arguments: object, timeout_s: float | None = None) -> Any:
+        """The value of one statement, a transaction of its own, which may be committed also where it is not confirmed.
+
+        Raises as `run` does.
+        """
+        return await self.run(lambda connection: connection.fetchval(query, *arguments), timeout_s=timeout_s)
 
     def standing(self, prepare: Callable[[Session], Awaitable[P]]) -> "Standing[P]":
         """A connection beside the pool, for one user alone; `prepare` makes of it what his units of work are given."""

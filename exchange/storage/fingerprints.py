@@ -25,6 +25,9 @@ from exchange.values.deadline import Deadline
 LOOK_MS = 100
 """The most of a ping's time that a look may take: without an answer nobody is taken for a duplicate."""
 
+GATHER_S = 0.02
+"""How long people who were sold are gathered before Valkey is told of them."""
+
 BATCH_MAX = 500
 PAGE_ROWS = 5_000
 WHOLE = "exchange:people:whole"
@@ -67,6 +70,7 @@ class People:
         self._waiting: list[tuple[Sequence[bytes], asyncio.Future[Seen]]] = []
         self._arrived = asyncio.Event()
         self._marked: dict[bytes, int] = {}
+        self._telling: dict[bytes, int] = {}
         self._marks_arrived = asyncio.Event()
         self._incomplete = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -124,15 +128,18 @@ class People:
         if whole is None:
             self._incomplete.set()
             return fingerprints
-        return [item for item, found in zip(fingerprints, known, strict=True) if found is not None]
+        untold = self._marked.keys() | self._telling.keys()
+        return [item for item, found in zip(fingerprints, known, strict=True) if found is not None or item in untold]
 
     async def _mark(self) -> None:
         while True:
             await self._marks_arrived.wait()
+            await asyncio.sleep(GATHER_S)
             self._marks_arrived.clear()
-            marked, self._marked = self._marked, {}
+            self._telling, self._marked = self._marked, {}
             with suppress(RedisError, OSError):  # it is filled again when it comes back without them
-                await self._write([(item, timedelta(days=days)) for item, days in marked.items()])
+                await self._write([(item, timedelta(days=days)) for item, days in self._telling.items()])
+            self._telling = {}
 
     async def _fill(self) -> None:
         """Fills a Valkey that has lost people; one gateway at a time does so."""

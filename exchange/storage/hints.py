@@ -33,6 +33,9 @@ REFRESH_SHARE = 20
 TELL_EVERY_S = 1.0
 """How often offers that matter are told again, for gateways that have missed them."""
 
+GATHER_S = 0.02
+"""How long news are gathered: telling each of them alone would cost a sale as much as selling."""
+
 Name = tuple[str, str]
 Message = dict[str, Any]
 
@@ -99,11 +102,12 @@ class Hints:
                 return
 
     async def _tell(self) -> None:
-        """Looks at what has changed and passes it on; while that is under way, more gathers."""
+        """Looks at what has changed and passes it on."""
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(TELL_EVERY_S):
                     await self._news.wait()
+            await asyncio.sleep(GATHER_S)
             self._news.clear()
             try:
                 await self._tell_news()

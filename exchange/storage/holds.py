@@ -11,18 +11,23 @@ from exchange.rules.caps import Cap, windows_around
 from exchange.storage import accounts
 from exchange.storage.accounts import Amounts
 from exchange.storage.database import Connection
-from exchange.storage.posts import NewPost, Plan
+from exchange.storage.posts import ATTEMPT_WIDTH, POST_WIDTH, NewPost, Plan, attempt_row, post_row
+from exchange.storage.rows import row
 from exchange.values.reason import Reason
 
-_LIMITS = """
+LIMITS = """
 array(
     select (scope, subject, period, starts_at, ends_at, leads_max, amount_max)::cap_limit
     from unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::integer[], $7::bigint[])
         as windows (scope, subject, period, starts_at, ends_at, leads_max, amount_max)
     where starts_at <= now() and now() < ends_at
 )"""
-_HOLD = f"select hold_attempt($8, $9, $10, $11, $12, $13, $14, {_LIMITS}, $15, $16, $17)"  # a constant
-_LOCK = f"select lock_attempts($8, $9, $10, $11, $12, $13, {_LIMITS}, $14)"
+"""What `windows` gives, as $1 to $7: the limits that hold now, by the database's own time."""
+_HOLD = (
+    f"select hold_attempt({row('new_post', 8, POST_WIDTH)}, {row('new_attempt', 20, ATTEMPT_WIDTH)}, "
+    f"{LIMITS}, $27, $28, $29)"
+)
+_LOCK = f"select lock_attempts($8, $9, $10, $11, $12, $13, {LIMITS}, $14)"
 
 _Arrays = tuple[list[object], ...]
 
@@ -47,7 +52,7 @@ async def lock(connection: Connection, post: NewPost, plans: Sequence[Plan]) -> 
     caps = [cap for plan in plans for cap in plan.caps]
     await connection.execute(
         _LOCK,
-        *_windows([*post.caps, *caps]),
+        *windows([*post.caps, *caps]),
         [plan.attempt_id for plan in plans],
         [plan.order for plan in plans],
         [plan.buyer for plan in plans],
@@ -69,14 +74,9 @@ async def refusal(connection: Connection, post: NewPost, plan: Plan) -> Reason |
         return None
     found = await connection.fetchval(
         _HOLD,
-        *_windows([*post.caps, *plan.caps]),
-        post.post_id,
-        plan.order,
-        plan.buyer,
-        post.seller,
-        post.campaign,
-        post.currency,
-        plan.gross_micros,
+        *windows([*post.caps, *plan.caps]),
+        *post_row(post),
+        *attempt_row(plan),
         post.people,
         post.duplicate_days,
         plan.duplicate_days,
@@ -110,9 +110,9 @@ async def count_again(connection: Connection, post: NewPost, plan: Plan) -> None
         await connection.execute("select count_attempt_again($1)", plan.attempt_id)
 
 
-def _windows(caps: Iterable[Cap]) -> _Arrays:
+def windows(caps: Iterable[Cap]) -> _Arrays:
     """Each limit in the windows round now, column by column; the database picks those that hold its own time."""
-    now = datetime.now(UTC)
+    now = datetime.now(UTC).replace(second=0, microsecond=0)  # for a minute they are the same
     rows = {
         (cap, found.starts_at): (
             cap.scope.kind,

@@ -4,19 +4,27 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from exchange.storage.database import Connection, Database
+from exchange.storage.rows import row
 
 LEASE_S = 120.0
 """How long a request may be under way before its key counts as abandoned."""
 
+KEY_WIDTH = 5
+_TAKE = f"select take_key($1, {row('request_key', 3, KEY_WIDTH)}, $2)"
+
 
 @dataclass(frozen=True, slots=True)
 class RequestKey:
-    """Who names which request how; `body_sha256` tells a repeat from another request under the same name."""
+    """Who names which request how; `body_sha256` tells a repeat from another request under the same name.
+
+    `is_taken` since before there was a post: by a request that is a ping first.
+    """
 
     seller: str
     path: str
     key: str
     body_sha256: bytes
+    is_taken: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,37 +37,24 @@ class KeyState:
 
 
 async def take(connection: Connection, request: RequestKey, post_id: UUID | None) -> KeyState | None:
-    """Takes the key for this request, within the caller's transaction; None where it was free or abandoned."""
-    taken = await connection.fetchval(
-        "insert into idempotency_keys as k (seller, path, key, body_sha256, post_id, lease_until) "
-        "values ($1, $2, $3, $4, $5, now() + make_interval(secs => $6)) "
-        "on conflict (seller, path, key) do update set lease_until = excluded.lease_until, post_id = excluded.post_id "
-        "where k.body_sha256 = excluded.body_sha256 and k.answer is null and k.post_id is null "
-        "and k.lease_until < now() returning 1",
-        request.seller,
-        request.path,
-        request.key,
-        request.body_sha256,
-        post_id,
-        LEASE_S,
-    )
+    """Takes the key for this request, within the caller's transaction; None where it was free or abandoned.
+
+    One that was taken before there was a post is only told which post answers for it.
+    """
+    taken = await connection.fetchval(_TAKE, request.seller, post_id, *columns(request))
     return None if taken else await _state(connection, request)
+
+
+def columns(request: RequestKey | None) -> tuple[object, ...]:
+    """The columns of the type `request_key`, all of them null where there is no key."""
+    if request is None:
+        return (None,) * KEY_WIDTH
+    return request.path, request.key, request.body_sha256, LEASE_S, request.is_taken
 
 
 async def look_up(database: Database, request: RequestKey) -> KeyState | None:
     """What the key stands for, or None where it is free."""
     return await database.run(lambda connection: _state(connection, request))
-
-
-async def bind(connection: Connection, request: RequestKey, post_id: UUID) -> None:
-    """Says which post answers for a key that was taken before there was one."""
-    await connection.execute(
-        "update idempotency_keys set post_id = $4 where (seller, path, key) = ($1, $2, $3)",
-        request.seller,
-        request.path,
-        request.key,
-        post_id,
-    )
 
 
 async def answer(connection: Connection, request: RequestKey, content: bytes) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -100,11 +101,18 @@ async def read(connection: Connection, ping_id: UUID) -> RecordedPing | None:
         day,
         ping_id,
     )
-    if row is None:
-        return None
+    return None if row is None else _read(dict(row))
+
+
+def just_made(row: PingRow) -> RecordedPing:
+    """The ping of a row that was written and that nobody has posted since."""
+    return _read(row._asdict() | {"post_id": None})
+
+
+def _read(row: Mapping[str, Any]) -> RecordedPing:
     trace = orjson.loads(row["trace"])
     return RecordedPing(
-        ping_id=ping_id,
+        ping_id=row["ping_id"],
         seller=row["seller"],
         campaign=row["campaign"],
         market_version=row["market_version"],

@@ -129,6 +129,32 @@ class RecordedPost:
     returned: Returned | None
 
 
+POST_WIDTH, ATTEMPT_WIDTH = 12, 7
+
+
+def post_row(post: NewPost) -> tuple[object, ...]:
+    """The columns of the type `new_post`."""
+    return (
+        post.post_id,
+        post.ping_id,
+        post.seller,
+        post.campaign,
+        post.market_version,
+        post.test,
+        post.currency,
+        post.payout_micros,
+        post.fingerprint,
+        post.sealed.lead,
+        post.sealed.key,
+        post.changed,
+    )
+
+
+def attempt_row(plan: Plan) -> tuple[object, ...]:
+    """The columns of the type `new_attempt`."""
+    return plan.attempt_id, plan.ordinal, plan.order, plan.buyer, plan.bid_id, plan.gross_micros, plan.lease_s
+
+
 ATTEMPT = (
     "a.attempt_id, a.post_id, a.ping_id, a.ordinal, a.order_key, a.buyer, a.test, a.bid_id, a.currency, "
     "a.gross_micros, a.payout_micros, a.state, a.epoch, a.tries, a.created_at, p.seller, p.campaign, "

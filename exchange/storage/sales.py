@@ -8,8 +8,9 @@ next attempt.
 from collections.abc import Sequence
 from uuid import UUID
 
+from exchange.errors import RefusedByDatabase
 from exchange.rules.attempts import AttemptState, Effect, effect_of, reason_of, state_after
-from exchange.storage import holds, idempotency
+from exchange.storage import holds, idempotency, steps
 from exchange.storage.database import Connection, Database
 from exchange.storage.idempotency import KeyState
 from exchange.storage.posts import (
@@ -57,14 +58,18 @@ class Sales:
         Nothing is stored where the ping was posted before or the key stands for something already. May be repeated
         after a commit that was not confirmed: what that one did is then found.
         """
+        if plans and await self._claim_straight(post, plans[0], timeout_s):
+            return Prepared(plans[0])
 
         async def work(connection: Connection) -> Prepared | Ended:
-            if post.key is not None and (taken := await _take_key(connection, post)) is not None:
-                raise _NotClaimedError(taken)
-            if not await _insert_post(connection, post):
+            if post.key is not None:
+                taken = await idempotency.take(connection, post.key, post.post_id)
+                if taken is not None:
+                    raise _NotClaimedError(taken)
+            if not await steps.begin(connection, post):
                 raise _NotClaimedError(await _posted_before(connection, post.ping_id))
             if (refused := await holds.admit(connection, post)) is not None:
-                return await _end(connection, post, Result(PostState.REJECTED, refused), render)
+                return await steps.end(connection, post, Result(PostState.REJECTED, refused), render)
             return await _go_on(connection, post, plans, render, Reason.OFFER_WITHDRAWN)
 
         try:
@@ -78,6 +83,14 @@ class Sales:
             done = stands
         self._tell(post, plans)
         return done
+
+    async def _claim_straight(self, post: NewPost, plan: Plan, timeout_s: float | None) -> bool:
+        try:
+            await steps.claim(self._database, post, plan, timeout_s=timeout_s)
+        except RefusedByDatabase:
+            return False
+        self._tell(post, [plan])
+        return True
 
     async def withdraw(self, post: NewPost, plans: Sequence[Plan]) -> bool:
         """Takes a claim back whose commit was not confirmed and whose seller was told that nothing was stored."""
@@ -94,37 +107,54 @@ class Sales:
         render: Render,
         *,
         still_listening: bool = False,
+        seller_waits_s: float = 0.0,
     ) -> Prepared | Ended | None:
         """Commit 2. Moves a prepared attempt on; None where another has taken it over.
 
         May be repeated after a commit that was not confirmed: what that one did is then found. An attempt that is
-        `still_listening` keeps its lease; any other unknown one is for others to resolve from now on.
+        `still_listening` keeps its lease; any other unknown one is for others to resolve from now on. A sale that is
+        recorded after the seller has waited for `seller_waits_s` is answered `pending`.
         """
+        effect = effect_of(AttemptState.PREPARED, state_after(delivery))
 
         async def work(connection: Connection) -> Prepared | Ended | None:
-            if not await _move(connection, plan, delivery, keeps_lease=still_listening):
+            if not await steps.move(connection, plan, delivery, keeps_lease=still_listening):
                 return await _done_before(connection, post, plan)
-            match effect_of(AttemptState.PREPARED, state_after(delivery)):
-                case Effect.SETTLE:
-                    await holds.settle(connection, post, plan)
-                    redirect_url = delivery.redirect_url if isinstance(delivery, Accepted) else None
-                    result = Result(PostState.ACCEPTED, Reason.ACCEPTED, redirect_url)
-                    return await _end(connection, post, result, render)
-                case Effect.RELEASE:
-                    await holds.lock(connection, post, [plan, *next_plans])
-                    await holds.release(connection, post, plan)
-                    return await _go_on(connection, post, next_plans, render, reason_of(delivery))
-                case _:
-                    return await _end(connection, post, PENDING, render)
+            if effect is not Effect.RELEASE:
+                return await steps.end(connection, post, PENDING, render)
+            await holds.lock(connection, post, [plan, *next_plans])
+            await holds.release(connection, post, plan)
+            return await _go_on(connection, post, next_plans, render, reason_of(delivery))
 
+        if isinstance(delivery, Accepted):
+            return await self._sell(post, plan, delivery, render, seller_waits_s)
         done = await self._database.transact(work)
-        self._tell(post, [plan, *next_plans])
+        if effect is Effect.RELEASE:
+            self._tell(post, [plan, *next_plans])
         return done
+
+    async def _sell(
+        self, post: NewPost, plan: Plan, delivery: Accepted, render: Render, seller_waits_s: float
+    ) -> Prepared | Ended | None:
+        sold = Result(PostState.ACCEPTED, Reason.ACCEPTED, delivery.redirect_url)
+        answers = render(sold), render(PENDING)
+        try:
+            return Ended(sold, await steps.sell(self._database, post, plan, delivery, answers, seller_waits_s))
+        except RefusedByDatabase:
+            return await self._database.run(lambda connection: _done_before(connection, post, plan))
 
     async def resolve(self, plan: Plan, delivery: Accepted | Rejected | NotSent) -> Resolved | Unresolved:
         """Settles what was unknown by the answer to its own delivery; the first answer to the seller stays."""
         verdict = verdict_of(delivery, How.LATE_ANSWER)
         return await resolve(self._database, plan.attempt_id, verdict, epoch=plan.epoch)
+
+    async def first_answer(self, post_id: UUID, answer: bytes, *, timeout_s: float) -> bytes:
+        """The answer that is stored for a post; from now on that is `answer`, where there was none."""
+        query = "update posts set answer = coalesce(answer, $2) where post_id = $1 returning answer"
+        stored: bytes | None = await self._database.run(
+            lambda connection: connection.fetchval(query, post_id, answer), timeout_s=timeout_s
+        )
+        return answer if stored is None else stored
 
     async def keep_answer(self, post_id: UUID, answer: bytes) -> None:
         """Keeps what the seller was told as the first answer, where another was stored while he was being told."""
@@ -168,37 +198,6 @@ class Sales:
         return await self._database.run(lambda connection: _find_of_ping(connection, ping_id))
 
 
-async def _take_key(connection: Connection, post: NewPost) -> KeyState | None:
-    if post.key is None:
-        return None
-    if post.key.path != "/v1/leads":
-        return await idempotency.take(connection, post.key, post.post_id)
-    await idempotency.bind(connection, post.key, post.post_id)  # taken before its ping was made
-    return None
-
-
-async def _insert_post(connection: Connection, post: NewPost) -> bool:
-    inserted = await connection.fetchval(
-        "insert into posts (post_id, ping_id, seller, campaign, market_version, test, currency, payout_micros, state, "
-        "lead_fingerprint, lead_sealed, lead_key, changed_fields) "
-        "values ($1, $2, $3, $4, $5, $6, $7, $8, 'in_progress', $9, $10, $11, $12) "
-        "on conflict (ping_id) do nothing returning post_id",
-        post.post_id,
-        post.ping_id,
-        post.seller,
-        post.campaign,
-        post.market_version,
-        post.test,
-        post.currency,
-        post.payout_micros,
-        post.fingerprint,
-        post.sealed.lead,
-        post.sealed.key,
-        post.changed,
-    )
-    return inserted is not None
-
-
 async def _posted_before(connection: Connection, ping_id: UUID) -> PostedBefore:
     found = await _find_of_ping(connection, ping_id)
     if found is None:
@@ -217,47 +216,9 @@ async def _go_on(
     """Prepares the first plan whose buyer can pay; without one the post is rejected with the reason `otherwise`."""
     for plan in plans:
         if await holds.hold(connection, post, plan):
-            await _insert_attempt(connection, post, plan)
+            await steps.prepare(connection, post, plan)
             return Prepared(plan)
-    return await _end(connection, post, Result(PostState.REJECTED, otherwise), render)
-
-
-async def _insert_attempt(connection: Connection, post: NewPost, plan: Plan) -> None:
-    await connection.execute(
-        "insert into attempts (attempt_id, post_id, ping_id, ordinal, order_key, buyer, exclusive, test, bid_id, "
-        "currency, gross_micros, payout_micros, state, lease_until) values ($1, $2, $3, $4, $5, $6, true, $7, $8, $9, "
-        "$10, $11, 'prepared', now() + make_interval(secs => $12))",
-        plan.attempt_id,
-        post.post_id,
-        post.ping_id,
-        plan.ordinal,
-        plan.order,
-        plan.buyer,
-        post.test,
-        plan.bid_id,
-        post.currency,
-        plan.gross_micros,
-        post.payout_micros,
-        plan.lease_s,
-    )
-
-
-async def _move(connection: Connection, plan: Plan, delivery: Delivery, *, keeps_lease: bool) -> bool:
-    """Compare-and-set of a prepared attempt's state; the row stays locked to the end of the transaction."""
-    moved = await connection.fetchval(
-        "update attempts set state = $3, reason = $4, detail = $5, reference = $6, redirect_url = $7, "
-        "resolved_at = now(), lease_until = case when $8 then lease_until else now() end "
-        "where attempt_id = $1 and state = 'prepared' and epoch = $2 returning attempt_id",
-        plan.attempt_id,
-        plan.epoch,
-        state_after(delivery).value,
-        int(reason_of(delivery)),
-        "" if isinstance(delivery, Accepted) else delivery.detail,
-        delivery.reference if isinstance(delivery, Accepted) else None,
-        delivery.redirect_url if isinstance(delivery, Accepted) else None,
-        keeps_lease,
-    )
-    return moved is not None
+    return await steps.end(connection, post, Result(PostState.REJECTED, otherwise), render)
 
 
 async def _done_before(connection: Connection, post: NewPost, plan: Plan) -> Prepared | Ended | None:
@@ -281,16 +242,3 @@ async def _stands(connection: Connection, post: NewPost) -> Prepared | Ended | N
         post.post_id,
     )
     return None if prepared is None else Prepared(plan_of(prepared))
-
-
-async def _end(connection: Connection, post: NewPost, result: Result, render: Render) -> Ended:
-    answer = render(result)
-    await connection.execute(
-        "update posts set state = $2, reason = $3, answer = $4, "
-        "finished_at = case when $2 = 'pending' then null else now() end where post_id = $1",
-        post.post_id,
-        result.state.value,
-        int(result.reason),
-        answer,
-    )
-    return Ended(result, answer)

@@ -10,10 +10,12 @@ from exchange.storage.posts import NewPost, Plan
 async def withdraw(database: Database, post: NewPost, plans: Sequence[Plan]) -> bool:
     """Leaves nothing of a post of which nothing has been sent; False where there is none, or another has taken it over.
 
-    The offer can be posted again from then on, and the request's key is free.
+    The offer can be posted again from then on, and the request's key is free. A claim that is on its way is waited
+    for; one that Postgres has not begun with comes too late.
     """
 
     async def work(connection: Connection) -> bool:
+        await connection.execute("select withdraw_claim($1)", post.post_id)
         if await connection.fetchval("select 1 from posts where post_id = $1 for update", post.post_id) is None:
             return False
         found = "select attempt_id, state, epoch from attempts where post_id = $1"

@@ -188,12 +188,16 @@ async def test_what_is_not_json_in_utf_8_is_malformed(shared_world: World, conte
 # --- pings and posts that are not there, or not any more ----------------------------------------------------------
 
 
+async def ping_status(world: World, ping_id: str) -> str:
+    return str((await world.get(f"/v1/pings/{ping_id}")).json()["status"])
+
+
 async def test_a_ping_of_nobody_of_another_seller_unsold_or_expired_cannot_be_posted(shared_world: World) -> None:
     async with Buyer(bids("21.00")) as buyer:
-        await shared_world.apply(market({"only": buyer}))
+        await shared_world.apply(market({"only": buyer}, offer_ttl_s=1))
         theirs = (await shared_world.ping(seller="other"))["ping_id"]
         expired = (await shared_world.ping())["ping_id"]
-        await shared_world.rows("update pings set expires_at = now() where ping_id = $1 returning 1", expired)
+        await until(lambda: ping_status(shared_world, expired), lambda found: found == "expired")
         buyer.on_ping = says({"bid": 0})
         unsold = (await shared_world.ping())["ping_id"]
         await shared_world.reasons(unsold)

@@ -7,18 +7,21 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextvars import ContextVar
 from functools import wraps
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import asyncpg.transaction
 
 import exchange.reconcile
 import exchange.storage.accounts
 import exchange.storage.holds
 from exchange.buyers.delivery import Courier
+from exchange.errors import StorageUnavailable
+from exchange.storage.database import Database
 from exchange.storage.posts import Ended
 from exchange.storage.sales import Sales
 
@@ -74,18 +77,18 @@ def after(owner: Any, name: str, is_it: Callable[[Any], bool] = lambda _: True) 
 
 
 def at_commit(name: str, strike: Callable[[], None] = die, *, sent: bool) -> None:
-    """Strikes, once, before the commit of a transaction inside a function, or when COMMIT was sent, not confirmed."""
-    struck: list[str] = []
-    original = asyncpg.transaction.Transaction.__aexit__
+    """Strikes, once, before the commit of a transaction inside a function, or when COMMIT was sent, not confirmed.
 
-    async def leave(self: Any, kind: object, error: object, trace: object) -> None:
-        if kind is not None or _under_way.get() != name or struck:
-            await original(self, kind, error, trace)
-            return
+    A statement that is a transaction of its own is committed with its last byte.
+    """
+    struck: list[str] = []
+    leave, call = asyncpg.transaction.Transaction.__aexit__, Database.call
+
+    async def struck_at(commit: Coroutine[Any, Any, Any]) -> Any:
         struck.append(name)
         if not sent:
             strike()
-        committing = asyncio.ensure_future(original(self, kind, error, trace))
+        committing = asyncio.ensure_future(commit)
         if strike is die:
             for _ in range(3):
                 await asyncio.sleep(0)
@@ -93,9 +96,30 @@ def at_commit(name: str, strike: Callable[[], None] = die, *, sent: bool) -> Non
             await committing
         if sent:
             strike()
-        await committing
+        return await committing
 
-    asyncpg.transaction.Transaction.__aexit__ = leave  # type: ignore[method-assign, assignment]
+    async def left(self: Any, kind: object, error: object, trace: object) -> None:
+        leaving = leave(self, kind, error, trace)
+        await (leaving if kind is not None or _under_way.get() != name or struck else struck_at(leaving))
+
+    async def called(self: Database, query: str, *arguments: object, timeout_s: float | None = None) -> Any:
+        calling = call(self, query, *arguments, timeout_s=timeout_s)
+        try:
+            return await (calling if _under_way.get() != name or struck else struck_at(calling))
+        except asyncpg.PostgresConnectionError as error:
+            raise StorageUnavailable(str(error)) from error
+
+    asyncpg.transaction.Transaction.__aexit__ = left  # type: ignore[method-assign, assignment]
+    Database.call = called  # type: ignore[method-assign]
+
+
+def step_by_step() -> None:
+    """Lets no claim go straight."""
+
+    async def never(*_: Any, **__: Any) -> bool:
+        return False
+
+    Sales._claim_straight = never  # type: ignore[method-assign]
 
 
 def f1_before_the_claim_is_committed() -> None:
@@ -104,6 +128,7 @@ def f1_before_the_claim_is_committed() -> None:
 
 
 def f2_after_the_post_is_there_before_the_attempt() -> None:
+    step_by_step()
     before(exchange.storage.holds, "hold")
 
 

@@ -61,7 +61,8 @@ async def test_an_abandoned_key_is_free_for_the_same_body_only(database: Databas
 async def test_a_key_that_has_a_post_is_never_free_again(database: Database) -> None:
     post_id = uuid7()
     await take(database, KEY)
-    await database.run(lambda connection: idempotency.bind(connection, KEY, post_id))
+    bound = replace(KEY, is_taken=True)
+    assert await database.run(lambda connection: idempotency.take(connection, bound, post_id)) is None
     await change(database, "lease_until = now() - interval '1 s'")
     assert await take(database, KEY) == KeyState(same_body=True, answer=None, post_id=post_id)
     await database.run(lambda connection: idempotency.give_up(connection, KEY))

@@ -1,0 +1,110 @@
+"""The steps of a post, each a function of migration 0005, and the straight way: claim and sale, each in one call.
+
+What cannot go straight is refused, changes nothing, and goes step by step (`exchange.storage.sales`).
+"""
+
+from exchange.rules.attempts import reason_of, state_after
+from exchange.storage import accounts, holds, idempotency
+from exchange.storage.database import Connection, Database
+from exchange.storage.idempotency import KEY_WIDTH
+from exchange.storage.posts import (
+    ATTEMPT_WIDTH,
+    POST_WIDTH,
+    Ended,
+    NewPost,
+    Plan,
+    Render,
+    Result,
+    attempt_row,
+    post_row,
+)
+from exchange.storage.rows import row
+from exchange.storage.verdicts import amounts_of
+from exchange.values.bid import Accepted, Delivery
+
+_OUTCOME_WIDTH = 5
+
+_BEGIN = f"select begin_post({row('new_post', 1, POST_WIDTH)})"
+_PREPARE = f"select prepare_attempt({row('new_attempt', 1, ATTEMPT_WIDTH)}, {row('new_post', 8, POST_WIDTH)})"
+_MOVE = f"select move_attempt($1, $2, {row('outcome', 3, _OUTCOME_WIDTH)}, $8)"
+_END = "select end_post($1, $2, $3, $4)"
+_CLAIM = (
+    f"select claim_post({row('request_key', 8, KEY_WIDTH)}, {row('new_post', 13, POST_WIDTH)}, "  # constants
+    f"{row('new_attempt', 25, ATTEMPT_WIDTH)}, {holds.LIMITS}, $32, $33, $34)"
+)
+_SELL = (
+    f"select sell($1, $2, {row('outcome', 3, _OUTCOME_WIDTH)}, $8, $9, $10, $11, "
+    "$12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)"
+)
+_NOTHING_MOVES = (None,) * 12
+
+
+async def claim(database: Database, post: NewPost, plan: Plan, *, timeout_s: float | None = None) -> None:
+    """Claims an offer, under its key if it has one, and prepares its first attempt.
+
+    Raises RefusedByDatabase where that cannot be, and nothing is done. It commits by itself, so that nobody waits for
+    this process: a claim that is given up may be committed later, unless it is withdrawn.
+    """
+    await database.call(
+        _CLAIM,
+        *holds.windows(() if post.test else (*post.caps, *plan.caps)),
+        *idempotency.columns(post.key),
+        *post_row(post),
+        *attempt_row(plan),
+        post.people,
+        post.duplicate_days,
+        plan.duplicate_days,
+        timeout_s=timeout_s,
+    )
+
+
+async def sell(
+    database: Database, post: NewPost, plan: Plan, delivery: Accepted, answers: tuple[bytes, bytes], waits_s: float
+) -> bytes:
+    """Makes a prepared attempt a sale; what its seller is told. Raises RefusedByDatabase where it is not prepared.
+
+    It commits by itself: where that is not confirmed, it is found by trying again. `answers` are those for a seller who
+    is told within `waits_s`, and later: a call that was given up may be committed after he had to be told.
+    """
+    told: bytes = await database.call(
+        _SELL,
+        plan.attempt_id,
+        plan.epoch,
+        *_outcome(delivery),
+        post.post_id,
+        *answers,
+        waits_s,
+        *(_NOTHING_MOVES if post.test else accounts.settling(amounts_of(post, plan))),
+    )
+    return told
+
+
+async def begin(connection: Connection, post: NewPost) -> bool:
+    """Uses an offer up; False where its ping has a post already."""
+    begun: bool = await connection.fetchval(_BEGIN, *post_row(post))
+    return begun
+
+
+async def prepare(connection: Connection, post: NewPost, plan: Plan) -> None:
+    """Writes down what is about to be sent, with everything that it needs held before."""
+    await connection.execute(_PREPARE, *attempt_row(plan), *post_row(post))
+
+
+async def move(connection: Connection, plan: Plan, delivery: Delivery, *, keeps_lease: bool) -> bool:
+    """Compare-and-set of a prepared attempt's state; the row stays locked to the end of the transaction."""
+    moved: bool = await connection.fetchval(_MOVE, plan.attempt_id, plan.epoch, *_outcome(delivery), keeps_lease)
+    return moved
+
+
+async def end(connection: Connection, post: NewPost, result: Result, render: Render) -> Ended:
+    """Ends a post, or lets it wait for what is unknown; the first answer that was stored is the one that is told."""
+    answer = await connection.fetchval(_END, post.post_id, result.state.value, int(result.reason), render(result))
+    return Ended(result, answer)
+
+
+def _outcome(delivery: Delivery) -> tuple[object, ...]:
+    """The columns of the type `outcome`."""
+    said = (state_after(delivery).value, int(reason_of(delivery)))
+    if isinstance(delivery, Accepted):
+        return *said, "", delivery.reference, delivery.redirect_url
+    return *said, delivery.detail, None, None
