@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TypeVar
 from uuid import UUID
@@ -125,7 +126,7 @@ class Posts:
                 return claimed.answer
             case Prepared():
                 answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-                self._background.start(self._sell(sale, claimed.plan, answer), "post")
+                self._background.start(self._sell(sale, claimed, answer), "post")
                 return await self._in_seller_time(sale, answer)
             case _:
                 return claimed
@@ -182,19 +183,19 @@ class Posts:
         entries = {rung.order: entry for rung, entry in rungs}
         return _Sale(request, post, _plans(rungs), entries, partial(_render, post), time.monotonic())
 
-    async def _sell(self, sale: _Sale, plan: Plan, answer: "asyncio.Future[bytes]") -> None:
+    async def _sell(self, sale: _Sale, prepared: Prepared, answer: "asyncio.Future[bytes]") -> None:
         """Goes down the ladder until a post ends, and answers with what was stored."""
         leased_s = sale.started_s
         try:
             while True:
-                plan = sale.own(plan)
+                plan, told_by = sale.own(prepared.plan), _told_by(sale, prepared)
                 sending = _closed() if answer.done() else self._send(sale, plan, leased_s + plan.lease_s)
                 delivery = await self._in_time(sale, plan, sending)
                 leased_s = time.monotonic()
-                step = await self._conclude(sale, plan, delivery, answer)
+                step = await self._conclude(sale, plan, delivery, answer, told_by)
                 if not isinstance(step, Prepared):
                     break
-                plan = step.plan
+                prepared = step
             await self._tell(sale, plan, step, answer)
             if delivery is SILENCE:
                 await self._resolve_late(plan, await sending)
@@ -258,7 +259,7 @@ class Posts:
         return sending.result() if done else SILENCE
 
     async def _conclude(
-        self, sale: _Sale, plan: Plan, delivery: Delivery, answer: "asyncio.Future[bytes]"
+        self, sale: _Sale, plan: Plan, delivery: Delivery, answer: "asyncio.Future[bytes]", told_by: datetime
     ) -> Prepared | Ended | None:
         """Records an outcome, however long Postgres is away; once the seller has his answer, that one stays."""
         metrics.BUYER_POSTS.labels(plan.buyer, reason_of(delivery).wire_name).inc()
@@ -281,7 +282,7 @@ class Posts:
                 rest,
                 render,
                 still_listening=delivery is SILENCE,
-                seller_waits_s=sale.request.deadline.remaining_s(),
+                told_by=told_by,
             )
 
         step = await _until_stored(_named(plan), conclude)
@@ -306,6 +307,11 @@ def _log_refused(plan: Plan, delivery: Delivery, why: str) -> None:
     """Keeps in the log what could not be written any more: it may be the truth."""
     word = reason_of(delivery).wire_name
     log.warning("late_write_refused", attempt_id=str(plan.attempt_id), buyer=plan.buyer, reason=word, detail=why)
+
+
+def _told_by(sale: _Sale, prepared: Prepared) -> datetime:
+    """When the seller will have been told, on the database's clock: it has just said what time it is there."""
+    return (prepared.at or datetime.now(UTC)) + timedelta(seconds=sale.request.deadline.remaining_s())
 
 
 def _named(plan: Plan) -> dict[str, str]:

@@ -56,13 +56,13 @@ class Caller:
     async def __aexit__(self, *_: object) -> None:
         self._writer.close()
 
-    async def post(self, path: str, document: Document) -> Document:
+    async def post(self, path: str, document: Document, statuses: tuple[int, ...] = (200,)) -> Document:
         body = json.dumps(document).encode()
         self._writer.write(f"POST {path} HTTP/1.1\r\n{self._head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         head = (await self._reader.readuntil(b"\r\n\r\n")).lower()
         length = int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0])
         answer: Document = json.loads(await self._reader.readexactly(length))
-        if not head.startswith(b"http/1.1 200 "):
+        if int(head.split(None, 2)[1]) not in statuses:
             raise Failed(f"{path}: {head.splitlines()[0].decode()} {answer}")
         return answer
 

@@ -61,14 +61,15 @@ begin
     return found;
 end $$;
 
--- Writes down what is about to be sent, with everything it needs held before.
-create function prepare_attempt(p_attempt new_attempt, p_post new_post) returns void language plpgsql as $$
+-- Writes down what is about to be sent, with everything it needs held before; returns the time on this clock.
+create function prepare_attempt(p_attempt new_attempt, p_post new_post) returns timestamptz language plpgsql as $$
 begin
     insert into attempts (attempt_id, post_id, ping_id, ordinal, order_key, buyer, exclusive, test, bid_id, currency,
         gross_micros, payout_micros, state, lease_until)
     values (p_attempt.attempt_id, p_post.post_id, p_post.ping_id, p_attempt.ordinal, p_attempt.order_key,
         p_attempt.buyer, true, p_post.test, p_attempt.bid_id, p_post.currency, p_attempt.gross_micros,
         p_post.payout_micros, 'prepared', now() + make_interval(secs => p_attempt.lease_s));
+    return clock_timestamp();
 end $$;
 
 -- Notes that these people are sold, and locks what an attempt counts in. Raises LX001 with the reason why not.
@@ -136,11 +137,11 @@ begin
 end $$;
 
 -- A post that is new, under a key that is free (or without one), whose first attempt may be sent; what others wait for
--- comes last.
+-- comes last. Returns the time on this clock.
 create function claim_post(
     p_key request_key, p_post new_post, p_attempt new_attempt,
     p_limits cap_limit[], p_fingerprints bytea[], p_campaign_days integer, p_buyer_days integer
-) returns void language plpgsql as $$
+) returns timestamptz language plpgsql as $$
 begin
     if (p_key.key is not null and not take_key(p_post.seller, p_key, p_post.post_id)) or not begin_post(p_post) then
         raise exception 'claimed before' using errcode = 'LX001';
@@ -152,6 +153,7 @@ begin
     if not p_post.test then
         perform take_caps_and_balance(p_post, p_attempt, p_limits);
     end if;
+    return clock_timestamp();
 end $$;
 
 -- Locks the subjects of attempts, and opens the windows that have a limit and no row yet: orders by name, then the
@@ -241,10 +243,10 @@ begin
 end $$;
 
 -- A prepared attempt whose buyer has accepted: it is moved on, the money moves (`p_buyer` null: a test, none does), and
--- the post ends. Returns what its seller is told: `p_answer`, or `p_late_answer` if that took longer than he waits.
+-- the post ends. Returns what its seller is told: `p_answer`, or from `p_told_by` on `p_late_answer`.
 create function sell(
     p_attempt uuid, p_epoch integer, p_outcome outcome,
-    p_post uuid, p_answer bytea, p_late_answer bytea, p_waits_s float8,
+    p_post uuid, p_answer bytea, p_late_answer bytea, p_told_by timestamptz,
     p_buyer text, p_seller text, p_currency text,
     p_buyer_amount bigint, p_seller_amount bigint, p_released bigint,
     p_kinds text[], p_debit_kinds text[], p_debit_owners text[], p_credit_kinds text[], p_credit_owners text[],
@@ -257,8 +259,7 @@ begin
         raise exception 'moved before' using errcode = 'LX001';
     end if;
     told := end_post(p_post, 'accepted', p_outcome.reason,
-        case when clock_timestamp() < statement_timestamp() + make_interval(secs => p_waits_s) then p_answer
-            else p_late_answer end);
+        case when clock_timestamp() < p_told_by then p_answer else p_late_answer end);
     if p_buyer is not null and cardinality(p_kinds) <> move_money(p_buyer, p_seller, p_currency, p_buyer_amount,
         p_seller_amount, p_released, p_kinds, p_debit_kinds, p_debit_owners, p_credit_kinds, p_credit_owners, p_amounts,
         p_attempt, '')

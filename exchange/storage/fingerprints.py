@@ -25,8 +25,8 @@ from exchange.values.deadline import Deadline
 LOOK_MS = 100
 """The most of a ping's time that a look may take: without an answer nobody is taken for a duplicate."""
 
-GATHER_S = 0.02
-"""How long people who were sold are gathered before Valkey is told of them."""
+PAUSE_S = 0.01
+"""The least time between two tellings of Valkey who was sold; those who are sold meanwhile are told together."""
 
 BATCH_MAX = 500
 PAGE_ROWS = 5_000
@@ -134,12 +134,12 @@ class People:
     async def _mark(self) -> None:
         while True:
             await self._marks_arrived.wait()
-            await asyncio.sleep(GATHER_S)
             self._marks_arrived.clear()
             self._telling, self._marked = self._marked, {}
             with suppress(RedisError, OSError):  # it is filled again when it comes back without them
                 await self._write([(item, timedelta(days=days)) for item, days in self._telling.items()])
             self._telling = {}
+            await asyncio.sleep(PAUSE_S)
 
     async def _fill(self) -> None:
         """Fills a Valkey that has lost people; one gateway at a time does so."""

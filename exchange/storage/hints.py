@@ -33,8 +33,8 @@ REFRESH_SHARE = 20
 TELL_EVERY_S = 1.0
 """How often offers that matter are told again, for gateways that have missed them."""
 
-GATHER_S = 0.02
-"""How long news are gathered: telling each of them alone would cost a sale as much as selling."""
+PAUSE_S = 0.01
+"""The least time between two tellings; news gather meanwhile. Each told alone would cost a sale as much as selling."""
 
 Name = tuple[str, str]
 Message = dict[str, Any]
@@ -107,7 +107,6 @@ class Hints:
             with suppress(TimeoutError):
                 async with asyncio.timeout(TELL_EVERY_S):
                     await self._news.wait()
-            await asyncio.sleep(GATHER_S)
             self._news.clear()
             try:
                 await self._tell_news()
@@ -115,6 +114,7 @@ class Hints:
                 log.warning("hints_lost", error=type(error).__name__)
             except Exception:
                 log.exception("hints_not_told")  # whatever it was, the next news must go out
+            await asyncio.sleep(PAUSE_S)
 
     async def _tell_news(self) -> None:
         names, self._to_look = self._to_look, set()

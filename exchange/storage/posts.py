@@ -82,9 +82,10 @@ Counted = Callable[[NewPost, Sequence[Plan]], None]
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """An attempt that is written down and held: it may be sent."""
+    """An attempt that is written down and held: it may be sent. `at` is when, on the database's clock, if just now."""
 
     plan: Plan
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ next attempt.
 """
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from uuid import UUID
 
 from exchange.errors import RefusedByDatabase
@@ -34,6 +35,8 @@ from exchange.storage.withdrawal import withdraw
 from exchange.values.bid import Accepted, Delivery, NotSent, Rejected
 from exchange.values.reason import Reason
 
+AT_ANY_TIME = datetime(9999, 1, 1, tzinfo=UTC)
+
 
 class _NotClaimedError(Exception):
     """Rolls a claim back, its idempotency key included, because the ping or the key stands for something already."""
@@ -58,8 +61,8 @@ class Sales:
         Nothing is stored where the ping was posted before or the key stands for something already. May be repeated
         after a commit that was not confirmed: what that one did is then found.
         """
-        if plans and await self._claim_straight(post, plans[0], timeout_s):
-            return Prepared(plans[0])
+        if plans and (straight := await self._claim_straight(post, plans[0], timeout_s)) is not None:
+            return straight
 
         async def work(connection: Connection) -> Prepared | Ended:
             if post.key is not None:
@@ -84,13 +87,13 @@ class Sales:
         self._tell(post, plans)
         return done
 
-    async def _claim_straight(self, post: NewPost, plan: Plan, timeout_s: float | None) -> bool:
+    async def _claim_straight(self, post: NewPost, plan: Plan, timeout_s: float | None) -> Prepared | None:
         try:
-            await steps.claim(self._database, post, plan, timeout_s=timeout_s)
+            claimed_at = await steps.claim(self._database, post, plan, timeout_s=timeout_s)
         except RefusedByDatabase:
-            return False
+            return None
         self._tell(post, [plan])
-        return True
+        return Prepared(plan, claimed_at)
 
     async def withdraw(self, post: NewPost, plans: Sequence[Plan]) -> bool:
         """Takes a claim back whose commit was not confirmed and whose seller was told that nothing was stored."""
@@ -107,13 +110,13 @@ class Sales:
         render: Render,
         *,
         still_listening: bool = False,
-        seller_waits_s: float = 0.0,
+        told_by: datetime | None = None,
     ) -> Prepared | Ended | None:
         """Commit 2. Moves a prepared attempt on; None where another has taken it over.
 
         May be repeated after a commit that was not confirmed: what that one did is then found. An attempt that is
         `still_listening` keeps its lease; any other unknown one is for others to resolve from now on. A sale that is
-        recorded after the seller has waited for `seller_waits_s` is answered `pending`.
+        recorded after `told_by`, on the database's clock, is answered `pending`, for so was the seller told then.
         """
         effect = effect_of(AttemptState.PREPARED, state_after(delivery))
 
@@ -127,19 +130,19 @@ class Sales:
             return await _go_on(connection, post, next_plans, render, reason_of(delivery))
 
         if isinstance(delivery, Accepted):
-            return await self._sell(post, plan, delivery, render, seller_waits_s)
+            return await self._sell(post, plan, delivery, render, told_by or AT_ANY_TIME)
         done = await self._database.transact(work)
         if effect is Effect.RELEASE:
             self._tell(post, [plan, *next_plans])
         return done
 
     async def _sell(
-        self, post: NewPost, plan: Plan, delivery: Accepted, render: Render, seller_waits_s: float
+        self, post: NewPost, plan: Plan, delivery: Accepted, render: Render, told_by: datetime
     ) -> Prepared | Ended | None:
         sold = Result(PostState.ACCEPTED, Reason.ACCEPTED, delivery.redirect_url)
         answers = render(sold), render(PENDING)
         try:
-            return Ended(sold, await steps.sell(self._database, post, plan, delivery, answers, seller_waits_s))
+            return Ended(sold, await steps.sell(self._database, post, plan, delivery, answers, told_by))
         except RefusedByDatabase:
             return await self._database.run(lambda connection: _done_before(connection, post, plan))
 
@@ -216,8 +219,7 @@ async def _go_on(
     """Prepares the first plan whose buyer can pay; without one the post is rejected with the reason `otherwise`."""
     for plan in plans:
         if await holds.hold(connection, post, plan):
-            await steps.prepare(connection, post, plan)
-            return Prepared(plan)
+            return Prepared(plan, await steps.prepare(connection, post, plan))
     return await steps.end(connection, post, Result(PostState.REJECTED, otherwise), render)
 
 

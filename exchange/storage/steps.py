@@ -3,6 +3,8 @@
 What cannot go straight is refused, changes nothing, and goes step by step (`exchange.storage.sales`).
 """
 
+from datetime import datetime
+
 from exchange.rules.attempts import reason_of, state_after
 from exchange.storage import accounts, holds, idempotency
 from exchange.storage.database import Connection, Database
@@ -39,13 +41,13 @@ _SELL = (
 _NOTHING_MOVES = (None,) * 12
 
 
-async def claim(database: Database, post: NewPost, plan: Plan, *, timeout_s: float | None = None) -> None:
-    """Claims an offer, under its key if it has one, and prepares its first attempt.
+async def claim(database: Database, post: NewPost, plan: Plan, *, timeout_s: float | None = None) -> datetime:
+    """Claims an offer, under its key if it has one, and prepares its first attempt; the time on the database's clock.
 
     Raises RefusedByDatabase where that cannot be, and nothing is done. It commits by itself, so that nobody waits for
     this process: a claim that is given up may be committed later, unless it is withdrawn.
     """
-    await database.call(
+    claimed_at: datetime = await database.call(
         _CLAIM,
         *holds.windows(() if post.test else (*post.caps, *plan.caps)),
         *idempotency.columns(post.key),
@@ -56,15 +58,17 @@ async def claim(database: Database, post: NewPost, plan: Plan, *, timeout_s: flo
         plan.duplicate_days,
         timeout_s=timeout_s,
     )
+    return claimed_at
 
 
 async def sell(
-    database: Database, post: NewPost, plan: Plan, delivery: Accepted, answers: tuple[bytes, bytes], waits_s: float
+    database: Database, post: NewPost, plan: Plan, delivery: Accepted, answers: tuple[bytes, bytes], told_by: datetime
 ) -> bytes:
     """Makes a prepared attempt a sale; what its seller is told. Raises RefusedByDatabase where it is not prepared.
 
     It commits by itself: where that is not confirmed, it is found by trying again. `answers` are those for a seller who
-    is told within `waits_s`, and later: a call that was given up may be committed after he had to be told.
+    is told before `told_by`, on the database's clock, and from then on: a call that was given up, or that a frozen
+    server reads late, is committed after he had to be told.
     """
     told: bytes = await database.call(
         _SELL,
@@ -73,7 +77,7 @@ async def sell(
         *_outcome(delivery),
         post.post_id,
         *answers,
-        waits_s,
+        told_by,
         *(_NOTHING_MOVES if post.test else accounts.settling(amounts_of(post, plan))),
     )
     return told
@@ -85,9 +89,10 @@ async def begin(connection: Connection, post: NewPost) -> bool:
     return begun
 
 
-async def prepare(connection: Connection, post: NewPost, plan: Plan) -> None:
-    """Writes down what is about to be sent, with everything that it needs held before."""
-    await connection.execute(_PREPARE, *attempt_row(plan), *post_row(post))
+async def prepare(connection: Connection, post: NewPost, plan: Plan) -> datetime:
+    """Writes down what is about to be sent, with all that it needs held before; the time on the database's clock."""
+    prepared_at: datetime = await connection.fetchval(_PREPARE, *attempt_row(plan), *post_row(post))
+    return prepared_at
 
 
 async def move(connection: Connection, plan: Plan, delivery: Delivery, *, keeps_lease: bool) -> bool:

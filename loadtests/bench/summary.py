@@ -20,6 +20,13 @@ def table(folder: Path) -> str:
     return "\n".join(lines)
 
 
+def slowest(folder: Path, peers: set[str]) -> float | None:
+    """Pings/s at saturation, buyers 0 ms, of the exchange or of Go, whichever is less; None without a measurement."""
+    runs = _Runs(folder)
+    rates = [[row["pings_s"] for row in runs.of("instant", name).values()] for name in (OURS, *peers & {"go"})]
+    return min((median(found) for found in rates if found), default=None)
+
+
 class _Runs:
     """Measured runs by measurement and gateway."""
 
@@ -40,7 +47,8 @@ class _Runs:
 def _figures(runs: _Runs) -> Iterator[tuple[str, list[float], int]]:
     full, cpu = ("saturated", "cpu_ms_per_ping"), ("open_loop", "cpu_ms_per_ping")
     yield "CPU per ping / Go's, at saturation, buyers 0 ms", runs.ratios("instant", "go", *full), 2
-    yield "CPU per ping / Go's, at 1,000 pings/s, buyers 50 ms", runs.ratios("steady", "go", *cpu), 2
+    rate = next((row["open_loop"]["offered_s"] for row in runs.of("steady", OURS).values()), 0)
+    yield f"CPU per ping / Go's, at {rate:,.0f} pings/s, buyers 50 ms", runs.ratios("steady", "go", *cpu), 2
     yield "CPU per ping / Node's, at saturation, buyers 0 ms", runs.ratios("instant", "node", *full), 2
     yield "pings/s / textbook's, at saturation, buyers 0 ms", runs.ratios("instant", "textbook", "pings_s"), 1
     half = runs.of("half", OURS).values()

@@ -57,11 +57,11 @@ def hold_released_on_timeout() -> None:
 def answer_before_commit() -> None:
     original = Posts._conclude
 
-    async def conclude(self: Posts, sale: Any, plan: Plan, delivery: Any, answer: Any) -> Any:
+    async def conclude(self: Posts, sale: Any, plan: Plan, delivery: Any, answer: Any, told_by: Any) -> Any:
         if isinstance(delivery, Accepted) and not answer.done():
             answer.set_result(sale.render(Result(PostState.ACCEPTED, Reason.ACCEPTED)))
             await asyncio.sleep(1)
-        return await original(self, sale, plan, delivery, answer)
+        return await original(self, sale, plan, delivery, answer, told_by)
 
     Posts._conclude = conclude  # type: ignore[method-assign]
 

@@ -16,7 +16,7 @@ from exchange.simulation.chaos.rules_told import REFUSED, REPLAYED
 from exchange.simulation.chaos.run import Outcome, run
 from exchange.simulation.chaos.stage import Wish
 
-SECONDS = 25.0
+SECONDS = 60.0
 
 
 def under_fire(seed: int, seconds: float = SECONDS) -> Outcome:

@@ -104,13 +104,20 @@ def _other_leads(evidence: Evidence) -> Iterator[Violation]:
 
 
 def _refusals(evidence: Evidence) -> Iterator[Violation]:
-    """A post that came of a request which was answered 5xx, while no other request about its ping was under way."""
+    """A post that came of a request which was answered 5xx, while no other request about its ping was under way.
+
+    One that was never answered may be: it may lie at a gateway that is frozen.
+    """
     posts = {post.ping_id: post for post in evidence.witnesses.books.posts}
     for ping_id, asked_about in evidence.posts_told.items():
         post = posts.get(ping_id)
         if post is None:
             continue
-        near = [asked for asked in asked_about if asked.at - 0.005 <= post.at <= asked.until + 0.005]
+        near = [
+            asked
+            for asked in asked_about
+            if asked.at - 0.005 <= post.at and (asked.status is None or post.at <= asked.until + 0.005)
+        ]
         if near and all(asked.status is not None and asked.status >= 500 for asked in near):
             text = f"post {post.post_id}: told {near[0].status}, yet it was claimed and is {post.state}"
             yield evidence.violation(REFUSED, text, ping_id)
