@@ -268,3 +268,41 @@ begin
     end if;
     return told;
 end $$;
+
+-- A prepared attempt that came to nothing: what it held is given back, and the next one may be sent. Without one (null), and
+-- from `p_told_by` on, the post ends. Returns the time on this clock, or what the seller is told. Raises LX001 where the next one's order
+-- cannot have the lead: then its caller goes on step by step.
+create function step_down(
+    p_attempt uuid, p_epoch integer, p_outcome outcome,
+    p_answer bytea, p_late_answer bytea, p_told_by timestamptz,
+    p_post new_post, p_tried new_attempt, p_next new_attempt,
+    p_limits cap_limit[], p_fingerprints bytea[], p_campaign_days integer, p_buyer_days integer,
+    out prepared_at timestamptz, out told bytea
+) language plpgsql as $$
+declare
+    refused integer;
+begin
+    if not move_attempt(p_attempt, p_epoch, p_outcome, false) then
+        raise exception 'moved before' using errcode = 'LX001';
+    end if;
+    if not p_post.test then
+        if p_next.attempt_id is not null then
+            perform lock_attempts(array[p_attempt, p_next.attempt_id], array[p_tried.order_key, p_next.order_key],
+                array[p_tried.buyer, p_next.buyer], p_post.seller, p_post.campaign, p_post.currency, p_limits,
+                p_fingerprints);
+        end if;
+        perform uncount_attempt(p_attempt);
+        update accounts set held_micros = held_micros - p_tried.gross_micros
+        where (kind, owner, currency) = ('buyer', p_tried.buyer, p_post.currency);
+    end if;
+    if p_next.attempt_id is null or clock_timestamp() >= p_told_by then
+        told := end_post(p_post.post_id, 'rejected', p_outcome.reason,
+            case when clock_timestamp() < p_told_by then p_answer else p_late_answer end);
+        return;
+    end if;
+    if not p_post.test then
+        perform take_people_and_subjects(p_post, p_next, p_limits, p_fingerprints, p_campaign_days, p_buyer_days);
+        perform take_caps_and_balance(p_post, p_next, p_limits);
+    end if;
+    prepared_at := prepare_attempt(p_next, p_post);
+end $$;

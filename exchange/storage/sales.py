@@ -30,6 +30,7 @@ from exchange.storage.posts import (
     Returned,
     plan_of,
 )
+from exchange.storage.steps import Telling
 from exchange.storage.verdicts import How, Resolved, Unresolved, resolve, verdict_of
 from exchange.storage.withdrawal import withdraw
 from exchange.values.bid import Accepted, Delivery, NotSent, Rejected
@@ -115,7 +116,7 @@ class Sales:
         """Commit 2. Moves a prepared attempt on; None where another has taken it over.
 
         May be repeated after a commit that was not confirmed: what that one did is then found. An attempt that is
-        `still_listening` keeps its lease; any other unknown one is for others to resolve from now on. A sale that is
+        `still_listening` keeps its lease; any other unknown one is for others to resolve from now on. What is
         recorded after `told_by`, on the database's clock, is answered `pending`, for so was the seller told then.
         """
         effect = effect_of(AttemptState.PREPARED, state_after(delivery))
@@ -129,22 +130,39 @@ class Sales:
             await holds.release(connection, post, plan)
             return await _go_on(connection, post, next_plans, render, reason_of(delivery))
 
+        by = told_by or AT_ANY_TIME
         if isinstance(delivery, Accepted):
-            return await self._sell(post, plan, delivery, render, told_by or AT_ANY_TIME)
-        done = await self._database.transact(work)
+            return await self._sell(post, plan, delivery, render, by)
+        done = None
+        if effect is Effect.RELEASE:
+            done = await self._step_down(post, plan, delivery, next_plans[:1], render, by)
+        if done is None:
+            done = await self._database.transact(work)
         if effect is Effect.RELEASE:
             self._tell(post, [plan, *next_plans])
         return done
 
     async def _sell(
-        self, post: NewPost, plan: Plan, delivery: Accepted, render: Render, told_by: datetime
+        self, post: NewPost, plan: Plan, delivery: Accepted, render: Render, by: datetime
     ) -> Prepared | Ended | None:
         sold = Result(PostState.ACCEPTED, Reason.ACCEPTED, delivery.redirect_url)
-        answers = render(sold), render(PENDING)
+        telling = Telling(render(sold), render(PENDING), by)
         try:
-            return Ended(sold, await steps.sell(self._database, post, plan, delivery, answers, told_by))
+            return Ended(sold, await steps.sell(self._database, post, plan, delivery, telling))
         except RefusedByDatabase:
             return await self._database.run(lambda connection: _done_before(connection, post, plan))
+
+    async def _step_down(
+        self, post: NewPost, plan: Plan, delivery: Delivery, following: Sequence[Plan], render: Render, by: datetime
+    ) -> Prepared | Ended | None:
+        """Down the ladder in one call; None, and nothing done, where that cannot be."""
+        ended = Result(PostState.REJECTED, reason_of(delivery))
+        telling = Telling(render(ended), render(PENDING), by)
+        try:
+            done = await steps.step_down(self._database, post, plan, delivery, next(iter(following), None), telling)
+        except RefusedByDatabase:
+            return None
+        return Ended(ended, done) if isinstance(done, bytes) else Prepared(following[0], done)
 
     async def resolve(self, plan: Plan, delivery: Accepted | Rejected | NotSent) -> Resolved | Unresolved:
         """Settles what was unknown by the answer to its own delivery; the first answer to the seller stays."""
@@ -230,17 +248,19 @@ async def _done_before(connection: Connection, post: NewPost, plan: Plan) -> Pre
 
 
 async def _stands(connection: Connection, post: NewPost) -> Prepared | Ended | None:
-    """Where a post stands: ended, with its answer, or with an attempt that is prepared; None where neither is so."""
-    row = await connection.fetchrow(
-        "select p.state, p.reason, p.answer, a.redirect_url from posts p "
-        "left join attempts a on a.post_id = p.post_id and a.state = 'accepted' where p.post_id = $1",
-        post.post_id,
-    )
-    if row is not None and row["answer"] is not None:
-        return Ended(Result(PostState(row["state"]), Reason(row["reason"]), row["redirect_url"]), row["answer"])
+    """Where a post stands: with an attempt that is prepared, or ended, with its answer; None where neither is so."""
     prepared = await connection.fetchrow(
         f"select {ATTEMPT} from attempts a join posts p using (post_id) "  # noqa: S608  # a constant
         "where a.post_id = $1 and a.state = 'prepared'",
         post.post_id,
     )
-    return None if prepared is None else Prepared(plan_of(prepared))
+    if prepared is not None:
+        return Prepared(plan_of(prepared))
+    row = await connection.fetchrow(
+        "select p.state, p.reason, p.answer, a.redirect_url from posts p "
+        "left join attempts a on a.post_id = p.post_id and a.state = 'accepted' where p.post_id = $1",
+        post.post_id,
+    )
+    if row is None or row["answer"] is None:
+        return None
+    return Ended(Result(PostState(row["state"]), Reason(row["reason"]), row["redirect_url"]), row["answer"])

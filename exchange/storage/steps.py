@@ -4,6 +4,7 @@ What cannot go straight is refused, changes nothing, and goes step by step (`exc
 """
 
 from datetime import datetime
+from typing import NamedTuple
 
 from exchange.rules.attempts import reason_of, state_after
 from exchange.storage import accounts, holds, idempotency
@@ -38,7 +39,21 @@ _SELL = (
     f"select sell($1, $2, {row('outcome', 3, _OUTCOME_WIDTH)}, $8, $9, $10, $11, "
     "$12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)"
 )
+_STEP_DOWN = (
+    f"select * from step_down($8, $9, {row('outcome', 10, _OUTCOME_WIDTH)}, $15, $16, $17, "  # noqa: S608  # constants
+    f"{row('new_post', 18, POST_WIDTH)}, {row('new_attempt', 30, ATTEMPT_WIDTH)}, "
+    f"{row('new_attempt', 37, ATTEMPT_WIDTH)}, {holds.LIMITS}, $44, $45, $46)"
+)
 _NOTHING_MOVES = (None,) * 12
+_NO_ATTEMPT = (None,) * ATTEMPT_WIDTH
+
+
+class Telling(NamedTuple):
+    """What a seller is told who is told before `by`, on the database's clock, and from then on."""
+
+    answer: bytes
+    late: bytes
+    by: datetime
 
 
 async def claim(database: Database, post: NewPost, plan: Plan, *, timeout_s: float | None = None) -> datetime:
@@ -61,14 +76,11 @@ async def claim(database: Database, post: NewPost, plan: Plan, *, timeout_s: flo
     return claimed_at
 
 
-async def sell(
-    database: Database, post: NewPost, plan: Plan, delivery: Accepted, answers: tuple[bytes, bytes], told_by: datetime
-) -> bytes:
+async def sell(database: Database, post: NewPost, plan: Plan, delivery: Accepted, telling: Telling) -> bytes:
     """Makes a prepared attempt a sale; what its seller is told. Raises RefusedByDatabase where it is not prepared.
 
-    It commits by itself: where that is not confirmed, it is found by trying again. `answers` are those for a seller who
-    is told before `told_by`, on the database's clock, and from then on: a call that was given up, or that a frozen
-    server reads late, is committed after he had to be told.
+    It commits by itself: where that is not confirmed, it is found by trying again. A call that was given up, or that a
+    frozen server reads late, is committed after the seller had to be told: hence the second answer.
     """
     told: bytes = await database.call(
         _SELL,
@@ -76,11 +88,39 @@ async def sell(
         plan.epoch,
         *_outcome(delivery),
         post.post_id,
-        *answers,
-        told_by,
+        *telling,
         *(_NOTHING_MOVES if post.test else accounts.settling(amounts_of(post, plan))),
     )
     return told
+
+
+async def step_down(
+    database: Database, post: NewPost, plan: Plan, delivery: Delivery, following: Plan | None, telling: Telling
+) -> datetime | bytes:
+    """Gives back what an attempt held that came to nothing, and prepares the following one in time, or ends the post.
+
+    When that was, on the database's clock, or what the seller is told. Raises RefusedByDatabase where it is not
+    prepared, or the following order cannot have the lead; nothing is done then. Commits as `sell` does.
+    """
+    caps = () if post.test or following is None else (*post.caps, *following.caps)
+    found = await database.run(
+        lambda connection: connection.fetchrow(
+            _STEP_DOWN,
+            *holds.windows(caps),
+            plan.attempt_id,
+            plan.epoch,
+            *_outcome(delivery),
+            *telling,
+            *post_row(post),
+            *attempt_row(plan),
+            *(_NO_ATTEMPT if following is None else attempt_row(following)),
+            post.people,
+            post.duplicate_days,
+            following and following.duplicate_days,
+        )
+    )
+    done: datetime | bytes = found["prepared_at"] or found["told"]  # type: ignore[index]  # it returns one row, always
+    return done
 
 
 async def begin(connection: Connection, post: NewPost) -> bool:

@@ -114,12 +114,13 @@ def at_commit(name: str, strike: Callable[[], None] = die, *, sent: bool) -> Non
 
 
 def step_by_step() -> None:
-    """Lets no claim go straight."""
+    """Lets nothing go straight but sales."""
 
     async def never(*_: Any) -> Any:
         return None
 
     Sales._claim_straight = never  # type: ignore[method-assign, assignment]
+    Sales._step_down = never  # type: ignore[method-assign, assignment]
 
 
 def f1_before_the_claim_is_committed() -> None:
