@@ -1,21 +1,27 @@
 """Work that outlives the request that began it: every task has an owner, and shutdown waits for all of them."""
 
 import asyncio
+import time
 from collections.abc import Collection, Coroutine
 
 import structlog
 
 STOP_S = 2.0
+CANCEL_AGAIN_S = 0.2
 
 log = structlog.get_logger(__name__)
 
 
 async def stop(tasks: Collection["asyncio.Task[None]"]) -> None:
-    """Cancels tasks that go on for ever, and waits for them, but not for one that hangs."""
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        await asyncio.wait(tasks, timeout=STOP_S)
+    """Cancels tasks that go on for ever, and waits for them, but not for one that hangs.
+
+    Cancels again where once is not enough: a library between may have taken it for a timeout of its own.
+    """
+    left, ends_at_s = set(tasks), time.monotonic() + STOP_S
+    while left and time.monotonic() < ends_at_s:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=CANCEL_AGAIN_S)
 
 
 class Background:

@@ -8,6 +8,7 @@ from contextlib import suppress
 import asyncpg
 import structlog
 
+from exchange.background import stop
 from exchange.buyers.credentials import auth_headers
 from exchange.errors import MarketFileError, StorageUnavailable
 from exchange.marketfile.reader import read
@@ -58,9 +59,7 @@ class LiveMarket:
         self._tasks = [asyncio.create_task(self._follow()), asyncio.create_task(self._listen())]
 
     async def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await stop(self._tasks)
 
     async def _follow(self) -> None:
         while True:

@@ -3,7 +3,6 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -13,6 +12,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from exchange.background import stop
 from exchange.observe import metrics
 
 CHANNEL = "exchange:feed"
@@ -57,9 +57,7 @@ class Feed:
         self._arrived.set()
 
     async def close(self) -> None:
-        self._publisher.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._publisher
+        await stop([self._publisher])
         await self._client.aclose()
 
     async def _publish_all(self) -> None:
