@@ -101,7 +101,7 @@ async def read(connection: Connection, ping_id: UUID) -> RecordedPing | None:
         day,
         ping_id,
     )
-    return None if row is None else _read(dict(row))
+    return None if row is None else _read(dict(row) | {"ping_id": ping_id})  # asyncpg has a UUID class of its own
 
 
 def just_made(row: PingRow) -> RecordedPing:

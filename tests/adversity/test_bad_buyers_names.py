@@ -165,7 +165,7 @@ async def test_a_name_that_turns_private_is_refused_from_then_on(names: Names, m
             await asyncio.sleep(LIMITS.name_fresh_s)
             await eventually(lambda: fanout.stats().open == 0)
             await asking.ask(named(buyer))
-            await eventually(lambda: len(names.asked) == 2 and fanout.stats().open == 0)
+            await eventually(lambda: len(names.asked) >= 2 and fanout.stats().open == 0)
             assert (await asking.ask(named(buyer)))[0].reply == NOT_PUBLIC
     finally:
         await fanout.close()

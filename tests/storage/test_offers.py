@@ -2,8 +2,14 @@
 
 from datetime import UTC, datetime, timedelta
 
+import orjson
+
+from exchange.embedded.lease import Services
+from exchange.storage.database import Database
+from exchange.storage.journal import Journal
 from exchange.storage.offers import Offers
-from exchange.storage.pings import row_of
+from exchange.storage.pings import find, row_of
+from exchange.values.deadline import Deadline
 from exchange.values.ids import uuid7
 from exchange.values.trace import Offer, PingStatus, PingTrace, Rung
 
@@ -29,6 +35,18 @@ def test_an_offer_is_taken_once() -> None:
     )
     assert found.post_id is None
     assert offers.take(trace.ping_id) is None
+
+
+async def test_the_id_of_a_ping_that_is_read_back_can_be_written_as_json(services: Services) -> None:
+    trace = offered()
+    database = await Database.connect(services.postgres_url, connections_max=1, timeout_s=10)
+    journal = Journal(database, rows_max=10)
+    await journal.commit(row_of(trace), Deadline.after_ms(5_000))
+    await journal.close()
+    found = await find(database, trace.ping_id)
+    await database.close()
+    assert found is not None
+    assert orjson.loads(orjson.dumps([found.ping_id])) == [str(trace.ping_id)]
 
 
 def test_the_oldest_offer_goes() -> None:
