@@ -2,6 +2,7 @@
 
 ExchangeError
 ├── Problem                  a seller's request that is answered with problem+json
+├── RefusedByDatabase        a function in Postgres said no, which its caller asked to know
 ├── StorageUnavailable       Postgres did not answer in time: nothing was recorded, try again
 ├── SchemaMismatch           the database is not at the schema this version speaks
 ├── MarketFileError          a market file with problems, all of them listed
@@ -16,7 +17,7 @@ class ExchangeError(Exception):
     """Base of everything the exchange raises on purpose."""
 
 
-class RefusedByDatabase(Exception):  # a fact that is asked for, not a failure
+class RefusedByDatabase(ExchangeError):
     """A function in Postgres said no, and what it had done is rolled back; the text is its word."""
 
 

@@ -34,7 +34,7 @@ TELL_EVERY_S = 1.0
 """How often offers that matter are told again, for gateways that have missed them."""
 
 PAUSE_S = 0.01
-"""The least time between two tellings; news gather meanwhile. Each told alone would cost a sale as much as selling."""
+"""The least time between two tellings; news gather meanwhile."""
 
 Name = tuple[str, str]
 Message = dict[str, Any]

@@ -41,11 +41,11 @@ async def take(connection: Connection, request: RequestKey, post_id: UUID | None
 
     One that was taken before there was a post is only told which post answers for it.
     """
-    taken = await connection.fetchval(_TAKE, request.seller, post_id, *columns(request))
+    taken = await connection.fetchval(_TAKE, request.seller, post_id, *key_row(request))
     return None if taken else await _state(connection, request)
 
 
-def columns(request: RequestKey | None) -> tuple[object, ...]:
+def key_row(request: RequestKey | None) -> tuple[object, ...]:
     """The columns of the type `request_key`, all of them null where there is no key."""
     if request is None:
         return (None,) * KEY_WIDTH

@@ -111,7 +111,7 @@ class Sales:
         render: Render,
         *,
         still_listening: bool = False,
-        told_by: datetime | None = None,
+        told_by: datetime = AT_ANY_TIME,
     ) -> Prepared | Ended | None:
         """Commit 2. Moves a prepared attempt on; None where another has taken it over.
 
@@ -130,12 +130,11 @@ class Sales:
             await holds.release(connection, post, plan)
             return await _go_on(connection, post, next_plans, render, reason_of(delivery))
 
-        by = told_by or AT_ANY_TIME
         if isinstance(delivery, Accepted):
-            return await self._sell(post, plan, delivery, render, by)
+            return await self._sell(post, plan, delivery, render, told_by)
         done = None
         if effect is Effect.RELEASE:
-            done = await self._step_down(post, plan, delivery, next_plans[:1], render, by)
+            done = await self._step_down(post, plan, delivery, next_plans, render, told_by)
         if done is None:
             done = await self._database.transact(work)
         if effect is Effect.RELEASE:
@@ -153,16 +152,17 @@ class Sales:
             return await self._database.run(lambda connection: _done_before(connection, post, plan))
 
     async def _step_down(
-        self, post: NewPost, plan: Plan, delivery: Delivery, following: Sequence[Plan], render: Render, by: datetime
+        self, post: NewPost, plan: Plan, delivery: Delivery, next_plans: Sequence[Plan], render: Render, by: datetime
     ) -> Prepared | Ended | None:
         """Down the ladder in one call; None, and nothing done, where that cannot be."""
         ended = Result(PostState.REJECTED, reason_of(delivery))
         telling = Telling(render(ended), render(PENDING), by)
+        following = next_plans[0] if next_plans else None
         try:
-            done = await steps.step_down(self._database, post, plan, delivery, next(iter(following), None), telling)
+            done = await steps.step_down(self._database, post, plan, delivery, following, telling)
         except RefusedByDatabase:
             return None
-        return Ended(ended, done) if isinstance(done, bytes) else Prepared(following[0], done)
+        return Ended(ended, done) if isinstance(done, bytes) else Prepared(next_plans[0], done)
 
     async def resolve(self, plan: Plan, delivery: Accepted | Rejected | NotSent) -> Resolved | Unresolved:
         """Settles what was unknown by the answer to its own delivery; the first answer to the seller stays."""

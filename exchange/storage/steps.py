@@ -32,7 +32,7 @@ _PREPARE = f"select prepare_attempt({row('new_attempt', 1, ATTEMPT_WIDTH)}, {row
 _MOVE = f"select move_attempt($1, $2, {row('outcome', 3, _OUTCOME_WIDTH)}, $8)"
 _END = "select end_post($1, $2, $3, $4)"
 _CLAIM = (
-    f"select claim_post({row('request_key', 8, KEY_WIDTH)}, {row('new_post', 13, POST_WIDTH)}, "  # constants
+    f"select claim_post({row('request_key', 8, KEY_WIDTH)}, {row('new_post', 13, POST_WIDTH)}, "
     f"{row('new_attempt', 25, ATTEMPT_WIDTH)}, {holds.LIMITS}, $32, $33, $34)"
 )
 _SELL = (
@@ -65,7 +65,7 @@ async def claim(database: Database, post: NewPost, plan: Plan, *, timeout_s: flo
     claimed_at: datetime = await database.call(
         _CLAIM,
         *holds.windows(() if post.test else (*post.caps, *plan.caps)),
-        *idempotency.columns(post.key),
+        *idempotency.key_row(post.key),
         *post_row(post),
         *attempt_row(plan),
         post.people,
