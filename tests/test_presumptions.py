@@ -85,14 +85,14 @@ async def test_the_truth_confirms_or_corrects_a_presumption_once(world: World, p
         await age(world, post, "1 day")
         await reconcile(world)
     attempt_id = (await attempt_of(world, post))["attempt_id"]
-    [before] = await world.rows("select balance_micros from accounts where owner = 'acme'")
+    before = await world.earned("acme")
     is_accepted = truth == "accepted"
     await records.resolve_attempt(world.database, attempt_id, accepted=is_accepted, note="their log of Monday")
     with pytest.raises(CommandError, match=f"it is {truth}"):
         await records.resolve_attempt(world.database, attempt_id, accepted=is_accepted, note="again")
-    [after] = await world.rows("select balance_micros from accounts where owner = 'acme'")
+    after = await world.earned("acme")
     sold = {"rejected": 0, "accepted": 17_850_000}
-    assert after["balance_micros"] - before["balance_micros"] == sold[truth] - sold[presume]
+    assert after - before == sold[truth] - sold[presume]
     assert await standing(world, name) == ((-21, 0) if truth == "accepted" else (0, 0))
     found = await state_of(world, post)
     assert (found["status"], found.get("reason", {}).get("code")) == (truth, 502 if truth == "rejected" else None)

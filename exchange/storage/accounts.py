@@ -1,8 +1,7 @@
 """Accounts and transfers: holds, sales, returns and deposits, each a few statements inside a caller's transaction.
 
-Every account's balance is its credits less its debits. A hold narrows what is available and moves nothing. The lock
-order of a transaction is post or attempt, then the buyer's account, then the seller's; the exchange's own accounts
-carry no running balance, so that sales do not queue for one row.
+Every account's balance is its credits less its debits. A hold narrows what is available and moves nothing. Only buyers'
+accounts carry their balance, which decides whether they may buy; all others would only be rows that sales queue for.
 """
 
 from collections.abc import Sequence
@@ -166,7 +165,7 @@ async def _move(
     *,
     held_micros: int = 0,
 ) -> None:
-    """Records transfers, with the balances that buyer and seller carry; `held_micros` of the buyer end with them."""
+    """Records transfers, with the balance that the buyer carries; `held_micros` of it end with them."""
     made = await connection.fetchval(
         "select move_money($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
         *_moving(transfers, amounts, held_micros),

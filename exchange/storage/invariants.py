@@ -33,8 +33,8 @@ _MOVED = """
         from transfers where attempt_id = t.attempt_id
     ) m on true"""
 INVARIANTS = {
-    "every carried balance is the sum of its transfers": (
-        f"select 1 from accounts a where kind <> 'exchange' and balance_micros <> {_BALANCE}"  # noqa: S608  # a constant
+    "every buyer's balance is the sum of its transfers": (
+        f"select 1 from accounts a where kind = 'buyer' and balance_micros <> {_BALANCE}"  # noqa: S608  # a constant
     ),
     "the clearing account is empty": (
         f"select 1 from accounts a where kind = 'exchange' and owner = 'clearing' and {_BALANCE} <> 0"  # noqa: S608

@@ -139,11 +139,11 @@ async def test_the_doctor_finds_money_that_does_not_add_up(shell: Shell, service
     well = await shell.run("doctor")
     assert well.status == 0, well.out
     connection = await asyncpg.connect(services.postgres_url)
-    await connection.execute("update accounts set balance_micros = 1 where kind = 'seller' and owner = 'acme'")
+    await connection.execute("update accounts set balance_micros = 1 where kind = 'buyer' and owner = 'high'")
     await connection.close()
     ill = await shell.run("doctor")
     assert ill.status == 1
-    assert "wrong every carried balance is the sum of its transfers: broken by 1 rows" in ill.out
+    assert "wrong every buyer's balance is the sum of its transfers: broken by 1 rows" in ill.out
 
 
 async def test_the_schema_is_shown_and_an_unknown_one_refused(shell: Shell, services: Services) -> None:

@@ -61,6 +61,16 @@ class World:
     async def rows(self, query: str, *arguments: object) -> list[asyncpg.Record]:
         return await self.database.run(lambda connection: connection.fetch(query, *arguments))
 
+    async def earned(self, seller: str) -> int:
+        """What a seller is owed, in micro-units: the transfers to his account less those from it."""
+        [row] = await self.rows(
+            "select sum(case t.credit_account when a.account_id then amount_micros else -amount_micros end) as micros "
+            "from accounts a join transfers t on a.account_id in (t.debit_account, t.credit_account) "
+            "where (a.kind, a.owner) = ('seller', $1)",
+            seller,
+        )
+        return int(row["micros"] or 0)
+
     async def reasons(self, ping_id: str) -> dict[str, int]:
         """The reason of every order of a ping, as recorded."""
         for _ in range(500):
