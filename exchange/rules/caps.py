@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import NamedTuple, assert_never
 from zoneinfo import ZoneInfo
 
+from exchange.rules.zones import change_between, zone_of
 from exchange.values.market import Buyer, Campaign, Market, Order, Period, Seller
 
 BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
@@ -79,7 +80,7 @@ def window(period: Period, zone: str, now: datetime) -> Window:
 
     A day on which clocks change has 23 or 25 hours, and each of them is an hour of its own.
     """
-    clock = _zone(zone)
+    clock = zone_of(zone)
     local = now.astimezone(clock)
     today = local.date()
     match period:
@@ -117,7 +118,7 @@ def _between(first: date, after: date, period: Period, zone: str, now: datetime)
 @lru_cache(maxsize=4096)
 def _start_of(day: date, zone: str) -> datetime:
     """The first instant of a day: midnight, or the next instant there was where clocks skipped it."""
-    return datetime.combine(day, time(), _zone(zone)).astimezone(UTC)
+    return datetime.combine(day, time(), zone_of(zone)).astimezone(UTC)
 
 
 def _hour(local: datetime, zone: ZoneInfo) -> Window:
@@ -126,25 +127,7 @@ def _hour(local: datetime, zone: ZoneInfo) -> Window:
     starts_at = now - timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond)
     ends_at = starts_at + timedelta(hours=1)
     if starts_at.astimezone(zone).utcoffset() != offset:
-        starts_at = _change_between(starts_at, now, zone)
+        starts_at = change_between(starts_at, now, zone)
     if (ends_at - _INSTANT).astimezone(zone).utcoffset() != offset:
-        ends_at = _change_between(now, ends_at, zone)
+        ends_at = change_between(now, ends_at, zone)
     return Window(starts_at, ends_at)
-
-
-def _change_between(before: datetime, after: datetime, zone: ZoneInfo) -> datetime:
-    """When the clock changes between two times, to the second; it does so once."""
-    low, high = int(before.timestamp()), -int(-after.timestamp() // 1)
-    offset = before.astimezone(zone).utcoffset()
-    while high - low > 1:
-        middle = (low + high) // 2
-        if datetime.fromtimestamp(middle, zone).utcoffset() == offset:
-            low = middle
-        else:
-            high = middle
-    return datetime.fromtimestamp(high, UTC)
-
-
-@lru_cache(maxsize=1024)
-def _zone(name: str) -> ZoneInfo:
-    return ZoneInfo(name)
