@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 
@@ -103,7 +104,9 @@ class LiveMarket:
         metrics.ENDPOINTS_WITHOUT_SECRET.set(len(missing))
         for name in missing:
             log.error("endpoint_without_secret", endpoint=name)
-        return compile_book(market, found.version, headers)
+        book = compile_book(market, found.version, headers)
+        book.wind(time.time())
+        return book
 
     async def _listen(self) -> None:
         """Waits for announcements on a connection of its own, and for a new connection when that one is lost."""

@@ -97,7 +97,7 @@ class Pings:
         """
         ping_id, started_s = uuid7(), time.monotonic()
         available = {} if request.test else available
-        routing = route(request.book, request.lead, request.seller, available, request.room.left, request.had_by)
+        routing = _route(request, available, time.time())
         asked = await self._ask(request, ping_id, routing.asked)
         asked_s = time.monotonic()
         entrants = _entrants(request, routing.asked, asked, available)
@@ -152,6 +152,10 @@ class Pings:
         if market_version > self._lines_version:
             self._lines_version = market_version
             self._lines.clear()
+
+
+def _route(request: PingRequest, available: Available, now_s: float) -> Routing:
+    return route(request.book, request.lead, request.seller, available, request.room.left, request.had_by, now_s)
 
 
 def _body(request: PingRequest, ping_id: UUID, visible: tuple[str, ...]) -> bytes:

@@ -179,7 +179,7 @@ class Posts:
             caps=caps_of_ping(request.seller, book.campaign),
             changed=request.changed,
         )
-        rungs = open_rungs(ping.ladder, post.payout_micros, request.book, request.seller)
+        rungs = open_rungs(ping.ladder, post.payout_micros, request.book, request.seller, time.time())
         entries = {rung.order: entry for rung, entry in rungs}
         return _Sale(request, post, _plans(rungs), entries, partial(_render, post), time.monotonic())
 

@@ -2,9 +2,12 @@
 
     python loadtests/matching_speed.py
     python loadtests/matching_speed.py --orders 1000 --filters 100 --eligible 5-15
+    python loadtests/matching_speed.py --schedules 300
 
 The leads are those of many random ones that suit about 20 orders. What is found for each of them must be exactly what
-plain evaluation of every order's filter finds. Times are CPU time of a whole pass over the leads, divided by them.
+plain evaluation of every order finds. With `--schedules` the orders have so many different ones, some rest and some
+exclude the seller; then a week of changes is timed, too, beginning as a market comes into force. Times are CPU time of
+a whole pass over the leads, divided by them.
 """
 
 import argparse
@@ -12,13 +15,16 @@ import random
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from exchange.marketfile.reader import read
-from exchange.rules.book import CampaignBook, compile_book
+from exchange.rules.book import CampaignBook, OrderEntry, compile_book
 from exchange.rules.matching import accepts, bits
-from exchange.rules.routing import route
+from exchange.rules.routing import barred, route
+from exchange.rules.schedule import Timeline
 from exchange.values.market import Seller
+from exchange.values.reason import Reason
 from exchange.values.vertical import Lead
 
 STATES = [
@@ -38,6 +44,9 @@ FIELDS: dict[str, Any] = {
     "phone": {"type": "phone", "region": "US", "in": "post", "required": True},
 }
 ACME = Seller("acme", ("auto-us",))
+ZONES = ["America/New_York", "America/Chicago", "America/Denver", "America/Los_Angeles"]
+HOLIDAYS = ["2026-11-26", "2026-11-27", "2026-12-24", "2026-12-25", "2027-01-01", "2027-01-18"]
+NOW_S = datetime(2026, 11, 23, 15, 30, tzinfo=UTC).timestamp()
 
 
 def main() -> None:
@@ -47,19 +56,22 @@ def main() -> None:
     parser.add_argument(
         "--eligible", type=bounds, default=(15, 25), metavar="LEAST-MOST", help="orders that a lead suits"
     )
+    parser.add_argument("--schedules", type=int, default=0, metavar="N", help="different schedules, in four zones")
     parser.add_argument("--leads", type=int, default=100)
     parser.add_argument("--repeats", type=int, default=31)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     chance = random.Random(options.seed)
-    book = compiled(options.orders, options.filters, chance)
+    book = compiled(options.orders, options.filters, options.schedules, chance)
     leads = suited(book, options.leads, options.eligible, chance)
     check(book, leads)
     eligible = [len(list(bits(book.matcher.matching(lead)))) for lead in leads]
     print(f"{options.orders} orders, {options.filters} filters, {statistics.mean(eligible):.1f} eligible on average")
     measure("the sets alone", leads, book.matcher.matching, options.repeats)
     measure("with the orders' numbers", leads, lambda lead: list(bits(book.matcher.matching(lead))), options.repeats)
-    measure("routing, as a ping does it", leads, lambda lead: route(book, lead, ACME, {}), options.repeats)
+    measure("routing, as a ping does it", leads, lambda lead: route(book, lead, ACME, {}, now_s=NOW_S), options.repeats)
+    if book.states is not None:
+        change_hours(book, leads[0])
 
 
 def bounds(text: str) -> tuple[int, int]:
@@ -79,13 +91,37 @@ def measure(what: str, leads: Sequence[Lead], find: Callable[[Lead], object], re
     print(f"{what:28} p50 {statistics.median(found_us):6.2f} us   {min(found_us):6.2f} to {max(found_us):6.2f} us")
 
 
+def change_hours(book: CampaignBook, lead: Lead) -> None:
+    """Prints what the first ping of each minute of a week pays for the orders that open and close in it."""
+    found_us = []
+    for minute in range(7 * 24 * 60):
+        began_ns = time.process_time_ns()
+        route(book, lead, ACME, {}, now_s=NOW_S - 60 * (minute == 0) + 60 * minute)  # set back first: all is worked out
+        found_us.append((time.process_time_ns() - began_ns) / 1000)
+    first, *rest = found_us
+    dear = sorted(rest)[-len(rest) // 100 :]
+    print(f"a market comes into force    {first / 1000:10.2f} ms")
+    print(f"the dearest 1 % of minutes   p50 {statistics.median(dear):6.0f} us   up to {max(rest):6.0f} us")
+
+
 def check(book: CampaignBook, leads: Sequence[Lead]) -> None:
-    """Asserts for each lead that exactly the right orders are asked."""
+    """Asserts for each lead that exactly the right orders are asked, and the others kept out for the right reason."""
+    states = {entry.key: state(entry) for entry in book.entries}
     for lead in leads:
-        plain = [entry.key for entry in book.entries if suits(book, entry.order.filter, lead)]
-        routing = route(book, lead, ACME, {})
-        assert [entry.key for entry in routing.asked] == plain, lead
-        assert not routing.kept_out
+        plain = [entry for entry in book.entries if suits(book, entry.order.filter, lead)]
+        routing = route(book, lead, ACME, {}, now_s=NOW_S)
+        assert [entry.key for entry in routing.asked] == [entry.key for entry in plain if not states[entry.key]], lead
+        expected = {entry.key: states[entry.key] for entry in plain if states[entry.key]}
+        assert {entry.key: reason for entry, reason in routing.kept_out} == expected, lead
+
+
+def state(entry: OrderEntry) -> Reason | None:
+    """Why an order is kept out, worked out for it alone."""
+    schedule, found = entry.order.schedule, barred(entry, ACME, NOW_S)
+    if found is Reason.PAUSED or schedule is None:
+        return found
+    now = datetime.fromtimestamp(NOW_S, UTC)
+    return found if Timeline(schedule, entry.buyer.time_zone).is_open(now) else Reason.OUTSIDE_SCHEDULE
 
 
 def suits(book: CampaignBook, conditions: Any, lead: Lead) -> bool:
@@ -96,7 +132,7 @@ def suits(book: CampaignBook, conditions: Any, lead: Lead) -> bool:
 # ---- orders and leads ----
 
 
-def compiled(orders: int, filters: int, chance: random.Random) -> CampaignBook:
+def compiled(orders: int, filters: int, schedules: int, chance: random.Random) -> CampaignBook:
     """A campaign whose orders share a few filters; some filters are those of many orders, most those of few."""
     kinds: dict[str, Any] = {}
     while len(kinds) < filters:
@@ -104,6 +140,7 @@ def compiled(orders: int, filters: int, chance: random.Random) -> CampaignBook:
         kinds[repr(kind)] = kind
     weights = [chance.expovariate(1) for _ in kinds]
     drawn = list(kinds.values()) + chance.choices(list(kinds.values()), weights, k=orders - filters)
+    kept = [some_schedule(chance) for _ in range(schedules)]
     url = "http://127.0.0.1:9"
     endpoint = {"dialect": "native", "ping_url": f"{url}/bid", "post_url": f"{url}/post"}
     market = read(
@@ -113,14 +150,22 @@ def compiled(orders: int, filters: int, chance: random.Random) -> CampaignBook:
             "verticals": {"auto": {"identity": ["phone"], "fields": FIELDS}},
             "campaigns": {"auto-us": CAMPAIGN},
             "sellers": {"acme": {"campaigns": ["auto-us"]}},
-            "buyers": {"only": {"endpoint": endpoint | {"ping_timeout_ms": 900, "post_timeout_ms": 5000}}},
+            "buyers": {
+                f"buyer-{number}": {
+                    "time_zone": zone,
+                    "endpoint": endpoint | {"ping_timeout_ms": 900, "post_timeout_ms": 5000},
+                }
+                for number, zone in enumerate(ZONES)
+            },
             "orders": {
-                f"order-{number}": {"buyer": "only", "campaign": "auto-us", "filter": kind}
+                f"order-{number}": {"buyer": f"buyer-{number % len(ZONES)}", "campaign": "auto-us", "filter": kind}
+                | (some_state(kept, chance) if kept else {})
                 for number, kind in enumerate(drawn)
             },
         }
     )
-    return compile_book(market, 1, {("only", "default"): {}}).campaigns["auto-us"]
+    headers = {(key, "default"): {"X": "y"} for key in market.buyers}
+    return compile_book(market, 1, headers).campaigns["auto-us"]
 
 
 CAMPAIGN = {
@@ -150,6 +195,23 @@ def some_filter(chance: random.Random) -> dict[str, Any]:
     if chance.random() < 0.3:
         found["vehicle_year"] = {"min": chance.randint(1995, 2020)}
     return found
+
+
+def some_schedule(chance: random.Random) -> dict[str, Any]:
+    """Office hours, mostly by the quarter of an hour."""
+    begins = f"{chance.randint(6, 11):02d}:{chance.choice([0, 15, 30, 45]):02d}"
+    ends = f"{chance.randint(15, 23):02d}:{chance.choice([0, 15, 30, 45]):02d}"
+    days = chance.choice([["mon", "tue", "wed", "thu", "fri"], ["mon", "tue", "wed", "thu", "fri", "sat"]])
+    return {"days": days, "hours": f"{begins}-{ends}", "holidays": sorted(chance.sample(HOLIDAYS, 3))}
+
+
+def some_state(schedules: Sequence[dict[str, Any]], chance: random.Random) -> dict[str, Any]:
+    """One order in twenty is paused, as many exclude the seller, and all but a few keep hours."""
+    return {
+        "paused": chance.random() < 0.05,
+        "exclude_sellers": ["acme"] if chance.random() < 0.05 else [],
+        "schedule": chance.choice(schedules) if chance.random() < 0.9 else None,
+    }
 
 
 def suited(book: CampaignBook, count: int, eligible: tuple[int, int], chance: random.Random) -> list[Lead]:

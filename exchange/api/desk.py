@@ -17,6 +17,7 @@ from exchange.ping import PingRequest, Pings
 from exchange.post import PostRequest, Posts
 from exchange.record import Recorder
 from exchange.rules.book import CampaignBook, RuleBook
+from exchange.rules.consent import all_given
 from exchange.rules.duplicates import Hashes
 from exchange.rules.room import UNLIMITED
 from exchange.storage import idempotency
@@ -93,6 +94,9 @@ class Desk:
             test=offered.test,
             room=UNLIMITED if offered.test else self.live.room,
         )
+        consent = admission.campaign.campaign.consent
+        if consent and not all_given(lead, consent):
+            return await self.gate.refuse(request, Reason.CONSENT_MISSING)
         if hashes or request.room.limits_pings:
             found = await self.gate.look(request, hashes)
             if isinstance(found, Reason):

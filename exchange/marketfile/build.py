@@ -13,6 +13,7 @@ from exchange.marketfile.shape import (
     EndpointShape,
     MarginShape,
     OrderShape,
+    ScheduleShape,
     SellerShape,
     UnknownShape,
 )
@@ -34,6 +35,7 @@ from exchange.values.market import (
     Seller,
     UnknownTerms,
 )
+from exchange.values.schedule import Schedule
 
 
 def build_campaign(key: str, shape: CampaignShape) -> Campaign:
@@ -54,12 +56,19 @@ def build_campaign(key: str, shape: CampaignShape) -> Campaign:
         caps=_limits(shape.caps),
         duplicates=_duplicates(shape.duplicates),
         returns_window_days=shape.returns.window_days if shape.returns else RETURNS_WINDOW_DAYS,
+        consent=tuple(shape.consent),
     )
 
 
 def build_seller(key: str, shape: SellerShape) -> Seller:
     """A seller."""
-    return Seller(key=key, campaigns=tuple(shape.campaigns), margin=_margin(shape.margin), caps=_limits(shape.caps))
+    return Seller(
+        key=key,
+        campaigns=tuple(shape.campaigns),
+        margin=_margin(shape.margin),
+        caps=_limits(shape.caps),
+        exclude_buyers=frozenset(shape.exclude_buyers),
+    )
 
 
 def build_buyer(key: str, shape: BuyerShape) -> Buyer:
@@ -73,6 +82,7 @@ def build_buyer(key: str, shape: BuyerShape) -> Buyer:
         max_bid_micros=shape.max_bid,
         margin=_margin(shape.margin),
         duplicates=_duplicates(shape.duplicates),
+        exclude_sellers=frozenset(shape.exclude_sellers),
     )
 
 
@@ -97,7 +107,16 @@ def build_order(
         paused=shape.paused,
         caps=_limits(shape.caps),
         budget=_limits(shape.budget),
+        schedule=_schedule(shape.schedule),
+        paused_until=shape.paused_until,
+        consent=tuple(shape.consent),
     )
+
+
+def _schedule(shape: ScheduleShape | None) -> Schedule | None:
+    """When an order is open; None where that is always."""
+    found = Schedule() if shape is None else shape.value()
+    return None if found == Schedule() else found
 
 
 def _limits(shape: CapsShape | BudgetShape | None) -> dict[Period, int]:

@@ -43,6 +43,16 @@ CAP = (0, 1_000_000_000)
 WINDOW_DAYS = (1, 3_650)
 PRIORITY = (-1_000_000, 1_000_000)
 
+SCHEDULE_WINDOWS_MAX = 50
+HOLIDAYS_MAX = 1_000
+"""Of one schedule."""
+
+YEARS = (2000, 2199)
+"""Of dates in a schedule and a pause."""
+
+CONSENTS_MAX = 50
+"""Of one order, and of one campaign."""
+
 SUGGESTION_CANDIDATES_MAX = 1_000
 SUGGESTIONS_MAX = 100
 """Spelling help is a search: a file with more problems than this has another trouble than spelling."""

@@ -4,6 +4,7 @@ from typing import Any
 
 from exchange.marketfile.build import build_order
 from exchange.marketfile.conditions import OPERATORS_LATER
+from exchange.marketfile.consent import check_consent
 from exchange.marketfile.entries import below, shaped
 from exchange.marketfile.index import Index
 from exchange.marketfile.problems import Problems, shown
@@ -28,6 +29,7 @@ def read_order(key: str, raw: object, index: Index, problems: Problems) -> Order
     if catalogue is None:
         return None
     _check_visible(raw, path, catalogue, problems)
+    check_consent(raw, path, catalogue, problems)
     conditions = _read_filter(raw, path, catalogue, problems)
     endpoints = index.endpoints.get(name_in(raw, "buyer") or "")
     if shape is None or not endpoints or len(problems) > before:

@@ -1,7 +1,10 @@
 """Reads a market file: a document in, the market out, or every problem of the document at once."""
 
+from collections.abc import Collection
+
 from exchange.errors import MarketFileError
 from exchange.marketfile.build import build_buyer, build_campaign, build_seller
+from exchange.marketfile.consent import check_consent
 from exchange.marketfile.entries import below, shaped
 from exchange.marketfile.index import Index, index_of
 from exchange.marketfile.orders import read_order
@@ -37,7 +40,7 @@ def _read(document: object, problems: Problems) -> Market | None:
     index = index_of(document, problems)
     campaigns = {key: _read_campaign(key, raw, index, problems) for key, raw in index.campaigns.items()}
     sellers = {key: _read_seller(key, raw, index, problems) for key, raw in index.sellers.items()}
-    buyers = {key: _read_buyer(key, raw, problems) for key, raw in index.buyers.items()}
+    buyers = {key: _read_buyer(key, raw, index, problems) for key, raw in index.buyers.items()}
     orders = {key: read_order(key, raw, index, problems) for key, raw in index.orders.items()}
     if shape is None or problems:
         return None
@@ -55,6 +58,7 @@ def _read_campaign(key: str, raw: object, index: Index, problems: Problems) -> C
     path = below("campaigns", key)
     shape = shaped(CampaignShape, path, raw, problems)
     check_name(name_in(raw, "vertical"), f"{path}.vertical", "vertical", index.catalogues, problems)
+    check_consent(raw, path, index.catalogues.get(name_in(raw, "vertical") or ""), problems)
     return None if shape is None else build_campaign(key, shape)
 
 
@@ -63,11 +67,18 @@ def _read_seller(key: str, raw: object, index: Index, problems: Problems) -> Sel
     shape = shaped(SellerShape, path, raw, problems)
     open_to = raw.get("campaigns") if isinstance(raw, dict) else None
     check_list(open_to, f"{path}.campaigns", "campaign", index.campaigns, problems)
+    _check_excluded(raw, path, "buyer", index.buyers, problems)
     return None if shape is None else build_seller(key, shape)
 
 
-def _read_buyer(key: str, raw: object, problems: Problems) -> Buyer | None:
+def _read_buyer(key: str, raw: object, index: Index, problems: Problems) -> Buyer | None:
     path = below("buyers", key)
     shape = shaped(BuyerShape, path, raw, problems)
     check_endpoints(raw, path, problems)
+    _check_excluded(raw, path, "seller", index.sellers, problems)
     return None if shape is None else build_buyer(key, shape)
+
+
+def _check_excluded(raw: object, path: str, what: str, known: Collection[str], problems: Problems) -> None:
+    key = f"exclude_{what}s"
+    check_list(raw.get(key) if isinstance(raw, dict) else None, f"{path}.{key}", what, known, problems)

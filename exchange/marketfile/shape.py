@@ -16,6 +16,7 @@ from exchange.marketfile.limits import (
     PRESUME_DAYS,
     PRIORITY,
     RETURN_DAYS,
+    SCHEDULE_WINDOWS_MAX,
     WINDOW_DAYS,
 )
 from exchange.marketfile.outside import (
@@ -45,7 +46,10 @@ from exchange.marketfile.scalars import (
     refuse,
     whole,
 )
+from exchange.marketfile.times import DaysList, Holidays, HoursText, Moment, moment_text, windows_of
+from exchange.rules.schedule import ever_opens
 from exchange.values.market import Presumption
+from exchange.values.schedule import Schedule
 from exchange.values.vertical import FieldType, Stage
 
 _AUTH_LATER = ("query", "hmac", "oauth2")
@@ -167,6 +171,7 @@ class CampaignShape(Shape):
     caps: CapsShape | None = None
     changed_fields: Annotated[str, choice("keep", "refuse")] = "keep"
     returns: Given[ReturnsShape] = None
+    consent: list[Text] = []
 
 
 class SellerShape(Shape):
@@ -175,6 +180,7 @@ class SellerShape(Shape):
     campaigns: list[Text]
     margin: Given[MarginShape] = None
     caps: CapsShape | None = None
+    exclude_buyers: list[Text] = []
 
 
 class BasicShape(Shape):
@@ -248,8 +254,45 @@ class BuyerShape(Shape):
     max_bid: MaxBid = None
     margin: Given[MarginShape] = None
     duplicates: DuplicatesShape | None = None
+    exclude_sellers: list[Text] = []
     endpoint: Given[EndpointShape] = None
     endpoints: Given[dict[Key, EndpointShape]] = None
+
+
+class WindowShape(Shape):
+    """The same hours on some days of the week."""
+
+    days: Given[DaysList] = None
+    hours: Given[HoursText] = None
+
+
+class ScheduleShape(Shape):
+    """When an order is open: one window or several, holidays, and the time that it runs."""
+
+    days: Given[DaysList] = None
+    hours: Given[HoursText] = None
+    windows: Given[list[WindowShape]] = None
+    holidays: Holidays = []
+    starts: Given[Moment] = Field(default=None, alias="from")
+    ends: Given[Moment] = Field(default=None, alias="until")
+
+    @model_validator(mode="after")
+    def _can_open(self) -> Self:
+        if self.windows is not None and (self.days is not None or self.hours is not None):
+            raise refuse("must say either windows, or days and hours")
+        if self.windows is not None and not 1 <= len(self.windows) <= SCHEDULE_WINDOWS_MAX:
+            raise refuse(f"must have 1 to {SCHEDULE_WINDOWS_MAX} windows")
+        if self.starts is not None and self.ends is not None and self.starts >= self.ends:
+            raise refuse(f"until {moment_text(self.ends)} is not after from {moment_text(self.starts)}")
+        if not ever_opens(self.value()):
+            raise refuse("no lead can match: it is never open")
+        return self
+
+    def value(self) -> Schedule:
+        """The schedule that is written down."""
+        parts = [self] if self.windows is None else self.windows
+        windows = windows_of([(part.days, part.hours) for part in parts])
+        return Schedule(windows, frozenset(self.holidays), self.starts, self.ends)
 
 
 class OrderShape(Shape):
@@ -262,13 +305,15 @@ class OrderShape(Shape):
     sale: Annotated[str, choice("exclusive", "either", later=("shared",))] = "either"
     fields: Given[list[Text]] = None
     filter: Mapping = {}
-    schedule: Annotated[None, later("schedules")] = None
+    schedule: ScheduleShape | None = None
     caps: CapsShape | None = None
     budget: BudgetShape | None = None
     priority: Annotated[int, whole(*PRIORITY)] = 1
     weight: Annotated[None, later("weights")] = None
     exclude_sellers: list[Text] = []
+    consent: list[Text] = []
     paused: Flag = False
+    paused_until: Moment | None = None
 
 
 class MarketShape(Shape):

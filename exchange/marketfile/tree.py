@@ -2,10 +2,11 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from exchange.marketfile.secrets import ENDPOINT_NAME, has_unnamed_endpoint, masked
+from exchange.marketfile.times import days_text, hours_text, moment_text
 from exchange.values.market import (
     Auth,
     AuthKind,
@@ -21,6 +22,7 @@ from exchange.values.market import (
     Seller,
 )
 from exchange.values.money import format_amount
+from exchange.values.schedule import Schedule
 from exchange.values.vertical import Field, FieldType, Value, Vertical
 
 _PLAIN = re.compile(r"[\w+@$%&/.-][\w +@$%&/.-]*")
@@ -47,7 +49,9 @@ def describe(item: Vertical | Campaign | Seller | Buyer | Order) -> Tree:
             return _campaign(item)
         case Seller():
             margin, caps = _margin(item.margin), _caps(item.caps)
-            return _tidy({"campaigns": _list(item.campaigns), "margin": margin, "caps": caps})
+            excluded = _named(sorted(item.exclude_buyers))
+            tree = {"campaigns": _list(item.campaigns), "margin": margin, "caps": caps, "exclude_buyers": excluded}
+            return _tidy(tree)
         case Buyer():
             return _buyer(item)
         case Order():
@@ -111,6 +115,7 @@ def _campaign(item: Campaign) -> Tree:
             "caps": _caps(item.caps),
             "duplicates": _duplicates(item.duplicates),
             "returns": Leaf(f"{{window_days: {item.returns_window_days}}}"),
+            "consent": _named(item.consent),
         }
     )
 
@@ -125,6 +130,7 @@ def _buyer(item: Buyer) -> Tree:
             "max_bid": None if item.max_bid_micros is None else Leaf(format_amount(item.max_bid_micros)),
             "margin": _margin(item.margin),
             "duplicates": _duplicates(item.duplicates),
+            "exclude_sellers": _named(sorted(item.exclude_sellers)),
             "endpoint": endpoints[ENDPOINT_NAME] if alone else None,
             "endpoints": None if alone else endpoints,
         }
@@ -175,6 +181,9 @@ def _order(item: Order) -> Tree:
             "paused": Leaf(_text(item.paused)),
             "caps": _caps(item.caps),
             "budget": {period: Leaf(format_amount(micros)) for period, micros in item.budget.items()} or None,
+            "schedule": _schedule(item.schedule),
+            "paused_until": None if item.paused_until is None else Leaf(moment_text(item.paused_until)),
+            "consent": _named(item.consent),
         }
     )
 
@@ -190,6 +199,21 @@ def _condition(item: Condition) -> "Leaf | Tree":
         }
     )
     return wanted if wanted is not None and len(tree) == 1 else tree
+
+
+def _schedule(item: Schedule | None) -> Tree | None:
+    if item is None:
+        return None
+    parts = [{"days": Leaf(days_text(part.days)), "hours": Leaf(hours_text(part.hours))} for part in item.windows]
+    alone = parts[0] if len(parts) == 1 else {"windows": Leaf(f"[{', '.join(map(flow, parts))}]")}
+    return _tidy(
+        {
+            **alone,
+            "holidays": _named([day.isoformat() for day in sorted(item.holidays)]),
+            "from": None if item.starts is None else Leaf(moment_text(item.starts)),
+            "until": None if item.ends is None else Leaf(moment_text(item.ends)),
+        }
+    )
 
 
 def _caps(item: Caps) -> Tree | None:
@@ -211,6 +235,11 @@ def _margin(item: Margin | None) -> Leaf | None:
 
 def _tidy(tree: "Mapping[str, Leaf | Tree | None]") -> Tree:
     return {key: node for key, node in tree.items() if node is not None}
+
+
+def _named(values: Sequence[str]) -> Leaf | None:
+    """A list that is not there where it is empty."""
+    return _list(values) if values else None
 
 
 def _list(values: Iterable[Value]) -> Leaf:

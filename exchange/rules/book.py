@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 
 from exchange.rules.intake import LeadReader
 from exchange.rules.matching import Matcher, compile_filters
-from exchange.values.market import Buyer, Campaign, Endpoint, Market, Order
+from exchange.rules.states import States, compile_states
+from exchange.rules.zones import instant_of, zone_of
+from exchange.values.market import Buyer, Campaign, Endpoint, Market, Order, Seller
 from exchange.values.vertical import Stage, Vertical
 
 
@@ -14,6 +16,7 @@ class OrderEntry:
     """An order with everything that asking it needs.
 
     `auth_headers` say who we are to the buyer; they are None while this process lacks the endpoint's secret.
+    `paused_until_s` is a Unix time.
     """
 
     order: Order
@@ -21,6 +24,7 @@ class OrderEntry:
     endpoint: Endpoint
     visible: tuple[str, ...]
     auth_headers: Mapping[str, str] | None = field(repr=False)
+    paused_until_s: float = 0.0
 
     @property
     def key(self) -> str:
@@ -39,6 +43,8 @@ class CampaignBook:
     matcher: Matcher
     duplicate_days: Mapping[str, int]
     """The windows of the buyers who do not want a person twice, in days."""
+    states: States | None
+    """What keeps orders out whatever the lead; None where nothing ever does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,12 @@ class RuleBook:
     version: int
     market: Market
     campaigns: Mapping[str, CampaignBook]
+
+    def wind(self, now_s: float) -> None:
+        """Works out which orders are open at an instant (Unix time), so that the first pings need not."""
+        for campaign in self.campaigns.values():
+            if campaign.states is not None:
+                campaign.states.wind(now_s)
 
 
 AuthHeaders = Mapping[tuple[str, str], Mapping[str, str]]
@@ -59,19 +71,25 @@ def compile_book(market: Market, version: int, auth_headers: AuthHeaders) -> Rul
     by_campaign: dict[str, list[Order]] = {key: [] for key in market.campaigns}
     for order in market.orders.values():
         by_campaign[order.campaign].append(order)
+    excluding = [seller for seller in market.sellers.values() if seller.exclude_buyers]
     campaigns = {
-        key: _compile_campaign(market, campaign, by_campaign[key], auth_headers)
+        key: _compile_campaign(market, campaign, by_campaign[key], auth_headers, excluding)
         for key, campaign in market.campaigns.items()
     }
     return RuleBook(version, market, campaigns)
 
 
 def _compile_campaign(
-    market: Market, campaign: Campaign, orders: Sequence[Order], auth_headers: AuthHeaders
+    market: Market,
+    campaign: Campaign,
+    orders: Sequence[Order],
+    auth_headers: AuthHeaders,
+    excluding: Sequence[Seller],
 ) -> CampaignBook:
     vertical = market.verticals[campaign.vertical]
     ping_fields = vertical.names(Stage.PING)
     entries = tuple(_entry(market, order, ping_fields, auth_headers) for order in orders)
+    unusable = [number for number, entry in enumerate(entries) if entry.auth_headers is None]
     return CampaignBook(
         campaign=campaign,
         vertical=vertical,
@@ -84,6 +102,11 @@ def _compile_campaign(
             for entry in entries
             if entry.buyer.duplicates is not None
         },
+        states=compile_states(
+            [(entry.order, entry.buyer) for entry in entries],
+            unusable,
+            sellers_exclude=any(campaign.key in seller.campaigns for seller in excluding),
+        ),
     )
 
 
@@ -96,4 +119,9 @@ def _entry(market: Market, order: Order, ping_fields: tuple[str, ...], auth_head
         endpoint=buyer.endpoints[order.endpoint],
         visible=tuple(name for name in ping_fields if name in wanted),
         auth_headers=auth_headers.get((buyer.key, order.endpoint)),
+        paused_until_s=_paused_until_s(order, buyer),
     )
+
+
+def _paused_until_s(order: Order, buyer: Buyer) -> float:
+    return 0.0 if order.paused_until is None else instant_of(order.paused_until, zone_of(buyer.time_zone)).timestamp()

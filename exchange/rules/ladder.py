@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from exchange.rules.book import CampaignBook, OrderEntry
-from exchange.rules.routing import closed
+from exchange.rules.routing import barred
 from exchange.values.market import Seller
 from exchange.values.trace import Rung
 
@@ -12,18 +12,19 @@ T = TypeVar("T")
 
 
 def open_rungs(
-    ladder: Sequence[Rung], payout_micros: int, book: CampaignBook, seller: Seller
+    ladder: Sequence[Rung], payout_micros: int, book: CampaignBook, seller: Seller, now_s: float = 0.0
 ) -> tuple[tuple[Rung, OrderEntry], ...]:
     """The rungs that the rules in force now let be taken, best first; none pays less than what was promised.
 
-    The ladder is as the offer was made: under `fallback: none` it has the winner alone.
+    An order that was paused since, also until some time after `now_s` (Unix), is not; one whose hours are over is: its
+    bid was asked for within them. The ladder is as the offer was made: under `fallback: none` it has the winner alone.
     """
     found = []
     for rung in ladder:
         entry = book.by_key.get(rung.order)
         if entry is None or entry.buyer.key != rung.buyer or rung.gross_micros < payout_micros:
             continue
-        if closed(entry, seller, {}, 0) is None:
+        if barred(entry, seller, now_s) is None:
             found.append((rung, entry))
     return tuple(found)
 

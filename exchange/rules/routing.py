@@ -32,34 +32,49 @@ def route(
     available: Available,
     room: Mapping[str, Left] = NO_LIMITS,
     had_by: Collection[str] = (),
+    now_s: float = 0.0,
 ) -> Routing:
-    """Routes a lead by the filters' sets, then by each remaining order's own state.
+    """Routes a lead by the sets of the filters and of the orders' states, then by what each remaining order can pay.
 
-    `room` is what the orders' limits leave, `had_by` the buyers who have had this person already.
+    `room` is what the orders' limits leave, `had_by` the buyers who have had this person already. `now_s`, a Unix time,
+    is when the orders must be open.
     """
     asked: list[OrderEntry] = []
     kept_out: list[tuple[OrderEntry, Reason]] = []
     entries, floor_micros = book.entries, book.campaign.floor_micros
-    for index in bits(book.matcher.matching(lead)):
+    found = book.matcher.matching(lead)
+    if book.states is not None:
+        for reason, members in book.states.closed(lead, seller, now_s):
+            if out := found & members:
+                kept_out += [(entries[index], reason) for index in bits(out)]
+                found ^= out
+    for index in bits(found):
         entry = entries[index]
-        reason = closed(entry, seller, available, floor_micros, room.get(entry.order.key))
-        if reason is None and had_by and entry.buyer.key in had_by:
-            reason = Reason.DUPLICATE_FOR_BUYER
-        if reason is None:
+        short = _short(entry, available, floor_micros, room.get(entry.order.key))
+        if short is None and had_by and entry.buyer.key in had_by:
+            short = Reason.DUPLICATE_FOR_BUYER
+        if short is None:
             asked.append(entry)
         else:
-            kept_out.append((entry, reason))
+            kept_out.append((entry, short))
     return Routing(tuple(asked), tuple(kept_out))
 
 
-def closed(
-    entry: OrderEntry, seller: Seller, available: Available, floor_micros: int, left: Left | None = None
-) -> Reason | None:
-    """Why an order cannot be asked at present whatever the lead, or None. `left` is what its limits leave, if any."""
-    if entry.order.paused or entry.auth_headers is None:
+def barred(entry: OrderEntry, seller: Seller, now_s: float) -> Reason | None:
+    """Why an order cannot take this seller's leads even where it has bid, or None: what the sets say of one order.
+
+    Its hours are not looked at: an offer that was made within them holds until it expires.
+    """
+    if entry.order.paused or entry.auth_headers is None or now_s < entry.paused_until_s:
         return Reason.PAUSED
-    if seller.key in entry.order.exclude_sellers:
+    excluding = entry.order.exclude_sellers, entry.buyer.exclude_sellers
+    if any(seller.key in found for found in excluding) or entry.buyer.key in seller.exclude_buyers:
         return Reason.SELLER_EXCLUDED
+    return None
+
+
+def _short(entry: OrderEntry, available: Available, floor_micros: int, left: Left | None) -> Reason | None:
+    """What an order is short of, or None. `left` is what its limits leave, if any."""
     if available.get(entry.buyer.key, floor_micros) < floor_micros:
         return Reason.INSUFFICIENT_BALANCE
     if left is not None and left.leads < 1:

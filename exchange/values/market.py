@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
+from exchange.values.schedule import Schedule
 from exchange.values.vertical import Value, Vertical
 
 RETURNS_WINDOW_DAYS = 14
@@ -140,6 +142,7 @@ class Campaign:
     caps: Caps = field(default_factory=dict)
     duplicates: Duplicates | None = None
     returns_window_days: int = RETURNS_WINDOW_DAYS
+    consent: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +153,7 @@ class Seller:
     campaigns: tuple[str, ...]
     margin: Margin | None = None
     caps: Caps = field(default_factory=dict)
+    exclude_buyers: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,11 +167,16 @@ class Buyer:
     max_bid_micros: int | None = None
     margin: Margin | None = None
     duplicates: Duplicates | None = None
+    exclude_sellers: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A buyer's standing order on a campaign. `fields` None means all ping fields; lower `priority` goes first."""
+    """A buyer's standing order on a campaign. `fields` None means all ping fields; lower `priority` goes first.
+
+    `schedule` None means always open; `paused_until` is what a clock in the buyer's zone reads then; `consent` are the
+    ping fields in which the person must have agreed.
+    """
 
     key: str
     buyer: str
@@ -181,6 +190,9 @@ class Order:
     paused: bool = False
     caps: Caps = field(default_factory=dict)
     budget: Budget = field(default_factory=dict)
+    schedule: Schedule | None = None
+    paused_until: datetime | None = None
+    consent: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,10 +26,10 @@ KEYS = [
 
 
 def test_all_models_are_looked_at() -> None:
-    assert len(MODELS) == 17
+    assert len(MODELS) == 19
     assert {key for _, key, later in KEYS if later} == {
         "multiple", "max_shares", "query", "hmac",
-        "oauth2", "schedule", "weight",
+        "oauth2", "weight",
     }  # fmt: skip
 
 
@@ -55,6 +55,9 @@ def test_every_type_and_operator_is_documented() -> None:
         ("endpoints of a buyer", limits.ENDPOINTS_MAX),
         ("fields of a vertical", limits.FIELDS_MAX),
         ("values of a list in a condition, of an enum", limits.VALUES_MAX),
+        ("windows of a schedule", limits.SCHEDULE_WINDOWS_MAX),
+        ("holidays of a schedule", limits.HOLIDAYS_MAX),
+        ("consents of an order, of a campaign", limits.CONSENTS_MAX),
         ("characters of a text", limits.TEXT_CHARS_MAX),
         ("characters of an address", limits.URL_CHARS_MAX),
         ("characters of a secret", limits.SECRET_CHARS_MAX),
@@ -75,6 +78,7 @@ def test_every_range_is_documented() -> None:
     ]
     for low, high in ranges:
         assert f"{low:,} to {high:,}" in PAGE
+    assert "years {} to {}".format(*limits.YEARS) in PAGE
     assert f"1 to {limits.FIELD_CHARS_MAX:,}" in PAGE
 
 

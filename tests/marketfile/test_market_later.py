@@ -24,7 +24,6 @@ LATER: list[tuple[str, Any, str]] = [
     (f"{ORDER}/price", "12.00", "a fixed price"),
     (f"{ORDER}/price", 12, "a fixed price"),
     (f"{ORDER}/sale", "shared", "shared"),
-    (f"{ORDER}/schedule", {"days": ["mon"], "hours": "08:00-20:00"}, "schedules"),
     (f"{ORDER}/weight", 60, "weights"),
     (f"{ORDER}/filter/or", [{"age": 5}], "groups of conditions (or)"),
     (f"{ORDER}/filter/and", [{"age": 5}], "groups of conditions (and)"),

@@ -1,5 +1,6 @@
 """The rungs of an offer at its post: in their order, none that is closed, none below the promise, none too late."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -43,6 +44,30 @@ def test_what_is_open_is_what_can_be_taken_in_the_order_of_the_offer(ladder: lis
 
 def test_an_order_that_is_another_buyers_by_now_is_not_open() -> None:
     assert open_rungs([Rung("ann", "cid", 20, None)], 10, BOOK, ACME) == ()
+
+
+def test_an_offer_holds_when_the_hours_are_over_but_not_against_a_pause() -> None:
+    orders: dict[str, dict[str, Any]] = {
+        "ann": {"schedule": {"until": "2020-01-01"}},
+        "cid": {"paused_until": "2026-11-24"},
+    }
+    now_s = datetime(2026, 11, 24, tzinfo=UTC).timestamp()
+    ladder = [Rung("ann", "ann", 20, None), Rung("cid", "cid", 20, None)]
+    for at_s, expected in [(now_s - 1, ["ann"]), (now_s, ["ann", "cid"])]:
+        assert [rung.order for rung, _ in open_rungs(ladder, 10, book(orders), ACME, at_s)] == expected
+
+
+@pytest.mark.parametrize("closed_by", ["seller", "buyer"])
+def test_who_has_been_excluded_since_is_not_open(closed_by: str) -> None:
+    document = market(dict.fromkeys(NAMES, "http://127.0.0.1:9"))
+    if closed_by == "seller":
+        document["sellers"]["acme"]["exclude_buyers"] = ["ann"]
+    else:
+        document["buyers"]["ann"]["exclude_sellers"] = ["acme"]
+    found = read(document)
+    campaign = compile_book(found, 1, {(name, "default"): {} for name in NAMES}).campaigns["auto-us"]
+    ladder = [Rung("ann", "ann", 20, None), Rung("bob", "bob", 20, None)]
+    assert [rung.order for rung, _ in open_rungs(ladder, 10, campaign, found.sellers["acme"])] == ["bob"]
 
 
 @given(st.lists(st.integers(), max_size=5), st.integers(0, 6), st.integers(0, 1000), st.booleans())
