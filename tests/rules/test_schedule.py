@@ -51,13 +51,12 @@ def looked_at(schedule: Schedule, zone: str, moment: datetime) -> bool:
 def minutes_of(schedule: Schedule, zone: str, first: datetime, count: int) -> list[bool]:
     """Whether a schedule is open in each of these minutes; it runs once the clock has read `starts`."""
     found, started, ended = [], schedule.starts is None, False
-    for number in range(-2 * DAY_MINUTES, count):
+    for number in range(count):
         moment = first + number * MINUTE
         clock = wall(moment, zone)
         started = started or (schedule.starts is not None and clock >= schedule.starts)
         ended = ended or (schedule.ends is not None and clock >= schedule.ends)
-        if number >= 0:
-            found.append(started and not ended and looked_at(schedule, zone, moment))
+        found.append(started and not ended and looked_at(schedule, zone, moment))
     return found
 
 
@@ -67,15 +66,14 @@ def places(draw: st.DrawFn) -> tuple[str, date]:
     return zone, date.fromisoformat(day)
 
 
-clock_minutes = st.sampled_from([0, 1, 30, 60, 90, 105, 119, 120, 135, 150, 180, 181, 480, 1380, 1439]) | st.integers(
-    0, DAY_MINUTES - 1
-)
+near_changes = [0, 1, 30, 60, 90, 105, 119, 120, 121, 135, 150, 165, 179, 180, 181, 1380, 1439]
+clock_minutes = st.sampled_from(near_changes) | st.sampled_from(near_changes) | st.integers(0, DAY_MINUTES - 1)
 hours = (
     st.tuples(clock_minutes, clock_minutes | st.just(DAY_MINUTES))
     .filter(lambda pair: pair[0] != pair[1])
     .map(lambda pair: Hours(*pair))
 )
-weekdays = st.frozensets(st.integers(0, 6), min_size=1)
+weekdays = st.just(frozenset(range(7))) | st.frozensets(st.integers(0, 6), min_size=1)
 windows = st.lists(st.builds(Window, weekdays, hours), min_size=1, max_size=3).map(tuple)
 
 
@@ -85,8 +83,9 @@ def cases(draw: st.DrawFn) -> tuple[str, Schedule, datetime]:
     zone, day = draw(places())
     near = st.integers(-1, 2).map(lambda number: day + number * DAY)
     moments = st.builds(lambda when, minute: datetime.combine(when, time()) + minute * MINUTE, near, clock_minutes)
-    starts, ends = draw(st.none() | moments), draw(st.none() | moments)
-    schedule = Schedule(draw(windows), draw(st.frozensets(near, max_size=2)), starts, ends)
+    starts, ends = draw(st.none() | st.none() | moments), draw(st.none() | st.none() | moments)
+    holidays = draw(st.just(frozenset[date]()) | st.frozensets(near, max_size=2))
+    schedule = Schedule(draw(windows), holidays, starts, ends)
     seconds = draw(st.integers(0, 86_399))
     return zone, schedule, at(f"{day - DAY}T00:00", zone) + timedelta(seconds=seconds)
 
