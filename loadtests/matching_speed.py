@@ -2,12 +2,15 @@
 
     python loadtests/matching_speed.py
     python loadtests/matching_speed.py --orders 1000 --filters 100 --eligible 5-15
+    python loadtests/matching_speed.py --mixed          # with radii, prefixes, presence and groups
+    python loadtests/matching_speed.py --mixed --patterns --filters 10000
     python loadtests/matching_speed.py --schedules 300
 
 The leads are those of many random ones that suit about 20 orders. What is found for each of them must be exactly what
 plain evaluation of every order finds. With `--schedules` the orders have so many different ones, some rest and some
 exclude the seller; then a week of changes is timed, too, beginning as a market comes into force. Times are CPU time of
-a whole pass over the leads, divided by them.
+a whole pass over the leads, divided by them. The places of ZIP codes are made up: a town every few miles all over the
+state of the leads.
 """
 
 import argparse
@@ -16,11 +19,17 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from exchange.geodata import centroids
+from exchange.geodata.gazetteer import pack
 from exchange.marketfile.reader import read
 from exchange.rules.book import CampaignBook, OrderEntry, compile_book
-from exchange.rules.matching import accepts, bits
+from exchange.rules.filters import holds
+from exchange.rules.matching import bits
 from exchange.rules.routing import barred, route
 from exchange.rules.schedule import Timeline
 from exchange.values.market import Seller
@@ -60,9 +69,24 @@ def main() -> None:
     parser.add_argument("--leads", type=int, default=100)
     parser.add_argument("--repeats", type=int, default=31)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--mixed", action="store_true", help="filters with radii, prefixes, presence and groups, too")
+    parser.add_argument("--patterns", action="store_true", help="with patterns on top")
     options = parser.parse_args()
     chance = random.Random(options.seed)
-    book = compiled(options.orders, options.filters, options.schedules, chance)
+    with TemporaryDirectory() as folder:
+        make_places(Path(folder) / "zip_centroids.txt.gz")
+        run(options, chance)
+
+
+def run(options: argparse.Namespace, chance: random.Random) -> None:
+    wanted = partial(mixed_filter, patterns=options.patterns) if options.mixed else some_filter
+    market = document(options, wanted, chance)
+    written_ns = time.process_time_ns()
+    read_market = read(market)
+    read_ns = time.process_time_ns()
+    headers = {(key, "default"): {"X": "y"} for key in read_market.buyers}
+    book = compile_book(read_market, 1, headers).campaigns["auto-us"]
+    print(f"reading {(read_ns - written_ns) / 1e9:.2f} s, compiling {(time.process_time_ns() - read_ns) / 1e9:.2f} s")
     leads = suited(book, options.leads, options.eligible, chance)
     check(book, leads)
     eligible = [len(list(bits(book.matcher.matching(lead)))) for lead in leads]
@@ -108,7 +132,7 @@ def check(book: CampaignBook, leads: Sequence[Lead]) -> None:
     """Asserts for each lead that exactly the right orders are asked, and the others kept out for the right reason."""
     states = {entry.key: state(entry) for entry in book.entries}
     for lead in leads:
-        plain = [entry for entry in book.entries if suits(book, entry.order.filter, lead)]
+        plain = [entry for entry in book.entries if holds(entry.filter, lead, book.vertical.fields)]
         routing = route(book, lead, ACME, {}, now_s=NOW_S)
         assert [entry.key for entry in routing.asked] == [entry.key for entry in plain if not states[entry.key]], lead
         expected = {entry.key: states[entry.key] for entry in plain if states[entry.key]}
@@ -124,48 +148,41 @@ def state(entry: OrderEntry) -> Reason | None:
     return found if Timeline(schedule, entry.buyer.time_zone).is_open(now) else Reason.OUTSIDE_SCHEDULE
 
 
-def suits(book: CampaignBook, conditions: Any, lead: Lead) -> bool:
-    fields = book.vertical.fields
-    return all(accepts(condition, lead.get(name), fields[name].type) for name, condition in conditions.items())
-
-
 # ---- orders and leads ----
 
 
-def compiled(orders: int, filters: int, schedules: int, chance: random.Random) -> CampaignBook:
-    """A campaign whose orders share a few filters; some filters are those of many orders, most those of few."""
+def document(
+    options: argparse.Namespace, wanted: Callable[[random.Random], dict[str, Any]], chance: random.Random
+) -> dict[str, Any]:
+    """A market whose orders share a few filters; some filters are those of many orders, most those of few."""
     kinds: dict[str, Any] = {}
-    while len(kinds) < filters:
-        kind = some_filter(chance)
+    while len(kinds) < options.filters:
+        kind = wanted(chance)
         kinds[repr(kind)] = kind
     weights = [chance.expovariate(1) for _ in kinds]
-    drawn = list(kinds.values()) + chance.choices(list(kinds.values()), weights, k=orders - filters)
-    kept = [some_schedule(chance) for _ in range(schedules)]
+    drawn = list(kinds.values()) + chance.choices(list(kinds.values()), weights, k=options.orders - options.filters)
+    kept = [some_schedule(chance) for _ in range(options.schedules)]
     url = "http://127.0.0.1:9"
     endpoint = {"dialect": "native", "ping_url": f"{url}/bid", "post_url": f"{url}/post"}
-    market = read(
-        {
-            "version": 1,
-            "currency": "USD",
-            "verticals": {"auto": {"identity": ["phone"], "fields": FIELDS}},
-            "campaigns": {"auto-us": CAMPAIGN},
-            "sellers": {"acme": {"campaigns": ["auto-us"]}},
-            "buyers": {
-                f"buyer-{number}": {
-                    "time_zone": zone,
-                    "endpoint": endpoint | {"ping_timeout_ms": 900, "post_timeout_ms": 5000},
-                }
-                for number, zone in enumerate(ZONES)
-            },
-            "orders": {
-                f"order-{number}": {"buyer": f"buyer-{number % len(ZONES)}", "campaign": "auto-us", "filter": kind}
-                | (some_state(kept, chance) if kept else {})
-                for number, kind in enumerate(drawn)
-            },
-        }
-    )
-    headers = {(key, "default"): {"X": "y"} for key in market.buyers}
-    return compile_book(market, 1, headers).campaigns["auto-us"]
+    return {
+        "version": 1,
+        "currency": "USD",
+        "verticals": {"auto": {"identity": ["phone"], "fields": FIELDS}},
+        "campaigns": {"auto-us": CAMPAIGN},
+        "sellers": {"acme": {"campaigns": ["auto-us"]}},
+        "buyers": {
+            f"buyer-{number}": {
+                "time_zone": zone,
+                "endpoint": endpoint | {"ping_timeout_ms": 900, "post_timeout_ms": 5000},
+            }
+            for number, zone in enumerate(ZONES)
+        },
+        "orders": {
+            f"order-{number}": {"buyer": f"buyer-{number % len(ZONES)}", "campaign": "auto-us", "filter": kind}
+            | (some_state(kept, chance) if kept else {})
+            for number, kind in enumerate(drawn)
+        },
+    }
 
 
 CAMPAIGN = {
@@ -212,6 +229,38 @@ def some_state(schedules: Sequence[dict[str, Any]], chance: random.Random) -> di
         "exclude_sellers": ["acme"] if chance.random() < 0.05 else [],
         "schedule": chance.choice(schedules) if chance.random() < 0.9 else None,
     }
+
+
+def mixed_filter(chance: random.Random, *, patterns: bool) -> dict[str, Any]:
+    """The same, and half of them with what the other operators say."""
+    found = some_filter(chance)
+    draw = chance.random()
+    if draw < 0.3:
+        found.pop("state", None)
+        found["zip"] = {"within_miles": chance.choice([10, 25, 30, 50]), "of": some_zip(chance)}
+    elif draw < 0.4:
+        found["zip"] = {"prefix": sorted({some_zip(chance)[:3] for _ in range(3)})}
+    if chance.random() < 0.2:
+        found["or"] = [{"credit": {"exists": False}}, {"vehicle_year": {"min": 2010}, "insured": True}, {"age": 41}]
+    if chance.random() < 0.1:
+        found["not"] = {"insurer": chance.choice(INSURERS), "insured": False}
+    if chance.random() < 0.1:
+        found["age"] = {"or": [{"max": chance.randint(20, 30)}, {"min": chance.randint(55, 70)}]}
+    if patterns and chance.random() < 0.3:
+        found["insurer"] = {"matches": f"{chance.randint(0, 9)}$"}
+    return found
+
+
+def make_places(path: Path) -> None:
+    """Places of all ZIP codes that leads may have, and of as many again as the country has."""
+    chance = random.Random(1)
+    points = {
+        f"{number:05d}": (chance.uniform(37, 42.5), chance.uniform(-91.5, -87.5)) for number in range(60000, 63000)
+    }
+    points |= {f"{number:05d}": (chance.uniform(25, 48), chance.uniform(-124, -70)) for number in range(30000)}
+    lines = [f"{name}\t{north}\t{east}" for name, (north, east) in points.items()]
+    path.write_bytes(pack("\n".join(["GEOID\tINTPTLAT\tINTPTLONG", *lines]), "luck"))
+    centroids.PACKED = path
 
 
 def suited(book: CampaignBook, count: int, eligible: tuple[int, int], chance: random.Random) -> list[Lead]:

@@ -43,7 +43,7 @@ async def _filtered(database: Database, ping: RecordedPing) -> list[tuple[OrderO
 def _kept_out(campaign: CampaignBook, index: int, ping: RecordedPing) -> tuple[OrderOutcome, str]:
     entry = campaign.entries[index]
     fields = ", ".join(
-        f"{name} = {ping.lead.get(name, 'absent')}" for name in failing_fields(campaign, entry, ping.lead)
+        f"{found.path} = {ping.lead.get(found.field, 'absent')}" for found in failing_fields(campaign, entry, ping.lead)
     )
     return OrderOutcome(entry.key, entry.buyer.key, Reason.FILTERED), fields
 

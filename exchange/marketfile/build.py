@@ -1,6 +1,6 @@
 """Turns the shapes of a market file into the values of the exchange; nothing can be wrong here any more."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from exchange.marketfile.secrets import ENDPOINT_NAME
 from exchange.marketfile.shape import (
@@ -17,13 +17,13 @@ from exchange.marketfile.shape import (
     SellerShape,
     UnknownShape,
 )
+from exchange.values.filters import Filter
 from exchange.values.market import (
     RETURNS_WINDOW_DAYS,
     Auth,
     AuthKind,
     Buyer,
     Campaign,
-    Condition,
     Duplicates,
     Endpoint,
     Fallback,
@@ -91,7 +91,7 @@ def build_order(
     shape: OrderShape,
     endpoints: Sequence[str],
     catalogue: Sequence[str],
-    conditions: Mapping[str, Condition],
+    wanted: Filter,
 ) -> Order:
     """An order. What it may see is kept in the order of the vertical's `catalogue` of fields."""
     return Order(
@@ -101,7 +101,7 @@ def build_order(
         endpoint=shape.endpoint or endpoints[0],
         sale=Sale(shape.sale),
         fields=None if shape.fields is None else tuple(name for name in catalogue if name in shape.fields),
-        filter=conditions,
+        filter=wanted.conditions,
         priority=shape.priority,
         exclude_sellers=frozenset(shape.exclude_sellers),
         paused=shape.paused,
@@ -110,6 +110,7 @@ def build_order(
         schedule=_schedule(shape.schedule),
         paused_until=shape.paused_until,
         consent=tuple(shape.consent),
+        filter_groups=wanted.groups,
     )
 
 

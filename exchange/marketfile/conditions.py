@@ -2,30 +2,25 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 
 from exchange.errors import FieldError
 from exchange.marketfile.entries import below
-from exchange.marketfile.limits import VALUES_MAX
+from exchange.marketfile.limits import GROUP_DEPTH_MAX, GROUP_MEMBERS_MAX, VALUES_MAX
+from exchange.marketfile.possible import dead_end, domain
 from exchange.marketfile.problems import Problems, shown, wrong
 from exchange.marketfile.scalars import as_text
+from exchange.marketfile.texts import PatternReader, read_prefix, read_radius
 from exchange.rules.fields import reader_for
-from exchange.values.market import Condition
+from exchange.rules.filters import accepts
+from exchange.values.filters import Condition, Filter, Group, Junction, Radius
 from exchange.values.vertical import ORDERED_TYPES, Field, FieldType, Value
 
-OPERATORS = ("is", "in", "not", "min", "max", "between")
-
-OPERATORS_LATER: Mapping[str, str] = MappingProxyType(
-    {
-        "within_miles": "a radius (within_miles)",
-        "prefix": "the beginning of a value (prefix)",
-        "matches": "a pattern (matches)",
-        "exists": "presence and absence (exists)",
-        "and": "groups of conditions (and)",
-        "or": "groups of conditions (or)",
-    }
+JUNCTIONS = ("and", "or")
+OPERATORS = (
+    *("is", "in", "not", "min", "max", "between"),
+    *("exists", "prefix", "matches", "within_miles", "of"),
+    *JUNCTIONS,
 )
-_COMPANIONS: Mapping[str, str] = MappingProxyType({"of": "within_miles"})
 
 
 @dataclass(slots=True)
@@ -36,6 +31,11 @@ class _Parts:
     none_of: frozenset[Value] = frozenset()
     minima: list[Value] = field(default_factory=list)
     maxima: list[Value] = field(default_factory=list)
+    exists: bool | None = None
+    prefixes: frozenset[str] = frozenset()
+    patterns: frozenset[str] = frozenset()
+    within: Radius | None = None
+    groups: list[Group[Condition]] = field(default_factory=list)
 
     def narrow(self, values: frozenset[Value]) -> None:
         self.any_of = values if self.any_of is None else self.any_of & values
@@ -43,7 +43,14 @@ class _Parts:
     def condition(self) -> Condition:
         minimum = max(self.minima, key=_order, default=None)
         maximum = min(self.maxima, key=_order, default=None)
-        return Condition(self.any_of, self.none_of, minimum, maximum)
+        return Condition(
+            *(self.any_of, self.none_of, minimum, maximum),
+            exists=self.exists,
+            prefixes=self.prefixes,
+            patterns=self.patterns,
+            within=self.within,
+            groups=tuple(self.groups),
+        )
 
 
 class ConditionReader:
@@ -53,13 +60,14 @@ class ConditionReader:
         self._item = item
         self._value_reader = reader_for(item)
         self._bound_reader = reader_for(replace(item, minimum=None, maximum=None))
+        self._patterns = PatternReader(item)
 
-    def read(self, raw: object, path: str, problems: Problems) -> Condition | None:
-        """The condition that `raw` writes down, or None with its problems reported."""
+    def read(self, raw: object, path: str, problems: Problems, depth: int = 0) -> Condition | None:
+        """The condition that `raw` writes down, or None with its problems reported. It stands in `depth` groups."""
         before = len(problems)
         parts = _Parts()
         if isinstance(raw, dict):
-            self._operators(raw, path, parts, problems)
+            self._operators(raw, path, parts, problems, depth)
         else:
             parts.narrow(self._values(raw, path, problems))
         if len(problems) > before:
@@ -67,20 +75,27 @@ class ConditionReader:
         condition = parts.condition()
         conflict = self._conflict(condition)
         if conflict is not None:
-            problems.add(path, f"no lead can match: {conflict}")
+            problems.add(path, conflict)
             return None
         return condition
 
-    def _operators(self, raw: Mapping[object, object], path: str, parts: _Parts, problems: Problems) -> None:
+    def _operators(
+        self, raw: Mapping[object, object], path: str, parts: _Parts, problems: Problems, depth: int
+    ) -> None:
         if not raw:
             problems.add(path, "is empty: leave the field out where every value will do")
         for operator, value in raw.items():
             where = below(path, str(operator))
-            if operator in OPERATORS:
+            if operator in JUNCTIONS or (operator == "not" and isinstance(value, dict)):
+                self._group(Junction(str(operator)), value, where, parts, problems, depth + 1)
+            elif operator == "within_miles":
+                parts.within = read_radius(self._item, value, raw.get("of"), path, problems)
+            elif operator == "of":
+                if "within_miles" not in raw:
+                    problems.add(where, "is for within_miles, which is not here")
+            elif operator in OPERATORS:
                 self._operator(str(operator), value, where, parts, problems)
-            elif operator in OPERATORS_LATER:
-                problems.add(where, f"not supported yet: {OPERATORS_LATER[str(operator)]}")
-            elif operator not in _COMPANIONS or _COMPANIONS[str(operator)] not in raw:
+            else:
                 problems.unknown(where, "unknown operator", str(operator), OPERATORS)
 
     def _operator(self, operator: str, value: object, path: str, parts: _Parts, problems: Problems) -> None:
@@ -91,12 +106,31 @@ class ConditionReader:
                 parts.narrow(self._values(value, path, problems))
         elif operator == "in":
             parts.narrow(self._values(value, path, problems))
-        elif operator == "not" and isinstance(value, dict):
-            problems.add(path, "not supported yet: not around other conditions")
         elif operator == "not":
             parts.none_of = self._values(value, path, problems)
+        elif operator == "prefix":
+            parts.prefixes = self._texts(value, path, problems, prefix=True)
+        elif operator == "matches":
+            parts.patterns = self._texts(value, path, problems, prefix=False)
+        elif operator == "exists":
+            self._exists(value, path, parts, problems)
         else:
             self._bounds(operator, value, path, parts, problems)
+
+    def _exists(self, value: object, path: str, parts: _Parts, problems: Problems) -> None:
+        if not isinstance(value, bool):
+            problems.add(path, wrong("true or false", value))
+        elif not value and self._item.required:
+            problems.add(path, f"no lead can match: {self._item.name} is required")
+        else:
+            parts.exists = value
+
+    def _group(self, junction: Junction, raw: object, path: str, parts: _Parts, problems: Problems, depth: int) -> None:
+        written = group_members(junction, raw, path, problems, depth)
+        members = [self.read(member, where, problems, depth) for member, where in written]
+        found = tuple(member for member in members if member is not None)
+        if members and len(found) == len(members):
+            parts.groups.append(Group(junction, found))
 
     def _bounds(self, operator: str, value: object, path: str, parts: _Parts, problems: Problems) -> None:
         if self._item.type not in ORDERED_TYPES:
@@ -112,13 +146,19 @@ class ConditionReader:
             parts.maxima.extend(self._value(greatest, path, problems, bound=True))
 
     def _values(self, raw: object, path: str, problems: Problems) -> frozenset[Value]:
-        values = raw if isinstance(raw, list) else [raw]
-        if not values:
-            problems.add(path, "is an empty list")
-        if len(values) > VALUES_MAX:
-            problems.add(path, f"holds more than {VALUES_MAX:,} values")
-            return frozenset()
-        return frozenset(found for value in values for found in self._value(value, path, problems))
+        return frozenset(
+            found for value in _listed(raw, path, problems) for found in self._value(value, path, problems)
+        )
+
+    def _texts(self, raw: object, path: str, problems: Problems, *, prefix: bool) -> frozenset[str]:
+        found: set[str] = set()
+        for value in _listed(raw, path, problems):
+            text = (
+                read_prefix(self._item, value, path, problems) if prefix else self._patterns.read(value, path, problems)
+            )
+            if text is not None:
+                found.add(text)
+        return frozenset(found)
 
     def _value(self, raw: object, path: str, problems: Problems, *, bound: bool = False) -> tuple[Value, ...]:
         """The value that a lead would have, alone; nothing where no lead can have it."""
@@ -140,24 +180,53 @@ class ConditionReader:
         """Why no lead could ever match, if that is so."""
         item, least, greatest = self._item, condition.minimum, condition.maximum
         if least is not None and greatest is not None and _order(least) > _order(greatest):
-            return f"the least value {least} is above the greatest {greatest}"
+            return f"no lead can match: the least value {least} is above the greatest {greatest}"
         if least is not None and item.maximum is not None and _order(least) > _order(item.maximum):
-            return f"{item.name} is at most {item.maximum}"
+            return f"no lead can match: {item.name} is at most {item.maximum}"
         if greatest is not None and item.minimum is not None and _order(greatest) < _order(item.minimum):
-            return f"{item.name} is at least {item.minimum}"
-        candidates = condition.any_of if condition.any_of is not None else self._domain(condition)
-        if candidates is None or any(_holds(condition, value) for value in candidates):
+            return f"no lead can match: {item.name} is at least {item.minimum}"
+        if condition.groups or condition.exists is False:
+            return dead_end(Filter({item.name: condition}), {item.name: item})
+        candidates = condition.any_of if condition.any_of is not None else domain(item)
+        if least is not None and least == greatest:
+            candidates = frozenset({least})
+        judged = condition
+        if condition.patterns and item.type is FieldType.TEXT:  # case-folded values are not what patterns see
+            judged = replace(condition, patterns=frozenset())
+        if candidates is None or any(accepts(judged, value, item.type) for value in candidates):
             return None
-        return "what one part asks for, another excludes"
+        return "no lead can match: what one part asks for, another excludes"
 
-    def _domain(self, condition: Condition) -> frozenset[Value] | None:
-        """All values that the field can have, where they are few."""
-        if self._item.type is FieldType.ENUM:
-            return frozenset(self._item.values)
-        if self._item.type is FieldType.BOOLEAN:
-            return frozenset({True, False})
-        single = condition.minimum is not None and condition.minimum == condition.maximum
-        return frozenset({condition.minimum}) if single and condition.minimum is not None else None
+
+def group_members(
+    junction: Junction, raw: object, path: str, problems: Problems, depth: int
+) -> list[tuple[object, str]]:
+    """What stands in a group, each with its path; nothing where the group is not written as one."""
+    if depth > GROUP_DEPTH_MAX:
+        problems.add(path, f"groups may be {GROUP_DEPTH_MAX} deep at most")
+        return []
+    if junction is Junction.NOT:
+        return [(raw, path)]
+    if not isinstance(raw, list):
+        problems.add(path, wrong("a list of conditions", raw))
+        return []
+    if not raw:
+        problems.add(path, "is an empty list")
+    if len(raw) > GROUP_MEMBERS_MAX:
+        problems.add(path, f"holds more than {GROUP_MEMBERS_MAX:,} conditions")
+        return []
+    return [(member, f"{path}[{number}]") for number, member in enumerate(raw)]
+
+
+def _listed(raw: object, path: str, problems: Problems) -> list[object]:
+    """A list, or a single value as a list of one."""
+    values = raw if isinstance(raw, list) else [raw]
+    if not values:
+        problems.add(path, "is an empty list")
+    if len(values) > VALUES_MAX:
+        problems.add(path, f"holds more than {VALUES_MAX:,} values")
+        return []
+    return values
 
 
 def _as_written(kind: FieldType, raw: object) -> tuple[str, Value | None]:
@@ -167,15 +236,6 @@ def _as_written(kind: FieldType, raw: object) -> tuple[str, Value | None]:
     if kind is FieldType.INTEGER:
         return "a whole number", raw if isinstance(raw, int) and not isinstance(raw, bool) else None
     return "text", as_text(raw)
-
-
-def _holds(condition: Condition, value: Value) -> bool:
-    """Whether a value that is asked for passes the other parts."""
-    return (
-        value not in condition.none_of
-        and (condition.minimum is None or _order(value) >= _order(condition.minimum))
-        and (condition.maximum is None or _order(value) <= _order(condition.maximum))
-    )
 
 
 def _order(value: Value) -> tuple[int, str]:

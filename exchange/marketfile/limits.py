@@ -26,6 +26,22 @@ FIELDS_MAX = 200
 VALUES_MAX = 10_000
 """In one list of a condition, and of one enum."""
 
+GROUP_DEPTH_MAX = 4
+"""Groups of conditions inside one another."""
+
+GROUP_MEMBERS_MAX = 100
+"""Conditions in one group."""
+
+ALTERNATIVES_MAX = 100
+"""Of one filter, when its groups are spelled out."""
+
+PATTERN_CHARS_MAX = 200
+PATTERNS_MAX = 100
+"""Different ones on one field of a vertical: a lead may have to try all of them."""
+
+MILES_MAX = 500
+"""Of a radius."""
+
 TEXT_CHARS_MAX = 1_000
 """Of one text in the file, whatever it says."""
 

@@ -3,19 +3,17 @@
 from typing import Any
 
 from exchange.marketfile.build import build_order
-from exchange.marketfile.conditions import OPERATORS_LATER
 from exchange.marketfile.consent import check_consent
 from exchange.marketfile.entries import below, shaped
+from exchange.marketfile.filters import read_filter
 from exchange.marketfile.index import Index
 from exchange.marketfile.problems import Problems, shown
 from exchange.marketfile.references import check_endpoint_of_order, check_list, check_name, name_in
 from exchange.marketfile.scalars import as_text
 from exchange.marketfile.shape import OrderShape
 from exchange.marketfile.verticals import Catalogue
-from exchange.values.market import Condition, Order
+from exchange.values.market import Order
 from exchange.values.vertical import Stage
-
-_GROUPS = frozenset({"and", "or", "not"})
 
 
 def read_order(key: str, raw: object, index: Index, problems: Problems) -> Order | None:
@@ -30,11 +28,11 @@ def read_order(key: str, raw: object, index: Index, problems: Problems) -> Order
         return None
     _check_visible(raw, path, catalogue, problems)
     check_consent(raw, path, catalogue, problems)
-    conditions = _read_filter(raw, path, catalogue, problems)
+    found = read_filter(raw.get("filter"), f"{path}.filter", catalogue, problems)
     endpoints = index.endpoints.get(name_in(raw, "buyer") or "")
     if shape is None or not endpoints or len(problems) > before:
         return None
-    return build_order(key, shape, endpoints, tuple(catalogue.stages), conditions)
+    return build_order(key, shape, endpoints, tuple(catalogue.stages), found)
 
 
 def _check_references(raw: dict[str, Any], path: str, index: Index, problems: Problems) -> None:
@@ -51,31 +49,3 @@ def _check_visible(raw: dict[str, Any], path: str, catalogue: Catalogue, problem
     for name in filter(None, map(as_text, names)) if isinstance(names, list) else ():
         if catalogue.stages.get(name) is Stage.POST:
             problems.add(f"{path}.fields", f"{shown(name)} is sent with the post only: an order sees it when it buys")
-
-
-def _read_filter(raw: dict[str, Any], path: str, catalogue: Catalogue, problems: Problems) -> dict[str, Condition]:
-    conditions: dict[str, Condition] = {}
-    written = raw.get("filter")
-    for name, condition in written.items() if isinstance(written, dict) else ():
-        if not isinstance(name, str):
-            continue  # reported with the order's shape
-        where = below(f"{path}.filter", name)
-        reader = catalogue.conditions.get(name)
-        if reader is not None:
-            found = reader.read(condition, where, problems)
-            if found is not None:
-                conditions[name] = found
-        elif catalogue.stages.get(name) is Stage.POST:
-            problems.add(where, "is sent with the post only: a filter can ask for fields of the ping")
-        elif name not in catalogue.stages:
-            _report_unknown(name, where, catalogue, problems)
-    return conditions
-
-
-def _report_unknown(name: str, path: str, catalogue: Catalogue, problems: Problems) -> None:
-    if name in _GROUPS:
-        problems.add(path, f"not supported yet: groups of conditions ({name})")
-    elif name in OPERATORS_LATER:
-        problems.add(path, f"not supported yet: {OPERATORS_LATER[name]}")
-    else:
-        problems.unknown(path, f"there is no field {shown(name)}", name, catalogue.conditions)

@@ -2,18 +2,18 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from exchange.marketfile.secrets import ENDPOINT_NAME, has_unnamed_endpoint, masked
 from exchange.marketfile.times import days_text, hours_text, moment_text
+from exchange.values.filters import Condition, Filter, Group, Junction, Member, Point
 from exchange.values.market import (
     Auth,
     AuthKind,
     Buyer,
     Campaign,
     Caps,
-    Condition,
     Duplicates,
     Endpoint,
     Margin,
@@ -175,7 +175,7 @@ def _order(item: Order) -> Tree:
             "endpoint": None if item.endpoint == ENDPOINT_NAME else Leaf(item.endpoint),
             "sale": Leaf(item.sale),
             "fields": None if item.fields is None else _list(item.fields),
-            "filter": {name: _condition(condition) for name, condition in item.filter.items()},
+            "filter": _filter(Filter(item.filter, item.filter_groups)),
             "priority": Leaf(str(item.priority)),
             "exclude_sellers": _list(sorted(item.exclude_sellers)),
             "paused": Leaf(_text(item.paused)),
@@ -188,6 +188,11 @@ def _order(item: Order) -> Tree:
     )
 
 
+def _filter(item: Filter) -> Tree:
+    conditions = {name: _condition(condition) for name, condition in item.conditions.items()}
+    return conditions | {group.junction: _group(group, _filter) for group in item.groups}
+
+
 def _condition(item: Condition) -> "Leaf | Tree":
     wanted = None if item.any_of is None else _list(_sorted(item.any_of))
     tree = _tidy(
@@ -196,6 +201,12 @@ def _condition(item: Condition) -> "Leaf | Tree":
             "not": _list(_sorted(item.none_of)) if item.none_of else None,
             "min": _value(item.minimum),
             "max": _value(item.maximum),
+            "exists": _value(item.exists),
+            "prefix": _list(_sorted(item.prefixes)) if item.prefixes else None,
+            "matches": _list(_sorted(item.patterns)) if item.patterns else None,
+            "within_miles": None if item.within is None else Leaf(f"{item.within.miles:g}"),
+            "of": None if item.within is None else _place(item.within.of),
+            **{group.junction: _group(group, _condition) for group in item.groups},
         }
     )
     return wanted if wanted is not None and len(tree) == 1 else tree
@@ -214,6 +225,16 @@ def _schedule(item: Schedule | None) -> Tree | None:
             "until": None if item.ends is None else Leaf(moment_text(item.ends)),
         }
     )
+
+
+def _group(group: Group[Member], described: "Callable[[Member], Leaf | Tree]") -> "Leaf | Tree":
+    if group.junction is Junction.NOT:
+        return described(group.members[0])
+    return Leaf("[" + ", ".join(flow(described(member)) for member in group.members) + "]")
+
+
+def _place(of: str | Point) -> Leaf:
+    return Leaf(of if isinstance(of, str) else f"{{lat: {of.latitude}, lon: {of.longitude}}}")
 
 
 def _caps(item: Caps) -> Tree | None:

@@ -7,6 +7,7 @@ from exchange.rules.intake import LeadReader
 from exchange.rules.matching import Matcher, compile_filters
 from exchange.rules.states import States, compile_states
 from exchange.rules.zones import instant_of, zone_of
+from exchange.values.filters import Filter
 from exchange.values.market import Buyer, Campaign, Endpoint, Market, Order, Seller
 from exchange.values.vertical import Stage, Vertical
 
@@ -29,6 +30,11 @@ class OrderEntry:
     @property
     def key(self) -> str:
         return self.order.key
+
+    @property
+    def filter(self) -> Filter:
+        """All that the order asks of a lead."""
+        return Filter(self.order.filter, self.order.filter_groups)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +102,7 @@ def _compile_campaign(
         reader=LeadReader(vertical),
         entries=entries,
         by_key={entry.key: entry for entry in entries},
-        matcher=compile_filters(vertical, [entry.order.filter for entry in entries]),
+        matcher=compile_filters(vertical, [entry.filter for entry in entries]),
         duplicate_days={
             entry.buyer.key: entry.buyer.duplicates.window_days
             for entry in entries

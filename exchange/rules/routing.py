@@ -5,7 +5,8 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from exchange.rules.book import CampaignBook, OrderEntry
-from exchange.rules.matching import accepts, bits
+from exchange.rules.filters import Failing, failing
+from exchange.rules.matching import bits
 from exchange.rules.room import Left
 from exchange.values.market import Seller
 from exchange.values.reason import Reason
@@ -84,10 +85,6 @@ def _short(entry: OrderEntry, available: Available, floor_micros: int, left: Lef
     return None
 
 
-def failing_fields(book: CampaignBook, entry: OrderEntry, lead: Lead) -> tuple[str, ...]:
-    """The filter keys of an order that a lead fails, for people who ask why."""
-    return tuple(
-        name
-        for name, condition in entry.order.filter.items()
-        if not accepts(condition, lead.get(name), book.vertical.fields[name].type)
-    )
+def failing_fields(book: CampaignBook, entry: OrderEntry, lead: Lead) -> tuple[Failing, ...]:
+    """The conditions of an order's filter that a lead fails, for people who ask why."""
+    return failing(entry.filter, lead, book.vertical.fields)

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from exchange.values.filters import Condition, Filter, Group
 from exchange.values.schedule import Schedule
-from exchange.values.vertical import Value, Vertical
+from exchange.values.vertical import Vertical
 
 RETURNS_WINDOW_DAYS = 14
 """How long a sale may be returned, unless a campaign says otherwise."""
@@ -114,16 +115,6 @@ class Duplicates:
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
-    """What one filter key asks of one field; every part that is given must hold. Bounds are inclusive."""
-
-    any_of: frozenset[Value] | None = None
-    none_of: frozenset[Value] = frozenset()
-    minimum: Value | None = None
-    maximum: Value | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Campaign:
     """The market for one vertical that sellers send to. Times are in milliseconds unless the name says seconds."""
 
@@ -176,6 +167,7 @@ class Order:
 
     `schedule` None means always open; `paused_until` is what a clock in the buyer's zone reads then; `consent` are the
     ping fields in which the person must have agreed.
+    A lead suits it that meets all conditions of `filter` and all `filter_groups`.
     """
 
     key: str
@@ -193,6 +185,7 @@ class Order:
     schedule: Schedule | None = None
     paused_until: datetime | None = None
     consent: tuple[str, ...] = ()
+    filter_groups: tuple[Group[Filter], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

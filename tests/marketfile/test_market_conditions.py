@@ -9,7 +9,7 @@ from exchange.marketfile import conditions
 from exchange.marketfile.conditions import ConditionReader
 from exchange.marketfile.problems import Problems
 from exchange.marketfile.reader import read
-from exchange.values.market import Condition
+from exchange.values.filters import Condition
 from exchange.values.vertical import Field, FieldType, Stage, Value
 
 FILTER = "orders/northwind-il/filter"
@@ -58,7 +58,7 @@ def test_a_condition_means_what_it_says(name: str, written: Any, meant: Conditio
         ("state", None, ": is empty: must be text"),
         ("state", {"is": ["IL"]}, ".is: must be a single value: use in for a list"),
         ("state", {"inn": ["IL"]}, ".inn: unknown operator; did you mean in?"),
-        ("state", {"of": "60601"}, ".of: unknown operator"),
+        ("state", {"of": "60601"}, ".of: is for within_miles, which is not here"),
         ("state", "XX", ": no lead has 'XX' as its state: must be the two letters of a US state or territory"),
         ("state", [["IL"]], ": must be text, not a list"),
         ("state", True, ": must be text, not true or false"),

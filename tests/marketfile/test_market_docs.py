@@ -4,10 +4,15 @@ import re
 from pathlib import Path
 
 import pytest
+from market_example import changed, problems_of
+from support.places import known_places
 
 from exchange.marketfile import limits, shape
-from exchange.marketfile.conditions import OPERATORS, OPERATORS_LATER
+from exchange.marketfile.conditions import OPERATORS
+from exchange.marketfile.filters import GROUPS
 from exchange.marketfile.reader import load
+from exchange.marketfile.source import parse
+from exchange.rules import patterns
 from exchange.values.vertical import FieldType
 
 PAGE = (Path(__file__).parents[2] / "docs/operate/market.md").read_text()
@@ -39,8 +44,7 @@ def test_every_key_is_documented(model: str, key: str, later: bool) -> None:
 
 
 def test_every_type_and_operator_is_documented() -> None:
-    assert all(f"`{word}`" in BUILT for word in [*FieldType, *OPERATORS])
-    assert all(f"`{word}`" in LATER for word in OPERATORS_LATER)
+    assert all(f"`{word}`" in BUILT for word in [*FieldType, *OPERATORS, *GROUPS])
 
 
 @pytest.mark.parametrize(
@@ -58,6 +62,14 @@ def test_every_type_and_operator_is_documented() -> None:
         ("windows of a schedule", limits.SCHEDULE_WINDOWS_MAX),
         ("holidays of a schedule", limits.HOLIDAYS_MAX),
         ("consents of an order, of a campaign", limits.CONSENTS_MAX),
+        ("groups of conditions inside one another", limits.GROUP_DEPTH_MAX),
+        ("conditions in a group", limits.GROUP_MEMBERS_MAX),
+        ("alternatives of a filter", limits.ALTERNATIVES_MAX),
+        ("characters of a pattern", limits.PATTERN_CHARS_MAX),
+        ("steps of a pattern", patterns.STEPS_MAX),
+        ("characters of a text that patterns are looked for in", patterns.TEXT_CHARS_MAX),
+        ("different patterns on a field", limits.PATTERNS_MAX),
+        ("miles of a radius", limits.MILES_MAX),
         ("characters of a text", limits.TEXT_CHARS_MAX),
         ("characters of an address", limits.URL_CHARS_MAX),
         ("characters of a secret", limits.SECRET_CHARS_MAX),
@@ -86,3 +98,23 @@ def test_the_example_on_the_page_is_a_market() -> None:
     (example,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
     _, market = load(example)
     assert list(market.orders) == ["northwind-il"]
+
+
+def filters_on_the_page() -> list[str]:
+    """The examples of conditions and groups, as YAML."""
+    section = PAGE.partition("### Filters\n")[2].partition("\n## ")[0]
+    cells = re.findall(r"\| `([^|]*?(?:\\\|[^|]*?)*)` \|$", section, re.MULTILINE)
+    groups = re.findall(r"(?:^    .*\n)+", section, re.MULTILINE)
+    return [cell.replace("\\|", "|") for cell in cells] + [text for text in groups if "filter:" in text]
+
+
+@pytest.mark.parametrize("text", filters_on_the_page())
+def test_every_filter_on_the_page_can_be_applied(text: str, tmp_path: Path) -> None:
+    written = parse(text)
+    with known_places(tmp_path):
+        assert problems_of(changed("orders/northwind-il/filter", written.get("filter", written))) == []
+
+
+def test_all_operators_have_an_example_on_the_page() -> None:
+    found = " ".join(filters_on_the_page())
+    assert all(re.search(rf"\b{word}:", found) for word in [*OPERATORS, *GROUPS])

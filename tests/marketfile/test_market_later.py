@@ -25,22 +25,12 @@ LATER: list[tuple[str, Any, str]] = [
     (f"{ORDER}/price", 12, "a fixed price"),
     (f"{ORDER}/sale", "shared", "shared"),
     (f"{ORDER}/weight", 60, "weights"),
-    (f"{ORDER}/filter/or", [{"age": 5}], "groups of conditions (or)"),
-    (f"{ORDER}/filter/and", [{"age": 5}], "groups of conditions (and)"),
-    (f"{ORDER}/filter/not", {"age": 5}, "groups of conditions (not)"),
 ]
 
 LATER_KEYS: list[tuple[str, dict[str, Any], str, str]] = [
     (f"{ENDPOINT}/auth", {"query": {"name": "key", "value": "x"}}, "query", "auth query"),
     (f"{ENDPOINT}/auth", {"hmac": {}}, "hmac", "auth hmac"),
     (f"{ENDPOINT}/auth", {"oauth2": {}}, "oauth2", "auth oauth2"),
-    (f"{ORDER}/filter/zip", {"within_miles": 30, "of": "60601"}, "within_miles", "a radius (within_miles)"),
-    (f"{ORDER}/filter/zip", {"prefix": "606"}, "prefix", "the beginning of a value (prefix)"),
-    (f"{ORDER}/filter/occupation", {"matches": "a.*"}, "matches", "a pattern (matches)"),
-    (f"{ORDER}/filter/age", {"exists": False}, "exists", "presence and absence (exists)"),
-    (f"{ORDER}/filter/age", {"and": [{"min": 5}]}, "and", "groups of conditions (and)"),
-    (f"{ORDER}/filter/age", {"or": [{"min": 5}]}, "or", "groups of conditions (or)"),
-    (f"{ORDER}/filter/age", {"not": {"min": 5}}, "not", "not around other conditions"),
 ]
 
 

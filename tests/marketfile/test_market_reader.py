@@ -8,12 +8,12 @@ from market_example import EXAMPLE, changed, example, problems_of, put
 from exchange.errors import MarketFileError
 from exchange.marketfile import limits
 from exchange.marketfile.reader import load, read
+from exchange.values.filters import Condition
 from exchange.values.market import (
     Auth,
     AuthKind,
     Buyer,
     Campaign,
-    Condition,
     Endpoint,
     Fallback,
     Margin,

@@ -1,20 +1,26 @@
 """Matching: the set algebra over all orders says the same as looking at each order's filter plainly."""
 
+from collections.abc import Callable, Iterator
+from functools import cache
 from string import ascii_letters
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from support.market import market
+from support.places import PLACES, UNKNOWN_ZIP, known_places
 
 from exchange.marketfile.reader import read
-from exchange.rules.matching import Filter, accepts, bits, compile_filters
-from exchange.values.market import Condition
+from exchange.rules.alternatives import alternatives, count
+from exchange.rules.filters import accepts, failing, holds
+from exchange.rules.matching import bits, compile_filters
+from exchange.values.filters import Condition, Filter, Group, Junction, Point, Radius
 from exchange.values.vertical import Field, FieldType, Lead, Stage, Value, Vertical
 
 CREDIT = ("poor", "fair", "good", "excellent")
 TEXTS = ("Straße", "STRASSE", "strasse", "İ", "ann", "Ann", "ANN", "")
+ZIPS = (*PLACES, UNKNOWN_ZIP)
 SPACES: dict[FieldType, st.SearchStrategy[Value]] = {
     FieldType.TEXT: st.one_of(st.sampled_from(TEXTS), st.text(ascii_letters, max_size=2)),
     FieldType.INTEGER: st.integers(-3, 8),
@@ -22,8 +28,30 @@ SPACES: dict[FieldType, st.SearchStrategy[Value]] = {
     FieldType.DATE: st.sampled_from(["2026-01-01", "2026-01-02", "2026-02-01", "1999-12-31", "2030-07-04"]),
     FieldType.ENUM: st.sampled_from(CREDIT),
     FieldType.US_STATE: st.sampled_from(["IL", "WI", "NY", "CA"]),
+    FieldType.US_ZIP: st.sampled_from(ZIPS),
 }
 BOUNDED = {FieldType.INTEGER, FieldType.DATE}
+PREFIXES: dict[FieldType, st.SearchStrategy[str]] = {
+    FieldType.TEXT: st.sampled_from(["a", "an", "ann", "s", "stras", "strasse", "i", "b"]),
+    FieldType.US_ZIP: st.sampled_from(["6", "606", "6060", "60601", "9", "10"]),
+}
+PATTERNS: dict[FieldType, st.SearchStrategy[str]] = {
+    FieldType.TEXT: st.sampled_from(["^a", "n+$", "^[a-m]", "SS", "", "^.$", "ß"]),
+    FieldType.US_ZIP: st.sampled_from(["^606", "01$", "7"]),
+    FieldType.ENUM: st.sampled_from(["oo", "^P", "e"]),
+}
+POINT = {"lat": "41.922", "lon": "-87.652"}
+RADII = st.builds(
+    Radius,
+    miles=st.sampled_from([0.5, 3.0, 30.0, 85.0, 500.0]),
+    of=st.sampled_from(ZIPS) | st.builds(Point, st.floats(-90, 90), st.floats(-180, 180)),
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with known_places(tmp_path_factory.mktemp("places")):
+        yield
 
 
 def as_written(kind: FieldType, value: Value) -> Value:
@@ -31,46 +59,81 @@ def as_written(kind: FieldType, value: Value) -> Value:
     return value.casefold() if kind is FieldType.TEXT and isinstance(value, str) else value
 
 
-def conditions(kind: FieldType) -> st.SearchStrategy[Condition]:
+DEPTH = 2
+FIELDS = {kind.value: Field(kind.value, kind, Stage.PING) for kind in SPACES}
+VERTICAL = Vertical("v", FIELDS)
+LEADS = st.fixed_dictionaries({}, optional={kind.value: values for kind, values in SPACES.items()})
+
+
+@cache
+def parts(kind: FieldType) -> dict[str, st.SearchStrategy[Any]]:
+    """What a condition on a field of this type can say."""
     values = SPACES[kind].map(lambda value: as_written(kind, value))
-    bound = st.none() | values if kind in BOUNDED else st.none()
-    return st.builds(
-        Condition,
-        any_of=st.none() | st.frozensets(values, min_size=1, max_size=4),
-        none_of=st.frozensets(values, max_size=3),
-        minimum=bound,
-        maximum=bound,
-    )
+    found: dict[str, st.SearchStrategy[Any]] = {
+        "any_of": st.frozensets(values, min_size=1, max_size=4),
+        "none_of": st.frozensets(values, min_size=1, max_size=3),
+        "exists": st.booleans(),
+    }
+    if kind in BOUNDED:
+        found |= {"minimum": values, "maximum": values}
+    if kind in PREFIXES:
+        found["prefixes"] = st.frozensets(PREFIXES[kind], min_size=1, max_size=3)
+    if kind in PATTERNS:
+        found["patterns"] = st.frozensets(PATTERNS[kind], min_size=1, max_size=2)
+    if kind is FieldType.US_ZIP:
+        found["within"] = RADII
+    return found
+
+
+def some_condition(draw: st.DrawFn, kind: FieldType, depth: int) -> Condition:
+    known = parts(kind)
+    said = {name: draw(known[name]) for name in draw(st.sets(st.sampled_from(sorted(known)), max_size=2))}
+    groups = some_groups(draw, lambda: some_condition(draw, kind, depth - 1), depth)
+    return Condition(**said, groups=groups)
+
+
+def some_filter(draw: st.DrawFn, depth: int) -> Filter:
+    least = 1 if depth < DEPTH else 0  # only a whole filter may ask nothing
+    kinds = draw(st.lists(st.sampled_from(sorted(SPACES)), unique=True, min_size=least, max_size=2))
+    asked = {kind.value: some_condition(draw, kind, 1) for kind in kinds}
+    return Filter(asked, some_groups(draw, lambda: some_filter(draw, depth - 1), depth))
+
+
+def some_groups(draw: st.DrawFn, member: Callable[[], Any], depth: int) -> tuple[Group[Any], ...]:
+    """No group mostly, or one or two."""
+    found = []
+    for junction in draw(st.lists(st.sampled_from(Junction), max_size=2)) if depth and draw(st.booleans()) else ():
+        several = 1 if junction is Junction.NOT else draw(st.integers(1, 3))
+        found.append(Group(junction, tuple(member() for _ in range(several))))
+    return tuple(found)
 
 
 @st.composite
-def markets(draw: st.DrawFn) -> tuple[Vertical, list[Filter], list[Lead]]:
-    """A vertical, the filters of some orders on it, and leads with absent fields."""
-    kinds = draw(st.lists(st.sampled_from(list(SPACES)), min_size=1, max_size=4))
-    fields = {f"f{number}": Field(f"f{number}", kind, Stage.PING) for number, kind in enumerate(kinds)}
-    optional = {name: conditions(field.type) for name, field in fields.items()}
-    filters = draw(st.lists(st.fixed_dictionaries({}, optional=optional), max_size=12))
-    values = {name: SPACES[field.type] for name, field in fields.items()}
-    leads = draw(st.lists(st.fixed_dictionaries({}, optional=values), min_size=1, max_size=8))
-    return Vertical("v", fields), list(filters), list(leads)
+def filters(draw: st.DrawFn) -> list[Filter]:
+    """The filters of some orders, the first of them twice."""
+    found = [some_filter(draw, DEPTH) for _ in range(draw(st.integers(1, 5)))]
+    assume(all(count(item) <= 200 for item in found))
+    return [*found, found[0]]
 
 
-def plainly(vertical: Vertical, filters: list[Filter], lead: Lead) -> list[int]:
-    return [
-        number
-        for number, item in enumerate(filters)
-        if all(accepts(condition, lead.get(name), vertical.fields[name].type) for name, condition in item.items())
-    ]
+def plainly(filters: list[Filter], lead: Lead) -> list[int]:
+    return [number for number, item in enumerate(filters) if holds(item, lead, FIELDS)]
 
 
-@given(markets())
-def test_the_sets_agree_with_every_filter_looked_at_plainly(
-    market_: tuple[Vertical, list[Filter], list[Lead]],
-) -> None:
-    vertical, filters, leads = market_
-    matcher = compile_filters(vertical, filters)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@given(filters(), st.lists(LEADS, min_size=1, max_size=8))
+def test_the_sets_agree_with_every_filter_looked_at_plainly(filters: list[Filter], leads: list[Lead]) -> None:
+    matcher = compile_filters(VERTICAL, filters)
     for lead in leads:
-        assert list(bits(matcher.matching(lead))) == plainly(vertical, filters, lead)
+        assert list(bits(matcher.matching(lead))) == plainly(filters, lead)
+
+
+@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+@given(filters(), LEADS)
+def test_a_lead_that_is_kept_out_is_told_why_and_no_other(filters: list[Filter], lead: Lead) -> None:
+    for item in filters:
+        assert len(alternatives(item)) == count(item)
+        assert bool(failing(item, lead, FIELDS)) is not holds(item, lead, FIELDS)
 
 
 CONDITIONS: list[tuple[str, Condition, FieldType, list[Value | None], list[Value | None]]] = [
@@ -93,6 +156,48 @@ CONDITIONS: list[tuple[str, Condition, FieldType, list[Value | None], list[Value
     ("enums exactly", Condition(any_of=frozenset({"good"})), FieldType.ENUM, ["good"], ["Good", "GOOD", None]),
     ("bounds that leave nothing", Condition(minimum=5, maximum=4), FieldType.INTEGER, [], [3, 4, 5, 6, None]),
     ("nothing but presence", Condition(), FieldType.INTEGER, [0, 7], [None]),
+    ("presence", Condition(exists=True), FieldType.INTEGER, [0, 7], [None]),
+    ("absence", Condition(exists=False), FieldType.INTEGER, [None], [0, 7]),
+    ("a prefix", Condition(prefixes=frozenset({"606", "53"})), FieldType.US_ZIP, ["60601", "53202"], ["61101", None]),
+    ("a prefix in any case", Condition(prefixes=frozenset({"ac"})), FieldType.TEXT, ["Acme", "AC"], ["a", "mac", None]),
+    ("a pattern", Condition(patterns=frozenset({"^a.*e$"})), FieldType.TEXT, ["Acme", "ae"], ["acmes", "", None]),
+    ("a pattern exactly", Condition(patterns=frozenset({"^g"})), FieldType.ENUM, ["good"], ["poor", None]),
+    (
+        "a radius",
+        Condition(within=Radius(30, "60601")),
+        FieldType.US_ZIP,
+        ["60601", "60614"],
+        ["61101", "53202", UNKNOWN_ZIP, None],
+    ),
+    ("a radius of nowhere", Condition(within=Radius(500, UNKNOWN_ZIP)), FieldType.US_ZIP, [], [UNKNOWN_ZIP, "60601"]),
+    (
+        "a radius of a point over the date line",
+        Condition(within=Radius(400, Point(51.8, 179.5))),
+        FieldType.US_ZIP,
+        ["99546"],
+        ["60601", None],
+    ),
+    (
+        "not around a condition, which absence fails",
+        Condition(groups=(Group(Junction.NOT, (Condition(minimum=3),)),)),
+        FieldType.INTEGER,
+        [2],
+        [3, 4, None],
+    ),
+    (
+        "one of several, absence among them",
+        Condition(groups=(Group(Junction.OR, (Condition(exists=False), Condition(minimum=3))),)),
+        FieldType.INTEGER,
+        [3, None],
+        [2],
+    ),
+    (
+        "all of several",
+        Condition(groups=(Group(Junction.AND, (Condition(none_of=frozenset({3})), Condition(minimum=3))),)),
+        FieldType.INTEGER,
+        [4],
+        [3, 2, None],
+    ),
     ("yes or no", Condition(any_of=frozenset({False})), FieldType.BOOLEAN, [False], [True, None]),
 ]
 
@@ -103,7 +208,7 @@ CONDITIONS: list[tuple[str, Condition, FieldType, list[Value | None], list[Value
 def test_a_condition_accepts_what_the_contract_says(
     condition: Condition, kind: FieldType, good: list[Value | None], bad: list[Value | None]
 ) -> None:
-    matcher = compile_filters(Vertical("v", {"f": Field("f", kind, Stage.PING)}), [{"f": condition}, {}])
+    matcher = compile_filters(Vertical("v", {"f": Field("f", kind, Stage.PING)}), [Filter({"f": condition}), Filter()])
     for value in [*good, *bad]:
         assert accepts(condition, value, kind) is (value in good)
         lead: Lead = {} if value is None else {"f": value}
@@ -117,6 +222,29 @@ def test_a_condition_accepts_what_the_contract_says(
         ({"city": {"not": ["Chicago"]}}, [{"city": "Peoria"}], [{"city": "chicago"}, {}]),
         ({"city": "Chicago"}, [{"city": "chicago"}], [{"city": "Chicago Heights"}]),
         ({"age": {"between": [25, 65]}}, [{"age": 25}, {"age": 65}], [{"age": 24}, {"age": 66}, {}]),
+        (
+            {"zip": {"within_miles": 30, "of": "60601"}},
+            [{"zip": "60614"}],
+            [{"zip": "61101"}, {"zip": UNKNOWN_ZIP}, {}],
+        ),
+        (
+            {"zip": {"within_miles": "2.5", "of": {"lat": "41.922", "lon": "-87.652"}}},
+            [{"zip": "60657"}],
+            [{"zip": "60601"}],
+        ),
+        ({"zip": {"prefix": ["606", 94]}}, [{"zip": "60601"}, {"zip": "94103"}], [{"zip": "61101"}, {}]),
+        ({"city": {"prefix": "new "}}, [{"city": "New York"}], [{"city": "Newark"}, {}]),
+        ({"city": {"matches": "(heights|park)$"}}, [{"city": "Oak Park"}], [{"city": "Parkville"}, {}]),
+        ({"age": {"exists": False}}, [{}], [{"age": 41}]),
+        ({"age": {"or": [{"max": 20}, {"exists": False}, 30]}}, [{"age": 20}, {"age": 30}, {}], [{"age": 21}]),
+        ({"age": {"not": {"min": 20}}}, [{"age": 19}], [{"age": 20}, {}]),
+        ({"not": {"age": {"min": 20}}}, [{"age": 19}, {}], [{"age": 20}]),
+        (
+            {"or": [{"age": {"min": 60}}, {"city": "Chicago", "age": {"min": 50}}], "not": {"city": "Peoria"}},
+            [{"age": 60}, {"age": 50, "city": "Chicago"}],
+            [{"age": 50}, {"age": 60, "city": "Peoria"}, {}],
+        ),
+        ({"and": [{"or": [{"age": 20}, {"age": 30}]}, {"not": {"age": 30}}]}, [{"age": 20}], [{"age": 30}, {}]),
         ({"age": 41, "city": "Chicago"}, [{"age": 41, "city": "Chicago"}], [{"age": 41}, {"city": "Chicago"}, {}]),
     ],
 )
@@ -127,7 +255,9 @@ def test_a_filter_of_the_market_file_matches_as_written(
     fields = document["verticals"]["auto"]["fields"] | {"city": {"type": "text", "in": "ping"}}
     document["verticals"] = {"auto": {"fields": fields}}
     found = read(document)
-    matcher = compile_filters(found.verticals["auto"], [found.orders["ann"].filter])
+    matcher = compile_filters(
+        found.verticals["auto"], [Filter(found.orders["ann"].filter, found.orders["ann"].filter_groups)]
+    )
     assert [matcher.matching(lead) for lead in good] == [1] * len(good)
     assert [matcher.matching(lead) for lead in bad] == [0] * len(bad)
 

@@ -176,7 +176,33 @@ def test_many_orders_have_each_their_own_state() -> None:
         assert found[f"ann-{number}"] is (Reason.PAUSED if number % 3 == 0 else closed)
 
 
+def why(campaign: CampaignBook, lead: Lead = LEAD) -> list[str]:
+    return [found.path for found in failing_fields(campaign, campaign.by_key["ann"], lead)]
+
+
 def test_who_asks_why_is_told_every_key_of_the_filter_that_fails() -> None:
     campaign = book({"ann": {"filter": {"state": ["WI"], "age": {"max": 40}, "credit": ["good"], "zip": "60601"}}})
-    assert failing_fields(campaign, campaign.by_key["ann"], LEAD) == ("state", "age", "credit")
+    assert why(campaign) == ["state", "age", "credit"]
     assert failing_fields(campaign, campaign.by_key["bob"], LEAD) == ()
+
+
+@pytest.mark.parametrize(
+    ("written", "failing"),
+    [
+        ({"or": [{"state": "WI"}, {"age": {"max": 40}, "zip": "60601"}]}, ["or[0].state", "or[1].age"]),
+        ({"or": [{"state": "WI"}, {"age": 41}]}, []),
+        ({"and": [{"state": "IL"}, {"age": 40}], "credit": "good"}, ["credit", "and[1].age"]),
+        ({"not": {"state": "IL", "age": {"min": 30}}}, ["not.state", "not.age"]),
+        ({"not": {"or": [{"state": "WI"}, {"age": 41}]}}, ["not.or[1].age"]),
+        ({"not": {"credit": "good"}}, []),
+        ({"credit": {"not": {"in": ["good"]}}}, ["credit.not"]),
+        ({"age": {"or": [{"max": 20}, {"min": 60}]}}, ["age.or[0]", "age.or[1]"]),
+        ({"age": {"and": [{"min": 20}, {"max": 40}]}, "zip": {"prefix": "53"}}, ["age.and[1]", "zip"]),
+        ({"credit": {"or": [{"exists": True}, "good"]}}, ["credit.or[0]", "credit.or[1]"]),
+        ({"state": {"exists": False}}, ["state"]),
+    ],
+)
+def test_conditions_in_groups_are_told_by_their_path(written: dict[str, Any], failing: list[str]) -> None:
+    campaign = book({"ann": {"filter": written}})
+    assert why(campaign) == failing
+    assert campaign.matcher.matching(LEAD) & 1 == (not failing)

@@ -1,0 +1,1 @@
+"""Facts about places that come from elsewhere, and where they come from."""

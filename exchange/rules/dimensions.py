@@ -1,0 +1,185 @@
+"""The dimensions of a matcher: each answers one kind of question about one field for all alternatives at once.
+
+Every dimension is made from its literals and the sets that ask them. What is not asked is met: a set holds those whose
+question is answered yes and those who ask none.
+"""
+
+from bisect import bisect_right
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from exchange.geodata.centroids import packed
+from exchange.rules.literals import Begins, Listed, Matches, Near, Start, Stepped, Tested
+from exchange.rules.patterns import Finder, finder
+from exchange.values.vertical import Value
+
+Test = TypeVar("Test")
+
+
+class Dimension(Protocol):
+    """One question that filters ask: `matching(value)` is the set of those whose filter stands that value."""
+
+    def matching(self, value: Value | None) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """The set of each value that anybody names, and of all others."""
+
+    by_value: Mapping[Value, int]
+    otherwise: int
+    absent: int
+
+    def matching(self, value: Value | None) -> int:
+        return self.absent if value is None else self.by_value.get(value, self.otherwise)
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """A dimension of a text field, where upper and lower case are the same."""
+
+    dimension: Dimension
+
+    def matching(self, value: Value | None) -> int:
+        return self.dimension.matching(value.casefold() if isinstance(value, str) else value)
+
+
+@dataclass(frozen=True, slots=True)
+class Intervals:
+    """Bounds of one field: between two neighbouring `starts` the set does not change.
+
+    `sets[i]` holds for values from `starts[i - 1]` up to, not including, `starts[i]`.
+    """
+
+    starts: Sequence[Start]
+    sets: Sequence[int]
+    absent: int
+
+    def matching(self, value: Value | None) -> int:
+        return self.absent if value is None else self.sets[bisect_right(self.starts, (value, False))]
+
+
+@dataclass(frozen=True, slots=True)
+class Prefixes:
+    """The set of each prefix that anybody names, what its own prefixes say included; the longest one decides."""
+
+    by_prefix: Mapping[str, int]
+    lengths: Sequence[int]
+    otherwise: int
+
+    def matching(self, value: Value | None) -> int:
+        if isinstance(value, str):
+            for length in self.lengths:
+                found = self.by_prefix.get(value[:length])
+                if found is not None:
+                    return found
+        return self.otherwise
+
+
+@dataclass(frozen=True, slots=True)
+class Patterns:
+    """Patterns of one field, each with those who ask for it; a lead tries each at most once."""
+
+    finders: Sequence[tuple[Finder, int]]
+    otherwise: int
+
+    def narrowed(self, found: int, value: Value | None) -> int:
+        """What is left of a set. Patterns that nobody in it asks for are not tried."""
+        if not isinstance(value, str):
+            return found & self.otherwise
+        text, turned = value.encode(), 0
+        for find, asking in self.finders:
+            if asking & found & ~turned and find(text) is not None:
+                turned |= asking
+        return found & (self.otherwise ^ turned)
+
+
+def membership(everyone: int, asked: Mapping[Listed, int]) -> Membership:
+    """Value lists and lists of values that are not wanted."""
+    free = _free(everyone, asked)
+    otherwise = free | _union(asking for literal, asking in asked.items() if literal.but)
+    absent = free | _union(asking for literal, asking in asked.items() if literal.absent)
+    named: dict[Value, int] = {}
+    for literal, asking in asked.items():
+        for value in literal.values:
+            named[value] = named.get(value, otherwise) ^ asking  # whoever names a value wants what he else does not
+    return Membership(named, otherwise, absent)
+
+
+def intervals(everyone: int, asked: Mapping[Stepped, int]) -> Intervals:
+    """Bounds."""
+    free = _free(everyone, asked)
+    turns: dict[Start, int] = {}
+    for literal, asking in asked.items():
+        for step in literal.steps:
+            turns[step] = turns.get(step, 0) ^ asking
+    starts = sorted(turns)
+    sets = [free | _union(asking for literal, asking in asked.items() if literal.first)]
+    for start in starts:
+        sets.append(sets[-1] ^ turns[start])
+    return Intervals(starts, sets, free | _union(asking for literal, asking in asked.items() if literal.absent))
+
+
+def prefixes(everyone: int, asked: Mapping[Begins, int]) -> Prefixes:
+    """Beginnings of texts."""
+    otherwise, by_test = _by_test(_free(everyone, asked), asked.items())
+    sets: dict[str, int] = {}
+    for prefix in sorted(by_test, key=len):
+        asking = by_test[prefix]
+        for length in range(1, len(prefix)):
+            asking |= by_test.get(prefix[:length], 0)
+        sets[prefix] = otherwise ^ asking
+    return Prefixes(sets, sorted({len(prefix) for prefix in sets}, reverse=True), otherwise)
+
+
+def patterns(everyone: int, asked: Mapping[Matches, int], *, folded: bool) -> Patterns:
+    """Patterns."""
+    otherwise, by_test = _by_test(_free(everyone, asked), asked.items())
+    return Patterns([(finder(pattern, folded=folded), asking) for pattern, asking in by_test.items()], otherwise)
+
+
+def radii(everyone: int, asked: Mapping[Near, int]) -> Membership:
+    """Radii: each distinct one becomes the ZIP codes inside, so that a lead looks its own up once."""
+    otherwise, by_test = _by_test(_free(everyone, asked), asked.items())
+    centroids = packed()
+    around: dict[str, list[int]] = {}
+    for number, radius in enumerate(by_test):
+        for zip_code in centroids.within(radius):
+            around.setdefault(zip_code, []).append(number)
+    return Membership(_sets_around(around, list(by_test.values()), otherwise), otherwise, otherwise)
+
+
+def _sets_around(around: Mapping[str, Sequence[int]], asking: Sequence[int], otherwise: int) -> dict[Value, int]:
+    """The set of each ZIP code; those inside the same radii share one, as most of a town do."""
+    shared: dict[tuple[int, ...], int] = {}
+    sets: dict[Value, int] = {}
+    for zip_code, numbers in around.items():
+        key = tuple(numbers)
+        found = shared.get(key)
+        if found is None:
+            found = shared[key] = otherwise ^ _union(asking[number] for number in numbers)
+        sets[zip_code] = found
+    return sets
+
+
+def _by_test(free: int, asked: Collection[tuple[Tested[Test], int]]) -> tuple[int, dict[Test, int]]:
+    """The set where no test is passed, which is also that of an absent value, and who asks for each test."""
+    otherwise = free | _union(asking for literal, asking in asked if literal.turned)
+    by_test: dict[Test, int] = {}
+    for literal, asking in asked:
+        for test in literal.tests:
+            by_test[test] = by_test.get(test, 0) | asking
+    return otherwise, by_test
+
+
+def _free(everyone: int, asked: Mapping[Any, int]) -> int:
+    """Those who ask nothing here."""
+    return everyone & ~_union(asked.values())
+
+
+def _union(sets: Iterable[int]) -> int:
+    found = 0
+    for members in sets:
+        found |= members
+    return found

@@ -1,0 +1,125 @@
+"""Filters looked at plainly, one at a time: what the sets must agree with, and what people are told who ask why."""
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from exchange.geodata.centroids import packed
+from exchange.rules.patterns import finder
+from exchange.values.filters import Condition, Filter, Group, Junction
+from exchange.values.vertical import Field, FieldType, Lead, Value
+
+Fields = Mapping[str, Field]
+
+
+class Failing(NamedTuple):
+    """A condition that keeps a lead out: where in the filter (`or[1].age`), and the field that it is about."""
+
+    path: str
+    field: str
+
+
+def holds(item: Filter, lead: Lead, fields: Fields) -> bool:
+    """Whether a filter accepts a lead."""
+    return all(
+        accepts(condition, lead.get(name), fields[name].type) for name, condition in item.conditions.items()
+    ) and all(_group_holds(group, lead, fields) for group in item.groups)
+
+
+def accepts(condition: Condition, value: Value | None, kind: FieldType) -> bool:
+    """Whether one condition accepts one value of a field of this type."""
+    return _own_parts_accept(condition, value, kind) and all(
+        _group_accepts(group, value, kind) for group in condition.groups
+    )
+
+
+def failing(item: Filter, lead: Lead, fields: Fields) -> tuple[Failing, ...]:
+    """The conditions of a filter because of which it does not accept a lead, in its order; none if it does.
+
+    Below a `not` these are the conditions that hold.
+    """
+    return tuple(_failing(item, lead, fields, path="", wanted=True))
+
+
+def _group_holds(group: Group[Filter], lead: Lead, fields: Fields) -> bool:
+    """A group's `not` is the plain opposite: it holds where the filter in it fails on an absent field."""
+    found = (holds(member, lead, fields) for member in group.members)
+    return _joined(group.junction, found)
+
+
+def _group_accepts(group: Group[Condition], value: Value | None, kind: FieldType) -> bool:
+    """A condition's `not` is about the value: it fails where there is none."""
+    if group.junction is Junction.NOT and value is None:
+        return False
+    return _joined(group.junction, (accepts(member, value, kind) for member in group.members))
+
+
+def _joined(junction: Junction, found: Iterator[bool]) -> bool:
+    match junction:
+        case Junction.AND:
+            return all(found)
+        case Junction.OR:
+            return any(found)
+        case Junction.NOT:
+            return not all(found)
+
+
+def _own_parts_accept(item: Condition, value: Value | None, kind: FieldType) -> bool:
+    if value is None:
+        return not _has_values(item) and (item.exists is False or (item.exists is None and bool(item.groups)))
+    compared = value.casefold() if kind is FieldType.TEXT and isinstance(value, str) else value
+    return (
+        item.exists is not False
+        and (item.any_of is None or compared in item.any_of)
+        and compared not in item.none_of
+        and (item.minimum is None or compared >= item.minimum)  # type: ignore[operator]  # same type by kind
+        and (item.maximum is None or compared <= item.maximum)  # type: ignore[operator]
+        and (not item.prefixes or str(compared).startswith(tuple(item.prefixes)))
+        and (not item.patterns or _found(item.patterns, str(value), folded=kind is FieldType.TEXT))
+        and (item.within is None or packed().holds(item.within, str(value)))
+    )
+
+
+def _has_values(item: Condition) -> bool:
+    """Whether a condition says anything of the value itself, outside its groups."""
+    bounded = item.minimum is not None or item.maximum is not None
+    listed = item.any_of is not None or bool(item.none_of)
+    return bounded or listed or bool(item.prefixes) or bool(item.patterns) or item.within is not None
+
+
+def _found(patterns: frozenset[str], text: str, *, folded: bool) -> bool:
+    return any(finder(pattern, folded=folded)(text.encode()) is not None for pattern in patterns)
+
+
+def _failing(item: Filter, lead: Lead, fields: Fields, *, path: str, wanted: bool) -> Iterator[Failing]:
+    """The conditions that make a filter's truth another than the wanted one."""
+    for name, condition in item.conditions.items():
+        value, kind = lead.get(name), fields[name].type
+        if accepts(condition, value, kind) is not wanted:
+            for where in _failing_parts(condition, value, kind, path=path + name, wanted=wanted):
+                yield Failing(where, name)
+    for group in item.groups:
+        if group.junction is Junction.NOT:
+            if holds(group.members[0], lead, fields) is wanted:
+                yield from _failing(group.members[0], lead, fields, path=f"{path}not.", wanted=not wanted)
+        elif _group_holds(group, lead, fields) is not wanted:
+            for number, member in enumerate(group.members):
+                if holds(member, lead, fields) is not wanted:
+                    below = f"{path}{group.junction}[{number}]."
+                    yield from _failing(member, lead, fields, path=below, wanted=wanted)
+
+
+def _failing_parts(item: Condition, value: Value | None, kind: FieldType, *, path: str, wanted: bool) -> Iterator[str]:
+    """The paths in one condition, of what was written beside its groups as the condition's own."""
+    asks = _has_values(item) or item.exists is not None or not item.groups
+    if asks and _own_parts_accept(item, value, kind) is not wanted:
+        yield path
+    for group in item.groups:
+        if _group_accepts(group, value, kind) is wanted:
+            continue
+        if group.junction is Junction.NOT:
+            yield f"{path}.not"
+            continue
+        for number, member in enumerate(group.members):
+            if accepts(member, value, kind) is not wanted:
+                below = f"{path}.{group.junction}[{number}]"
+                yield from _failing_parts(member, value, kind, path=below, wanted=wanted)

@@ -1,0 +1,157 @@
+"""What a filter comes down to: single questions about single fields, each with its exact opposite.
+
+A condition on an absent field is false, its opposite is true. Questions about the same field can be put together: two
+value lists, or two bounds, become one; so an alternative of a filter asks few questions, however it was written.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+from typing import Generic, Self, TypeVar
+
+from exchange.values.filters import Condition, Radius
+from exchange.values.vertical import Value
+
+Test = TypeVar("Test")
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Whether a value is one of `values`, or with `but` is none of them; `absent` is the answer where there is none."""
+
+    values: frozenset[Value]
+    but: bool = False
+    absent: bool = False
+
+    def opposite(self) -> "Listed":
+        return Listed(self.values, not self.but, not self.absent)
+
+    def also(self, other: "Listed") -> "Listed":
+        """Both in one."""
+        absent = self.absent and other.absent
+        if self.but and other.but:
+            return Listed(self.values | other.values, but=True, absent=absent)
+        if self.but:
+            return Listed(other.values - self.values, absent=absent)
+        return Listed(self.values - other.values if other.but else self.values & other.values, absent=absent)
+
+
+Start = tuple[Value, bool]
+"""Where something changes along the values: at the value itself (False), or right after it (True)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stepped:
+    """Where along the values the answer is yes: it is `first` below all `steps` and turns over at each of them."""
+
+    first: bool
+    steps: tuple[Start, ...]
+    absent: bool = False
+
+    def opposite(self) -> "Stepped":
+        return Stepped(not self.first, self.steps, not self.absent)
+
+    def also(self, other: "Stepped") -> "Stepped":
+        """Both in one."""
+        mine, others = self.first, other.first
+        first = current = mine and others
+        steps: list[Start] = []
+        for step in sorted({*self.steps, *other.steps}):
+            mine ^= step in self.steps
+            others ^= step in other.steps
+            if (mine and others) is not current:
+                current = not current
+                steps.append(step)
+        return Stepped(first, tuple(steps), self.absent and other.absent)
+
+    def holds(self, value: Value) -> bool:
+        return self.first ^ (sum(step <= (value, False) for step in self.steps) % 2 == 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Tested(Generic[Test]):
+    """Whether a text passes one of the tests; `turned` is the opposite, which an absent value meets."""
+
+    tests: frozenset[Test]
+    turned: bool = False
+
+    def opposite(self) -> Self:
+        return replace(self, turned=not self.turned)
+
+
+@dataclass(frozen=True, slots=True)
+class Begins(Tested[str]):
+    """Whether a text begins with one of these."""
+
+
+@dataclass(frozen=True, slots=True)
+class Matches(Tested[str]):
+    """Whether one of these patterns is found in a text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Near(Tested[Radius]):
+    """Whether a ZIP code lies inside one of these."""
+
+
+Literal = Listed | Stepped | Begins | Matches | Near
+
+PRESENT = Listed(frozenset(), but=True)
+ABSENT = PRESENT.opposite()
+
+
+def parts(condition: Condition) -> list[Literal]:
+    """The questions that a condition asks besides its groups; all must be answered yes."""
+    found: list[Literal] = []
+    if condition.any_of is not None:
+        found.append(Listed(condition.any_of - condition.none_of))
+    elif condition.none_of:
+        found.append(Listed(condition.none_of, but=True))
+    if condition.minimum is not None or condition.maximum is not None:
+        found.append(_between(condition.minimum, condition.maximum))
+    if condition.prefixes:
+        found.append(Begins(condition.prefixes))
+    if condition.patterns:
+        found.append(Matches(condition.patterns))
+    if condition.within is not None:
+        found.append(Near(frozenset({condition.within})))
+    if condition.exists is not None:
+        found.append(PRESENT if condition.exists else ABSENT)
+    return found if found or condition.groups else [PRESENT]
+
+
+def together(literals: Sequence[Literal]) -> list[Literal]:
+    """The same questions about one field, as few as can be, those of a kind beside one another."""
+    if len(literals) == 1:
+        return list(literals)
+    listed = [item for item in literals if isinstance(item, Listed)]
+    stepped = [item for item in literals if isinstance(item, Stepped)]
+    found: list[Literal] = []
+    if listed:
+        found.append(reduce(Listed.also, listed))
+    if stepped:
+        found.append(reduce(Stepped.also, stepped))
+    found += _tested([item for item in literals if isinstance(item, Begins)])
+    found += _tested([item for item in literals if isinstance(item, Matches)])
+    found += _tested([item for item in literals if isinstance(item, Near)])
+    return found
+
+
+TestedKind = TypeVar("TestedKind", Begins, Matches, Near)
+
+
+def _tested(items: Sequence[TestedKind]) -> list[TestedKind]:
+    """Whoever wants none of several tests passed asks once for all; what each must pass stays apart."""
+    found = [item for item in items if not item.turned]
+    turned = [item for item in items if item.turned]
+    if turned:
+        found.append(reduce(lambda one, other: replace(one, tests=one.tests | other.tests), turned))
+    return found
+
+
+def _between(least: Value | None, greatest: Value | None) -> Stepped:
+    if least is not None and greatest is not None and least > greatest:  # type: ignore[operator]  # of one type
+        return Stepped(first=False, steps=())
+    starts: list[Start] = [] if least is None else [(least, False)]
+    ends: list[Start] = [] if greatest is None else [(greatest, True)]
+    return Stepped(first=least is None, steps=(*starts, *ends))
