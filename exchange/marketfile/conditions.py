@@ -65,11 +65,11 @@ class ConditionReader:
     def read(self, raw: object, path: str, problems: Problems, depth: int = 0) -> Condition | None:
         """The condition that `raw` writes down, or None with its problems reported. It stands in `depth` groups."""
         before = len(problems)
+        if not isinstance(raw, dict):  # values that leads can have: nothing else to look at
+            values = self._values(raw, path, problems)
+            return Condition(any_of=values) if len(problems) == before else None
         parts = _Parts()
-        if isinstance(raw, dict):
-            self._operators(raw, path, parts, problems, depth)
-        else:
-            parts.narrow(self._values(raw, path, problems))
+        self._operators(raw, path, parts, problems, depth)
         if len(problems) > before:
             return None
         condition = parts.condition()

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from support.market import market
 from support.places import PLACES, UNKNOWN_ZIP, known_places
 
+from exchange.marketfile.possible import dead_end
 from exchange.marketfile.reader import read
 from exchange.rules.alternatives import alternatives, count
 from exchange.rules.filters import accepts, failing, holds
@@ -60,7 +61,9 @@ def as_written(kind: FieldType, value: Value) -> Value:
 
 
 DEPTH = 2
-FIELDS = {kind.value: Field(kind.value, kind, Stage.PING) for kind in SPACES}
+FIELDS = {
+    kind.value: Field(kind.value, kind, Stage.PING, values=CREDIT if kind is FieldType.ENUM else ()) for kind in SPACES
+}
 VERTICAL = Vertical("v", FIELDS)
 LEADS = st.fixed_dictionaries({}, optional={kind.value: values for kind, values in SPACES.items()})
 
@@ -134,6 +137,13 @@ def test_a_lead_that_is_kept_out_is_told_why_and_no_other(filters: list[Filter],
     for item in filters:
         assert len(alternatives(item)) == count(item)
         assert bool(failing(item, lead, FIELDS)) is not holds(item, lead, FIELDS)
+
+
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+@given(filters(), LEADS)
+def test_a_filter_that_no_lead_can_meet_is_met_by_none(filters: list[Filter], lead: Lead) -> None:
+    for item in filters:
+        assert dead_end(item, FIELDS) is None or count(item) > 100 or not holds(item, lead, FIELDS)
 
 
 CONDITIONS: list[tuple[str, Condition, FieldType, list[Value | None], list[Value | None]]] = [
