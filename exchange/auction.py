@@ -18,7 +18,7 @@ from exchange.values.trace import OrderOutcome, Rung
 
 
 class Entrant(NamedTuple):
-    """One order that was asked, what it replied, and what limits its bid.
+    """One order that was asked or has a fixed price, what it replied, and what limits its bid.
 
     `max_bid_micros` is the buyer's own limit, `available_micros` what he can still spend, `left` what caps and budget
     leave his order; None means no limit.
@@ -60,8 +60,7 @@ def decide(entrants: Sequence[Entrant], terms: Terms, ping_id: UUID) -> Decision
     reasons = [_refusal(entrant, terms) for entrant in entrants]
     ranked = _ranked(entrants, reasons, ping_id)
     if not ranked:
-        was_asked = any(entrant.asked.elapsed_ms is not None for entrant in entrants)
-        reason = Reason.NO_BIDS if was_asked else Reason.NO_ELIGIBLE_ORDERS
+        reason = Reason.NO_BIDS if any(map(_took_part, entrants)) else Reason.NO_ELIGIBLE_ORDERS
         return Decision(reason, None, (), _outcomes(entrants, reasons))
     best = ranked[0]
     payout_micros = payout_of(_gross(entrants[best]), entrants[best].margin)
@@ -77,6 +76,11 @@ def decide(entrants: Sequence[Entrant], terms: Terms, ping_id: UUID) -> Decision
 def tie_break(ping_id: UUID, order: str) -> bytes:
     """Ranks equals fairly over pings, and alike on every replay."""
     return hashlib.blake2b(ping_id.bytes + order.encode(), digest_size=8).digest()
+
+
+def _took_part(entrant: Entrant) -> bool:
+    """Whether an order was asked, or has a price of its own."""
+    return entrant.asked.elapsed_ms is not None or isinstance(entrant.asked.reply, Bid)
 
 
 def _refusal(entrant: Entrant, terms: Terms) -> Reason | None:

@@ -18,7 +18,7 @@ from exchange.rules.book import CampaignBook, OrderEntry, RuleBook
 from exchange.rules.pricing import margin_for
 from exchange.rules.room import UNLIMITED, Room
 from exchange.rules.routing import Available, Routing, route
-from exchange.values.bid import Asked, Refusal
+from exchange.values.bid import Asked, Bid, Refusal
 from exchange.values.deadline import Deadline
 from exchange.values.ids import uuid7
 from exchange.values.market import Sale, Seller
@@ -98,7 +98,7 @@ class Pings:
         ping_id, started_s = uuid7(), time.monotonic()
         available = {} if request.test else available
         routing = route(request.book, request.lead, request.seller, available, request.room.left, request.had_by)
-        asked = await self._ask(request, ping_id, routing.asked)
+        asked = await self._replies(request, ping_id, routing.asked)
         asked_s = time.monotonic()
         entrants = _entrants(request, routing.asked, asked, available)
         decision = decide(entrants, _terms(request), ping_id)
@@ -113,9 +113,19 @@ class Pings:
         """Connects to the buyers of a market before the first ping comes; waits for it no longer than `within_s`."""
         self._drop_lines_before(book.version)
         entries = [entry for campaign in book.campaigns.values() for entry in campaign.entries]
-        lines = [self._line(entry) for entry in entries if not entry.order.paused and entry.auth_headers is not None]
+        lines = [self._line(entry) for entry in entries if _may_be_asked(entry)]
         if dials := self._fanout.warm(lines, connections):
             await asyncio.wait(dials, timeout=within_s)
+
+    async def _replies(self, request: PingRequest, ping_id: UUID, entries: Sequence[OrderEntry]) -> Sequence[Asked]:
+        """What each order says to a lead. Those with a fixed price need not be asked."""
+        selling = request.book.selling
+        if selling is None:
+            return await self._ask(request, ping_id, entries)
+        prices = selling.prices_for(request.lead)
+        asking = [entry for entry in entries if entry.key not in prices]
+        replies = iter(await self._ask(request, ping_id, asking) if asking else ())
+        return [Asked(entry.key, Bid(prices[entry.key])) if entry.key in prices else next(replies) for entry in entries]
 
     async def _ask(self, request: PingRequest, ping_id: UUID, entries: Sequence[OrderEntry]) -> tuple[Asked, ...]:
         """Asks the orders for which there is time; the others are told apart as `NO_TIME_LEFT`."""
@@ -143,7 +153,7 @@ class Pings:
         known = self._lines.get(entry.key)
         if known is None or known[0] is not entry:
             headers = native.ping_headers(entry.key) | dict(entry.auth_headers or {})
-            line = self._fanout.line(entry.key, entry.endpoint.ping_url, headers, native.TIMEOUT_HEADER)
+            line = self._fanout.line(entry.key, entry.endpoint.ping_url or "", headers, native.TIMEOUT_HEADER)
             known = self._lines[entry.key] = (entry, line)
         return known[1]
 
@@ -152,6 +162,11 @@ class Pings:
         if market_version > self._lines_version:
             self._lines_version = market_version
             self._lines.clear()
+
+
+def _may_be_asked(entry: OrderEntry) -> bool:
+    order = entry.order
+    return not order.paused and order.price_micros is None and entry.auth_headers is not None
 
 
 def _body(request: PingRequest, ping_id: UUID, visible: tuple[str, ...]) -> bytes:

@@ -18,6 +18,7 @@ from exchange.marketfile.shape import (
 )
 from exchange.values.market import (
     RETURNS_WINDOW_DAYS,
+    AmountRule,
     Auth,
     AuthKind,
     Buyer,
@@ -82,6 +83,7 @@ def build_order(
     endpoints: Sequence[str],
     catalogue: Sequence[str],
     conditions: Mapping[str, Condition],
+    whens: Sequence[Mapping[str, Condition]] = (),
 ) -> Order:
     """An order. What it may see is kept in the order of the vertical's `catalogue` of fields."""
     return Order(
@@ -97,6 +99,8 @@ def build_order(
         paused=shape.paused,
         caps=_limits(shape.caps),
         budget=_limits(shape.budget),
+        price_micros=shape.price,
+        prices=tuple(AmountRule(when, rule.price) for when, rule in zip(whens, shape.prices or (), strict=True)),
     )
 
 

@@ -34,6 +34,7 @@ from exchange.marketfile.problems import shown, wrong
 from exchange.marketfile.scalars import (
     Amount,
     Dialect,
+    FixedPrice,
     Flag,
     Key,
     MaxBid,
@@ -230,7 +231,7 @@ class EndpointShape(Shape):
     """Where and how a buyer is asked and delivered to."""
 
     dialect: Dialect = "native"
-    ping_url: Url
+    ping_url: UrlOrNone = None
     post_url: Url
     status_url: UrlOrNone = None
     ping_timeout_ms: PingTimeout = 500
@@ -252,13 +253,21 @@ class BuyerShape(Shape):
     endpoints: Given[dict[Key, EndpointShape]] = None
 
 
+class PriceShape(Shape):
+    """A fixed price for the leads that a filter accepts; the filter is read with the vertical's fields at hand."""
+
+    when: Mapping
+    price: FixedPrice
+
+
 class OrderShape(Shape):
     """A buyer's standing order; its filter is read with the vertical's fields at hand."""
 
     buyer: Text
     campaign: Text
     endpoint: Given[Text] = None
-    price: Price = "bid"
+    price: Price = None
+    prices: Given[list[PriceShape]] = None
     sale: Annotated[str, choice("exclusive", "either", later=("shared",))] = "either"
     fields: Given[list[Text]] = None
     filter: Mapping = {}

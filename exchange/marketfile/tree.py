@@ -2,11 +2,12 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from exchange.marketfile.secrets import ENDPOINT_NAME, has_unnamed_endpoint, masked
 from exchange.values.market import (
+    AmountRule,
     Auth,
     AuthKind,
     Buyer,
@@ -136,7 +137,7 @@ def _endpoint(item: Endpoint) -> Tree:
     return _tidy(
         {
             "dialect": Leaf(item.dialect),
-            "ping_url": Leaf(item.ping_url),
+            "ping_url": None if item.ping_url is None else Leaf(item.ping_url),
             "post_url": Leaf(item.post_url),
             "status_url": None if item.status_url is None else Leaf(item.status_url),
             "ping_timeout_ms": Leaf(str(item.ping_timeout_ms)),
@@ -167,9 +168,11 @@ def _order(item: Order) -> Tree:
             "buyer": Leaf(item.buyer),
             "campaign": Leaf(item.campaign),
             "endpoint": None if item.endpoint == ENDPOINT_NAME else Leaf(item.endpoint),
+            "price": None if item.price_micros is None else Leaf(format_amount(item.price_micros)),
+            "prices": _rules(item.prices, "price"),
             "sale": Leaf(item.sale),
             "fields": None if item.fields is None else _list(item.fields),
-            "filter": {name: _condition(condition) for name, condition in item.filter.items()},
+            "filter": _filter(item.filter),
             "priority": Leaf(str(item.priority)),
             "exclude_sellers": _list(sorted(item.exclude_sellers)),
             "paused": Leaf(_text(item.paused)),
@@ -177,6 +180,16 @@ def _order(item: Order) -> Tree:
             "budget": {period: Leaf(format_amount(micros)) for period, micros in item.budget.items()} or None,
         }
     )
+
+
+def _filter(item: Mapping[str, Condition]) -> Tree:
+    return {name: _condition(condition) for name, condition in item.items()}
+
+
+def _rules(items: Sequence[AmountRule], key: str) -> Leaf | None:
+    """A list of rules on one line: its order matters."""
+    rules = [flow({"when": _filter(item.when), key: Leaf(format_amount(item.micros))}) for item in items]
+    return Leaf(f"[{', '.join(rules)}]") if rules else None
 
 
 def _condition(item: Condition) -> "Leaf | Tree":

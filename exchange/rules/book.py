@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from exchange.rules.intake import LeadReader
 from exchange.rules.matching import Matcher, compile_filters
+from exchange.rules.selling import Selling, compile_selling
 from exchange.values.market import Buyer, Campaign, Endpoint, Market, Order
 from exchange.values.vertical import Stage, Vertical
 
@@ -39,6 +40,8 @@ class CampaignBook:
     matcher: Matcher
     duplicate_days: Mapping[str, int]
     """The windows of the buyers who do not want a person twice, in days."""
+    selling: Selling | None = None
+    """Fixed prices and the like, where there are any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,7 @@ def _compile_campaign(
             for entry in entries
             if entry.buyer.duplicates is not None
         },
+        selling=compile_selling(vertical, orders),
     )
 
 

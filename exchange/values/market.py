@@ -82,12 +82,13 @@ class Endpoint:
     """Where and how a buyer is asked and delivered to. Times are in milliseconds.
 
     `idempotent_post` says that the buyer answers an attempt that he is sent again as he did before; `status_url` is
-    where he says what became of one; `unknown` None presumes nothing.
+    where he says what became of one; `unknown` None presumes nothing. Without a `ping_url` nobody is asked for bids
+    here: only orders with a fixed price can use it.
     """
 
     name: str
     dialect: str
-    ping_url: str
+    ping_url: str | None
     post_url: str
     ping_timeout_ms: int
     post_timeout_ms: int
@@ -119,6 +120,14 @@ class Condition:
     none_of: frozenset[Value] = frozenset()
     minimum: Value | None = None
     maximum: Value | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AmountRule:
+    """An amount for leads that a filter accepts; of several rules the first that does counts."""
+
+    when: Mapping[str, Condition]
+    micros: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +176,10 @@ class Buyer:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A buyer's standing order on a campaign. `fields` None means all ping fields; lower `priority` goes first."""
+    """A buyer's standing order on a campaign. `fields` None means all ping fields; lower `priority` goes first.
+
+    `price_micros` is a fixed gross price, unless one of `prices` holds for the lead; None: the endpoint is asked.
+    """
 
     key: str
     buyer: str
@@ -181,6 +193,8 @@ class Order:
     paused: bool = False
     caps: Caps = field(default_factory=dict)
     budget: Budget = field(default_factory=dict)
+    price_micros: int | None = None
+    prices: tuple[AmountRule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

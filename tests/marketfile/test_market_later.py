@@ -21,8 +21,6 @@ LATER: list[tuple[str, Any, str]] = [
     (f"{CAMPAIGN}/method", "performance", "performance"),
     (f"{ENDPOINT}/dialect", "leadconduit", "dialect 'leadconduit'"),
     (f"{ENDPOINT}/auth", "oauth2", "auth oauth2"),
-    (f"{ORDER}/price", "12.00", "a fixed price"),
-    (f"{ORDER}/price", 12, "a fixed price"),
     (f"{ORDER}/sale", "shared", "shared"),
     (f"{ORDER}/schedule", {"days": ["mon"], "hours": "08:00-20:00"}, "schedules"),
     (f"{ORDER}/weight", 60, "weights"),
