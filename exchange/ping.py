@@ -97,11 +97,12 @@ class Pings:
         """
         ping_id, started_s = uuid7(), time.monotonic()
         available = {} if request.test else available
-        routing = route(request.book, request.lead, request.seller, available, request.room.left, request.had_by)
+        terms, left = _terms(request), request.room.left
+        routing = route(request.book, request.lead, request.seller, available, left, request.had_by, terms.floor_micros)
         asked = await self._replies(request, ping_id, routing.asked)
         asked_s = time.monotonic()
         entrants = _entrants(request, routing.asked, asked, available)
-        decision = decide(entrants, _terms(request), ping_id)
+        decision = decide(entrants, terms, ping_id)
         decided_s = time.monotonic()
         phases_ms = {"ask": _ms(asked_s - started_s), "decide": _ms(decided_s - asked_s)}
         trace = _trace(request, ping_id, routing, decision, phases_ms)
@@ -177,7 +178,7 @@ def _body(request: PingRequest, ping_id: UUID, visible: tuple[str, ...]) -> byte
         vertical=campaign.vertical,
         test=request.test,
         currency=request.currency,
-        floor_micros=campaign.floor_micros,
+        floor_micros=_told_floor(request, visible),
         sale=Sale.EXCLUSIVE,
         lead={name: request.lead[name] for name in visible if name in request.lead},
     )
@@ -197,8 +198,26 @@ def _entrants(
 
 
 def _terms(request: PingRequest) -> Terms:
-    campaign = request.book.campaign
-    return Terms(campaign.floor_micros, campaign.fallback, request.min_price_micros)
+    """What a bid must meet: the higher of the campaign's and the seller's floors."""
+    campaign, seller, selling = request.book.campaign, request.seller, request.book.selling
+    payout_floor_micros = max(campaign.payout_floor_micros, seller.payout_floor_micros)
+    floor_micros = max(_campaign_floor(request), seller.floor_micros)
+    terms = Terms(floor_micros, campaign.fallback, request.min_price_micros, payout_floor_micros)
+    return terms if selling is None else terms._replace(ranking=selling.ranking, second_price=selling.second_price)
+
+
+def _campaign_floor(request: PingRequest) -> int:
+    """The campaign's floor for this lead."""
+    floor_micros, selling = request.book.campaign.floor_micros, request.book.selling
+    return floor_micros if selling is None else selling.floor_for(request.lead, floor_micros)
+
+
+def _told_floor(request: PingRequest, visible: tuple[str, ...]) -> int:
+    """The campaign's floor as buyers are told it; a rule about fields that they may not see would betray these."""
+    selling = request.book.selling
+    if selling is None or not selling.floor_fields.issubset(visible):
+        return request.book.campaign.floor_micros
+    return _campaign_floor(request)
 
 
 def _trace(

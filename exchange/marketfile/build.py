@@ -35,10 +35,11 @@ from exchange.values.market import (
     Seller,
     UnknownTerms,
 )
+from exchange.values.selling import Adjustment, Method, PriceRule
 
 
-def build_campaign(key: str, shape: CampaignShape) -> Campaign:
-    """A campaign."""
+def build_campaign(key: str, shape: CampaignShape, whens: Sequence[Mapping[str, Condition]] = ()) -> Campaign:
+    """A campaign; `whens` are the filters of its floors."""
     return Campaign(
         key=key,
         vertical=shape.vertical,
@@ -48,19 +49,29 @@ def build_campaign(key: str, shape: CampaignShape) -> Campaign:
         offer_ttl_s=shape.offer_ttl_s,
         sale=Sale(shape.sale),
         fallback=Fallback(shape.fallback),
-        method=shape.method,
+        method=Method(shape.method),
         floor_micros=shape.floor,
         margin=_margin(shape.margin) or Margin(),
         changed_fields_refused=shape.changed_fields == "refuse",
         caps=_limits(shape.caps),
         duplicates=_duplicates(shape.duplicates),
         returns_window_days=shape.returns.window_days if shape.returns else RETURNS_WINDOW_DAYS,
+        payout_floor_micros=shape.payout_floor,
+        floors=tuple(AmountRule(when, rule.floor) for when, rule in zip(whens, shape.floors or (), strict=True)),
+        price_rule=PriceRule(shape.price_rule),
     )
 
 
 def build_seller(key: str, shape: SellerShape) -> Seller:
     """A seller."""
-    return Seller(key=key, campaigns=tuple(shape.campaigns), margin=_margin(shape.margin), caps=_limits(shape.caps))
+    return Seller(
+        key=key,
+        campaigns=tuple(shape.campaigns),
+        margin=_margin(shape.margin),
+        caps=_limits(shape.caps),
+        floor_micros=shape.floor,
+        payout_floor_micros=shape.payout_floor,
+    )
 
 
 def build_buyer(key: str, shape: BuyerShape) -> Buyer:
@@ -74,6 +85,7 @@ def build_buyer(key: str, shape: BuyerShape) -> Buyer:
         max_bid_micros=shape.max_bid,
         margin=_margin(shape.margin),
         duplicates=_duplicates(shape.duplicates),
+        adjustment=_adjustment(shape),
     )
 
 
@@ -100,6 +112,7 @@ def build_order(
         caps=_limits(shape.caps),
         budget=_limits(shape.budget),
         price_micros=shape.price,
+        adjustment=_adjustment(shape),
         prices=tuple(AmountRule(when, rule.price) for when, rule in zip(whens, shape.prices or (), strict=True)),
     )
 
@@ -116,6 +129,11 @@ def _duplicates(shape: DuplicatesShape | None) -> Duplicates | None:
 
 def _margin(shape: MarginShape | None) -> Margin | None:
     return None if shape is None else Margin(parts_per_million=shape.percent or 0, amount_micros=shape.amount or 0)
+
+
+def _adjustment(shape: BuyerShape | OrderShape) -> Adjustment | None:
+    found, sign = (shape.boost, 1) if shape.boost is not None else (shape.penalty, -1)
+    return None if found is None else Adjustment(sign * (found.percent or 0), sign * (found.amount or 0))
 
 
 def _endpoint(name: str, shape: EndpointShape) -> Endpoint:

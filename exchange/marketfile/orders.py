@@ -1,5 +1,6 @@
 """The orders of a market file: what each refers to, what it may see, and what it asks of a lead."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from exchange.marketfile.build import build_order
@@ -9,6 +10,7 @@ from exchange.marketfile.index import Index
 from exchange.marketfile.limits import AMOUNT_RULES_MAX
 from exchange.marketfile.problems import Problems, shown
 from exchange.marketfile.references import (
+    check_adjustment,
     check_endpoint_of_order,
     check_list,
     check_name,
@@ -44,7 +46,7 @@ def read_order(key: str, raw: object, index: Index, problems: Problems) -> Order
 
 
 def read_whens(
-    raw: dict[str, Any], key: str, path: str, catalogue: Catalogue, problems: Problems
+    raw: Mapping[str, Any], key: str, path: str, catalogue: Catalogue, problems: Problems
 ) -> list[dict[str, Condition]]:
     """The filters of a list of rules, each of which says `when` it holds."""
     rules = raw.get(key)
@@ -65,6 +67,7 @@ def _check_references(raw: dict[str, Any], path: str, index: Index, problems: Pr
     check_name(name_in(raw, "campaign"), f"{path}.campaign", "campaign", index.campaigns, problems)
     check_endpoint_of_order(raw, f"{path}.endpoint", index.endpoints, problems)
     check_price_of_order(raw, path, index.buyers, problems)
+    check_adjustment(raw, path, problems)
     check_list(raw.get("exclude_sellers"), f"{path}.exclude_sellers", "seller", index.sellers, problems)
 
 
@@ -78,7 +81,7 @@ def _check_visible(raw: dict[str, Any], path: str, catalogue: Catalogue, problem
 
 
 def _read_filter(
-    raw: dict[str, Any], path: str, catalogue: Catalogue, problems: Problems, key: str = "filter"
+    raw: Mapping[str, Any], path: str, catalogue: Catalogue, problems: Problems, key: str = "filter"
 ) -> dict[str, Condition]:
     conditions: dict[str, Condition] = {}
     written = raw.get(key)

@@ -4,9 +4,9 @@ from exchange.errors import MarketFileError
 from exchange.marketfile.build import build_buyer, build_campaign, build_seller
 from exchange.marketfile.entries import below, shaped
 from exchange.marketfile.index import Index, index_of
-from exchange.marketfile.orders import read_order
+from exchange.marketfile.orders import read_order, read_whens
 from exchange.marketfile.problems import Problems
-from exchange.marketfile.references import check_endpoints, check_list, check_name, name_in
+from exchange.marketfile.references import check_adjustment, check_endpoints, check_list, check_name, name_in
 from exchange.marketfile.shape import BuyerShape, CampaignShape, MarketShape, SellerShape
 from exchange.marketfile.source import Document, scan
 from exchange.values.market import Buyer, Campaign, Market, Seller
@@ -53,9 +53,13 @@ def _read(document: object, problems: Problems) -> Market | None:
 
 def _read_campaign(key: str, raw: object, index: Index, problems: Problems) -> Campaign | None:
     path = below("campaigns", key)
-    shape = shaped(CampaignShape, path, raw, problems)
+    before, shape = len(problems), shaped(CampaignShape, path, raw, problems)
     check_name(name_in(raw, "vertical"), f"{path}.vertical", "vertical", index.catalogues, problems)
-    return None if shape is None else build_campaign(key, shape)
+    catalogue = index.catalogues.get(name_in(raw, "vertical") or "")
+    whens = (
+        [] if catalogue is None or not isinstance(raw, dict) else read_whens(raw, "floors", path, catalogue, problems)
+    )
+    return None if shape is None or len(problems) > before else build_campaign(key, shape, whens)
 
 
 def _read_seller(key: str, raw: object, index: Index, problems: Problems) -> Seller | None:
@@ -70,4 +74,5 @@ def _read_buyer(key: str, raw: object, problems: Problems) -> Buyer | None:
     path = below("buyers", key)
     shape = shaped(BuyerShape, path, raw, problems)
     check_endpoints(raw, path, problems)
+    check_adjustment(raw, path, problems)
     return None if shape is None else build_buyer(key, shape)

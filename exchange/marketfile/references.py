@@ -70,6 +70,12 @@ def check_price_of_order(raw: Mapping[str, Any], path: str, buyers: Mapping[str,
         problems.add(f"{path}.price", "is bid, but the endpoint has no ping_url to ask for it: give one of both")
 
 
+def check_adjustment(raw: object, path: str, problems: Problems) -> None:
+    """Reports an entry that is boosted and held back at once."""
+    if isinstance(raw, dict) and "boost" in raw and "penalty" in raw:
+        problems.add(path, "must say either boost or penalty")
+
+
 def _endpoint_of(order: Mapping[str, Any], buyer: object) -> object:
     """The endpoint that an order uses, as its buyer's entry writes it; None where that cannot be said."""
     if not isinstance(buyer, dict):

@@ -47,6 +47,7 @@ from exchange.marketfile.scalars import (
     whole,
 )
 from exchange.values.market import Presumption
+from exchange.values.selling import PriceRule
 from exchange.values.vertical import FieldType, Stage
 
 _AUTH_LATER = ("query", "hmac", "oauth2")
@@ -116,6 +117,17 @@ class MarginShape(Shape):
         return self
 
 
+class AdjustmentShape(MarginShape):
+    """What the ranking adds to a gross price, or takes off: a part of it, or an amount."""
+
+
+class FloorShape(Shape):
+    """A floor for the leads that a filter accepts; the filter is read with the vertical's fields at hand."""
+
+    when: Mapping
+    floor: Amount
+
+
 class ReturnsShape(Shape):
     """How long a sale may be returned."""
 
@@ -163,6 +175,9 @@ class CampaignShape(Shape):
         "highest_bid"
     )
     floor: Amount = 0
+    floors: Given[list[FloorShape]] = None
+    payout_floor: Amount = 0
+    price_rule: Annotated[str, choice(*PriceRule)] = "first_price"
     margin: Given[MarginShape] = None
     duplicates: DuplicatesShape | None = None
     caps: CapsShape | None = None
@@ -174,6 +189,8 @@ class SellerShape(Shape):
     """Who sends pings and posts."""
 
     campaigns: list[Text]
+    floor: Amount = 0
+    payout_floor: Amount = 0
     margin: Given[MarginShape] = None
     caps: CapsShape | None = None
 
@@ -248,6 +265,8 @@ class BuyerShape(Shape):
     credit_limit: Amount = 0
     max_bid: MaxBid = None
     margin: Given[MarginShape] = None
+    boost: Given[AdjustmentShape] = None
+    penalty: Given[AdjustmentShape] = None
     duplicates: DuplicatesShape | None = None
     endpoint: Given[EndpointShape] = None
     endpoints: Given[dict[Key, EndpointShape]] = None
@@ -275,6 +294,8 @@ class OrderShape(Shape):
     caps: CapsShape | None = None
     budget: BudgetShape | None = None
     priority: Annotated[int, whole(*PRIORITY)] = 1
+    boost: Given[AdjustmentShape] = None
+    penalty: Given[AdjustmentShape] = None
     weight: Annotated[None, later("weights")] = None
     exclude_sellers: list[Text] = []
     paused: Flag = False

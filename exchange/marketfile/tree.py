@@ -22,6 +22,7 @@ from exchange.values.market import (
     Seller,
 )
 from exchange.values.money import format_amount
+from exchange.values.selling import Adjustment, PriceRule
 from exchange.values.vertical import Field, FieldType, Value, Vertical
 
 _PLAIN = re.compile(r"[\w+@$%&/.-][\w +@$%&/.-]*")
@@ -48,7 +49,8 @@ def describe(item: Vertical | Campaign | Seller | Buyer | Order) -> Tree:
             return _campaign(item)
         case Seller():
             margin, caps = _margin(item.margin), _caps(item.caps)
-            return _tidy({"campaigns": _list(item.campaigns), "margin": margin, "caps": caps})
+            floors = {"floor": _least(item.floor_micros), "payout_floor": _least(item.payout_floor_micros)}
+            return _tidy({"campaigns": _list(item.campaigns), **floors, "margin": margin, "caps": caps})
         case Buyer():
             return _buyer(item)
         case Order():
@@ -107,6 +109,9 @@ def _campaign(item: Campaign) -> Tree:
             "fallback": Leaf(item.fallback),
             "method": Leaf(item.method),
             "floor": Leaf(format_amount(item.floor_micros)),
+            "floors": _rules(item.floors, "floor"),
+            "payout_floor": _least(item.payout_floor_micros),
+            "price_rule": None if item.price_rule is PriceRule.FIRST_PRICE else Leaf(item.price_rule),
             "margin": _margin(item.margin),
             "changed_fields": Leaf("refuse" if item.changed_fields_refused else "keep"),
             "caps": _caps(item.caps),
@@ -125,6 +130,7 @@ def _buyer(item: Buyer) -> Tree:
             "credit_limit": Leaf(format_amount(item.credit_limit_micros)),
             "max_bid": None if item.max_bid_micros is None else Leaf(format_amount(item.max_bid_micros)),
             "margin": _margin(item.margin),
+            **_adjustment(item.adjustment),
             "duplicates": _duplicates(item.duplicates),
             "endpoint": endpoints[ENDPOINT_NAME] if alone else None,
             "endpoints": None if alone else endpoints,
@@ -174,6 +180,7 @@ def _order(item: Order) -> Tree:
             "fields": None if item.fields is None else _list(item.fields),
             "filter": _filter(item.filter),
             "priority": Leaf(str(item.priority)),
+            **_adjustment(item.adjustment),
             "exclude_sellers": _list(sorted(item.exclude_sellers)),
             "paused": Leaf(_text(item.paused)),
             "caps": _caps(item.caps),
@@ -220,6 +227,18 @@ def _margin(item: Margin | None) -> Leaf | None:
         return Leaf(f"{{amount: {format_amount(item.amount_micros)}}}")
     whole, fraction = divmod(item.parts_per_million, 10_000)
     return Leaf(f"{{percent: {whole}{f'.{fraction:04d}'.rstrip('0') if fraction else ''}}}")
+
+
+def _adjustment(item: Adjustment | None) -> Mapping[str, Leaf | Tree | None]:
+    """A boost or a penalty under its own key."""
+    if item is None:
+        return {}
+    kind = "penalty" if min(item.parts_per_million, item.amount_micros) < 0 else "boost"
+    return {kind: _margin(Margin(abs(item.parts_per_million), abs(item.amount_micros)))}
+
+
+def _least(micros: int) -> Leaf | None:
+    return Leaf(format_amount(micros)) if micros else None
 
 
 def _tidy(tree: "Mapping[str, Leaf | Tree | None]") -> Tree:

@@ -87,7 +87,7 @@ def _compile_campaign(
             for entry in entries
             if entry.buyer.duplicates is not None
         },
-        selling=compile_selling(vertical, orders),
+        selling=compile_selling(vertical, campaign, orders, market.buyers),
     )
 
 

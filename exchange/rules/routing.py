@@ -32,14 +32,18 @@ def route(
     available: Available,
     room: Mapping[str, Left] = NO_LIMITS,
     had_by: Collection[str] = (),
+    floor_micros: int | None = None,
 ) -> Routing:
     """Routes a lead by the filters' sets, then by each remaining order's own state.
 
-    `room` is what the orders' limits leave, `had_by` the buyers who have had this person already.
+    `room` is what the orders' limits leave, `had_by` the buyers who have had this person already. `floor_micros` is
+    the least that a buyer must be able to pay, the campaign's floor if not given.
     """
     asked: list[OrderEntry] = []
     kept_out: list[tuple[OrderEntry, Reason]] = []
-    entries, floor_micros = book.entries, book.campaign.floor_micros
+    entries = book.entries
+    if floor_micros is None:
+        floor_micros = book.campaign.floor_micros
     for index in bits(book.matcher.matching(lead)):
         entry = entries[index]
         reason = closed(entry, seller, available, floor_micros, room.get(entry.order.key))

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from exchange.values.selling import Adjustment, Method, PriceRule
 from exchange.values.vertical import Value, Vertical
 
 RETURNS_WINDOW_DAYS = 14
@@ -132,7 +133,11 @@ class AmountRule:
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
-    """The market for one vertical that sellers send to. Times are in milliseconds unless the name says seconds."""
+    """The market for one vertical that sellers send to. Times are in milliseconds unless the name says seconds.
+
+    `floor_micros` is the least gross price, unless one of `floors` holds for the lead; `payout_floor_micros` is the
+    least that a seller is paid.
+    """
 
     key: str
     vertical: str
@@ -142,28 +147,39 @@ class Campaign:
     offer_ttl_s: int = 300
     sale: Sale = Sale.EXCLUSIVE
     fallback: Fallback = Fallback.BREAK_EVEN
-    method: str = "highest_bid"
+    method: Method = Method.HIGHEST_BID
     floor_micros: int = 0
     margin: Margin = Margin()
     changed_fields_refused: bool = False
     caps: Caps = field(default_factory=dict)
     duplicates: Duplicates | None = None
     returns_window_days: int = RETURNS_WINDOW_DAYS
+    payout_floor_micros: int = 0
+    floors: tuple[AmountRule, ...] = ()
+    price_rule: PriceRule = PriceRule.FIRST_PRICE
 
 
 @dataclass(frozen=True, slots=True)
 class Seller:
-    """Who sends pings and posts, and the campaigns that are open to him."""
+    """Who sends pings and posts, and the campaigns that are open to him.
+
+    Of his floors and the campaign's, on gross and on payouts, the higher counts.
+    """
 
     key: str
     campaigns: tuple[str, ...]
     margin: Margin | None = None
     caps: Caps = field(default_factory=dict)
+    floor_micros: int = 0
+    payout_floor_micros: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Buyer:
-    """Who buys leads. `max_bid_micros` is the most he will ever be charged for one lead, None for no limit."""
+    """Who buys leads. `max_bid_micros` is the most he will ever be charged for one lead, None for no limit.
+
+    `adjustment` is that of his orders in the ranking, where they have none of their own.
+    """
 
     key: str
     endpoints: Mapping[str, Endpoint]
@@ -172,6 +188,7 @@ class Buyer:
     max_bid_micros: int | None = None
     margin: Margin | None = None
     duplicates: Duplicates | None = None
+    adjustment: Adjustment | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +212,7 @@ class Order:
     budget: Budget = field(default_factory=dict)
     price_micros: int | None = None
     prices: tuple[AmountRule, ...] = ()
+    adjustment: Adjustment | None = None
 
 
 @dataclass(frozen=True, slots=True)

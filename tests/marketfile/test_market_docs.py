@@ -26,7 +26,7 @@ KEYS = [
 
 
 def test_all_models_are_looked_at() -> None:
-    assert len(MODELS) == 18
+    assert len(MODELS) == 20
     assert {key for _, key, later in KEYS if later} == {
         "multiple", "max_shares", "query", "hmac",
         "oauth2", "schedule", "weight",
@@ -55,7 +55,7 @@ def test_every_type_and_operator_is_documented() -> None:
         ("endpoints of a buyer", limits.ENDPOINTS_MAX),
         ("fields of a vertical", limits.FIELDS_MAX),
         ("values of a list in a condition, of an enum", limits.VALUES_MAX),
-        ("rules in a list of prices", limits.AMOUNT_RULES_MAX),
+        ("rules in a list of prices or floors", limits.AMOUNT_RULES_MAX),
         ("characters of a text", limits.TEXT_CHARS_MAX),
         ("characters of an address", limits.URL_CHARS_MAX),
         ("characters of a secret", limits.SECRET_CHARS_MAX),
