@@ -88,6 +88,15 @@ def decide(entrants: Sequence[Entrant], terms: Terms, ping_id: UUID) -> Decision
     return Decision(None, payout_micros, ladder, _outcomes(entrants, reasons))
 
 
+def has_buyer(entrants: Sequence[Entrant], terms: Terms) -> bool:
+    """Whether any of these replies would win if there were no others."""
+    least_micros = terms.min_price_micros or 0
+    return any(
+        _refusal(entrant, terms) is None and payout_of(_gross(entrant), entrant.margin) >= least_micros
+        for entrant in entrants
+    )
+
+
 def _took_part(entrant: Entrant) -> bool:
     """Whether an order was asked, or has a price of its own."""
     return entrant.asked.elapsed_ms is not None or isinstance(entrant.asked.reply, Bid)

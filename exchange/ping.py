@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from exchange.auction import Decision, Entrant, Terms, decide
+from exchange.auction import Decision, Entrant, Terms, decide, has_buyer
 from exchange.buyers.calls import Call
 from exchange.buyers.dialects import native
 from exchange.buyers.fanout import Fanout
@@ -18,6 +18,7 @@ from exchange.rules.book import CampaignBook, OrderEntry, RuleBook
 from exchange.rules.pricing import margin_for
 from exchange.rules.room import UNLIMITED, Room
 from exchange.rules.routing import Available, Routing, route
+from exchange.tiers import TierTimes, ask_in_tiers
 from exchange.values.bid import Asked, Bid, Refusal
 from exchange.values.deadline import Deadline
 from exchange.values.ids import uuid7
@@ -99,7 +100,7 @@ class Pings:
         available = {} if request.test else available
         terms, left = _terms(request), request.room.left
         routing = route(request.book, request.lead, request.seller, available, left, request.had_by, terms.floor_micros)
-        asked = await self._replies(request, ping_id, routing.asked)
+        asked = await self._replies(request, ping_id, routing.asked, available, terms)
         asked_s = time.monotonic()
         entrants = _entrants(request, routing.asked, asked, available)
         decision = decide(entrants, terms, ping_id)
@@ -118,19 +119,39 @@ class Pings:
         if dials := self._fanout.warm(lines, connections):
             await asyncio.wait(dials, timeout=within_s)
 
-    async def _replies(self, request: PingRequest, ping_id: UUID, entries: Sequence[OrderEntry]) -> Sequence[Asked]:
-        """What each order says to a lead. Those with a fixed price need not be asked."""
-        selling = request.book.selling
+    async def _replies(
+        self,
+        request: PingRequest,
+        ping_id: UUID,
+        entries: Sequence[OrderEntry],
+        available: Available,
+        terms: Terms,
+    ) -> Sequence[Asked]:
+        """What each order says to a lead. Those with a fixed price need not be asked; others may be asked in tiers."""
+        decide_by, selling = request.deadline.less_ms(self._times.finish_ms), request.book.selling
         if selling is None:
-            return await self._ask(request, ping_id, entries)
+            return await self._ask(request, ping_id, entries, decide_by)
         prices = selling.prices_for(request.lead)
-        asking = [entry for entry in entries if entry.key not in prices]
-        replies = iter(await self._ask(request, ping_id, asking) if asking else ())
-        return [Asked(entry.key, Bid(prices[entry.key])) if entry.key in prices else next(replies) for entry in entries]
 
-    async def _ask(self, request: PingRequest, ping_id: UUID, entries: Sequence[OrderEntry]) -> tuple[Asked, ...]:
+        async def ask(some: Sequence[OrderEntry], until: Deadline) -> Sequence[Asked]:
+            asking = [entry for entry in some if entry.key not in prices]
+            replies = iter(await self._ask(request, ping_id, asking, until) if asking else ())
+            priced = {entry.key: Asked(entry.key, Bid(prices[entry.key])) for entry in some if entry.key in prices}
+            return [priced.get(entry.key) or next(replies) for entry in some]
+
+        def is_enough(some: Sequence[OrderEntry], replies: Sequence[Asked]) -> bool:
+            return has_buyer(_entrants(request, some, replies, available), terms)
+
+        if not selling.in_tiers:
+            return await ask(entries, decide_by)
+        least_ms = self._times.ask_min_ms + 1  # what is left of it when its orders are asked is rounded down
+        times = TierTimes(request.book.campaign.tier_share_percent, least_ms)
+        return await ask_in_tiers(entries, ask, is_enough, decide_by, times)
+
+    async def _ask(
+        self, request: PingRequest, ping_id: UUID, entries: Sequence[OrderEntry], decide_by: Deadline
+    ) -> tuple[Asked, ...]:
         """Asks the orders for which there is time; the others are told apart as `NO_TIME_LEFT`."""
-        decide_by = request.deadline.less_ms(self._times.finish_ms)
         left_ms = decide_by.remaining_ms()
         if left_ms < self._times.ask_min_ms:
             return tuple(Asked(entry.key, Refusal(Reason.NO_TIME_LEFT)) for entry in entries)

@@ -16,7 +16,7 @@ from exchange.values.ids import uuid7
 from exchange.values.market import Fallback, Margin
 from exchange.values.money import ceil_to_cent
 from exchange.values.reason import Reason
-from exchange.values.selling import Adjustment
+from exchange.values.selling import Adjustment, Method
 
 PING = UUID("0196f3c0-0000-7000-8000-000000000001")
 
@@ -27,7 +27,7 @@ adjustments = st.dictionaries(
         st.integers(-500, 500).map(lambda cents: Adjustment(amount_micros=cents * CENT)),
     ),
 )
-rankings = st.none() | st.builds(Ranking, adjustments)
+rankings = st.none() | st.builds(Ranking, adjustments, st.just(Method.HIGHEST_BID))
 terms = st.builds(
     Terms,
     floor_micros=amounts,

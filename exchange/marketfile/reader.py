@@ -6,7 +6,14 @@ from exchange.marketfile.entries import below, shaped
 from exchange.marketfile.index import Index, index_of
 from exchange.marketfile.orders import read_order, read_whens
 from exchange.marketfile.problems import Problems
-from exchange.marketfile.references import check_adjustment, check_endpoints, check_list, check_name, name_in
+from exchange.marketfile.references import (
+    check_adjustment,
+    check_endpoints,
+    check_list,
+    check_method,
+    check_name,
+    name_in,
+)
 from exchange.marketfile.shape import BuyerShape, CampaignShape, MarketShape, SellerShape
 from exchange.marketfile.source import Document, scan
 from exchange.values.market import Buyer, Campaign, Market, Seller
@@ -55,6 +62,7 @@ def _read_campaign(key: str, raw: object, index: Index, problems: Problems) -> C
     path = below("campaigns", key)
     before, shape = len(problems), shaped(CampaignShape, path, raw, problems)
     check_name(name_in(raw, "vertical"), f"{path}.vertical", "vertical", index.catalogues, problems)
+    check_method(raw, path, problems)
     catalogue = index.catalogues.get(name_in(raw, "vertical") or "")
     whens = (
         [] if catalogue is None or not isinstance(raw, dict) else read_whens(raw, "floors", path, catalogue, problems)

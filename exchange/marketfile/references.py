@@ -70,6 +70,17 @@ def check_price_of_order(raw: Mapping[str, Any], path: str, buyers: Mapping[str,
         problems.add(f"{path}.price", "is bid, but the endpoint has no ping_url to ask for it: give one of both")
 
 
+def check_method(raw: object, path: str, problems: Problems) -> None:
+    """Reports terms of a campaign that its method has no use for."""
+    if not isinstance(raw, dict):
+        return
+    method = raw.get("method", "highest_bid")
+    if raw.get("price_rule") == "second_price" and method != "highest_bid":
+        problems.add(f"{path}.price_rule", "second_price goes with method highest_bid only")
+    if "tiers" in raw and method != "priority":
+        problems.add(f"{path}.tiers", "goes with method priority only")
+
+
 def check_adjustment(raw: object, path: str, problems: Problems) -> None:
     """Reports an entry that is boosted and held back at once."""
     if isinstance(raw, dict) and "boost" in raw and "penalty" in raw:

@@ -16,6 +16,7 @@ from exchange.marketfile.limits import (
     PRESUME_DAYS,
     PRIORITY,
     RETURN_DAYS,
+    TIER_SHARE,
     WINDOW_DAYS,
 )
 from exchange.marketfile.outside import (
@@ -47,7 +48,7 @@ from exchange.marketfile.scalars import (
     whole,
 )
 from exchange.values.market import Presumption
-from exchange.values.selling import PriceRule
+from exchange.values.selling import Method, PriceRule
 from exchange.values.vertical import FieldType, Stage
 
 _AUTH_LATER = ("query", "hmac", "oauth2")
@@ -128,6 +129,12 @@ class FloorShape(Shape):
     floor: Amount
 
 
+class TiersShape(Shape):
+    """How the tiers of a ping tree share the time."""
+
+    share: Annotated[int, whole(*TIER_SHARE)]
+
+
 class ReturnsShape(Shape):
     """How long a sale may be returned."""
 
@@ -171,9 +178,8 @@ class CampaignShape(Shape):
     sale: Annotated[str, choice("exclusive", later=("shared", "best"))] = "exclusive"
     max_shares: Annotated[None, later("shared sales", 1)] = None
     fallback: Annotated[str, choice("break_even", "none")] = "break_even"
-    method: Annotated[str, choice("highest_bid", later=("priority", "weighted", "round_robin", "performance"))] = (
-        "highest_bid"
-    )
+    method: Annotated[str, choice(*Method, later=("weighted", "round_robin", "performance"))] = "highest_bid"
+    tiers: Given[TiersShape] = None
     floor: Amount = 0
     floors: Given[list[FloorShape]] = None
     payout_floor: Amount = 0

@@ -108,6 +108,7 @@ def _campaign(item: Campaign) -> Tree:
             "sale": Leaf(item.sale),
             "fallback": Leaf(item.fallback),
             "method": Leaf(item.method),
+            "tiers": None if item.tier_share_percent is None else {"share": Leaf(str(item.tier_share_percent))},
             "floor": Leaf(format_amount(item.floor_micros)),
             "floors": _rules(item.floors, "floor"),
             "payout_floor": _least(item.payout_floor_micros),

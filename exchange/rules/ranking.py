@@ -3,10 +3,10 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 from uuid import UUID
 
-from exchange.values.selling import Adjustment
+from exchange.values.selling import Adjustment, Method
 
 _MILLION = 1_000_000
 
@@ -20,18 +20,27 @@ class Candidate(NamedTuple):
 
 
 class Ranking(NamedTuple):
-    """What a campaign ranks by besides price, priority and the tie-break. Who is not named has no adjustment."""
+    """How a campaign ranks. Who is not named has no adjustment."""
 
     adjustments: Mapping[str, Adjustment] = MappingProxyType({})
+    method: Method = Method.HIGHEST_BID
 
 
 def order_of(candidates: Sequence[Candidate], ranking: Ranking, ping_id: UUID) -> list[int]:
-    """The numbers of the candidates, best first: by worth, then priority, then a hash of ping id and order key."""
-    keys = [
-        (-worth(item, ranking.adjustments.get(item.order)), item.priority, tie_break(ping_id, item.order), index)
-        for index, item in enumerate(candidates)
-    ]
+    """The numbers of the candidates, best first; equals by a hash of ping id and order key."""
+    keys = [(_rank(item, ranking), tie_break(ping_id, item.order), index) for index, item in enumerate(candidates)]
     return [index for *_, index in sorted(keys)]
+
+
+def _rank(candidate: Candidate, ranking: Ranking) -> tuple[int, ...]:
+    """What a candidate is sorted by, lowest first."""
+    value = worth(candidate, ranking.adjustments.get(candidate.order))
+    match ranking.method:
+        case Method.HIGHEST_BID:
+            return -value, candidate.priority
+        case Method.PRIORITY:
+            return candidate.priority, -value
+    assert_never(ranking.method)
 
 
 def worth(candidate: Candidate, adjustment: Adjustment | None) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from exchange.rules.amounts import Amounts, compile_amounts
 from exchange.rules.ranking import Ranking
 from exchange.values.market import Buyer, Campaign, Order
-from exchange.values.selling import PriceRule
+from exchange.values.selling import Method, PriceRule
 from exchange.values.vertical import Lead, Vertical
 
 _CAMPAIGN = "campaign"
@@ -26,6 +26,11 @@ class Selling:
     ranking: Ranking | None = None
     second_price: bool = False
 
+    @property
+    def in_tiers(self) -> bool:
+        """Whether orders are asked tier by tier."""
+        return self.ranking is not None and self.ranking.method is Method.PRIORITY
+
     def prices_for(self, lead: Lead) -> Mapping[str, int]:
         """The gross price of each order that has a fixed one, for this lead."""
         return self.fixed if self.prices is None else {**self.fixed, **self.prices.of(lead)}
@@ -44,17 +49,17 @@ def compile_selling(
         prices=compile_amounts(vertical, {order.key: order.prices for order in orders}),
         floors=compile_amounts(vertical, {_CAMPAIGN: campaign.floors}),
         floor_fields=frozenset(name for rule in campaign.floors for name in rule.when),
-        ranking=_ranking(orders, buyers),
+        ranking=_ranking(campaign.method, orders, buyers),
         second_price=campaign.price_rule is PriceRule.SECOND_PRICE,
     )
     return None if selling == _NOTHING else selling
 
 
-def _ranking(orders: Sequence[Order], buyers: Mapping[str, Buyer]) -> Ranking | None:
+def _ranking(method: Method, orders: Sequence[Order], buyers: Mapping[str, Buyer]) -> Ranking | None:
     """An order's own boost or penalty replaces its buyer's."""
     found = {order.key: order.adjustment or buyers[order.buyer].adjustment for order in orders}
     adjustments = {key: adjustment for key, adjustment in found.items() if adjustment is not None}
-    return Ranking(adjustments) if adjustments else None
+    return Ranking(adjustments, method) if adjustments or method is not Method.HIGHEST_BID else None
 
 
 _NOTHING = Selling({}, None)

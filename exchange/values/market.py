@@ -136,7 +136,7 @@ class Campaign:
     """The market for one vertical that sellers send to. Times are in milliseconds unless the name says seconds.
 
     `floor_micros` is the least gross price, unless one of `floors` holds for the lead; `payout_floor_micros` is the
-    least that a seller is paid.
+    least that a seller is paid. `tier_share_percent` is the part of the time left that each tier of a ping tree has.
     """
 
     key: str
@@ -157,6 +157,7 @@ class Campaign:
     payout_floor_micros: int = 0
     floors: tuple[AmountRule, ...] = ()
     price_rule: PriceRule = PriceRule.FIRST_PRICE
+    tier_share_percent: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,8 @@ class Method(StrEnum):
     """Who of those with a valid bid wins."""
 
     HIGHEST_BID = "highest_bid"
+    PRIORITY = "priority"
+    """The ping tree: orders of equal priority are a tier, and tiers are asked one after another."""
 
 
 class PriceRule(StrEnum):

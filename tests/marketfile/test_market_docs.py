@@ -26,7 +26,7 @@ KEYS = [
 
 
 def test_all_models_are_looked_at() -> None:
-    assert len(MODELS) == 20
+    assert len(MODELS) == 21
     assert {key for _, key, later in KEYS if later} == {
         "multiple", "max_shares", "query", "hmac",
         "oauth2", "schedule", "weight",
@@ -73,6 +73,7 @@ def test_every_range_is_documented() -> None:
         limits.PRIORITY,
         limits.PRESUME_DAYS,
         limits.RETURN_DAYS,
+        limits.TIER_SHARE,
     ]
     for low, high in ranges:
         assert f"{low:,} to {high:,}" in PAGE

@@ -15,7 +15,6 @@ LATER: list[tuple[str, Any, str]] = [
     (f"{CAMPAIGN}/sale", "best", "best"),
     (f"{CAMPAIGN}/max_shares", 3, "shared sales"),
     (f"{CAMPAIGN}/max_shares", True, "shared sales"),
-    (f"{CAMPAIGN}/method", "priority", "priority"),
     (f"{CAMPAIGN}/method", "weighted", "weighted"),
     (f"{CAMPAIGN}/method", "round_robin", "round_robin"),
     (f"{CAMPAIGN}/method", "performance", "performance"),

@@ -9,7 +9,7 @@ from exchange.marketfile import limits
 from exchange.marketfile.difference import compare
 from exchange.marketfile.reader import read
 from exchange.values.market import AmountRule, Condition
-from exchange.values.selling import Adjustment, PriceRule
+from exchange.values.selling import Adjustment, Method, PriceRule
 
 CAMPAIGN, ORDER, BUYER, SELLER = "campaigns/auto-us", "orders/northwind-il", "buyers/northwind", "sellers/acme"
 
@@ -96,3 +96,15 @@ def test_the_price_rule_is_read() -> None:
 )  # fmt: skip
 def test_a_change_of_terms_is_shown(path: str, value: Any, line: str) -> None:
     assert [str(change) for change in compare(read(example()), read(changed(path, value)))] == [line]
+
+
+def test_terms_that_a_method_has_no_use_for_are_refused() -> None:
+    document = changed(f"{CAMPAIGN}/method", "priority")
+    put(document, f"{CAMPAIGN}/tiers", {"share": 60})
+    campaign = read(document).campaigns["auto-us"]
+    assert (campaign.method, campaign.tier_share_percent) == (Method.PRIORITY, 60)
+    put(document, f"{CAMPAIGN}/price_rule", "second_price")
+    assert problems_of(document) == ["campaigns.auto-us.price_rule: second_price goes with method highest_bid only"]
+    assert problems_of(changed(f"{CAMPAIGN}/tiers", {"share": 60})) == [
+        "campaigns.auto-us.tiers: goes with method priority only"
+    ]
