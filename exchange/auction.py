@@ -11,13 +11,13 @@ from uuid import UUID
 
 from exchange.rules.charging import Taker, charges
 from exchange.rules.pricing import leaves_nothing, payout_of
-from exchange.rules.ranking import Candidate, Ranking, order_of, tie_break
+from exchange.rules.ranking import Candidate, Ranking, inputs_of, order_of, tie_break
 from exchange.rules.room import Left
 from exchange.values.bid import Asked, Bid, Refusal
 from exchange.values.market import Fallback, Margin
 from exchange.values.money import MICROS_PER_CENT
 from exchange.values.reason import Reason
-from exchange.values.trace import OrderOutcome, Rung
+from exchange.values.trace import Inputs, OrderOutcome, Rung
 
 
 class Entrant(NamedTuple):
@@ -53,12 +53,16 @@ class Terms(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """The auction's result. Where `reason` is None, `ladder[0]` won and `payout_micros` may be promised."""
+    """The auction's result. Where `reason` is None, `ladder[0]` won and `payout_micros` may be promised.
+
+    `inputs` is what the ranking went by, of those that could win, where it is more than bids and terms.
+    """
 
     reason: Reason | None
     payout_micros: int | None
     ladder: tuple[Rung, ...]
     outcomes: tuple[OrderOutcome, ...]
+    inputs: Inputs | None = None
 
 
 def decide(entrants: Sequence[Entrant], terms: Terms, ping_id: UUID) -> Decision:
@@ -68,10 +72,11 @@ def decide(entrants: Sequence[Entrant], terms: Terms, ping_id: UUID) -> Decision
     winner's bid promises (contract, section 1); under `Fallback.NONE` the winner alone.
     """
     reasons = [_refusal(entrant, terms) for entrant in entrants]
+    inputs = None
     if terms.ranking is None:
         ranked = _ranked(entrants, reasons, ping_id)
     else:
-        ranked = _ranked_by(terms.ranking, entrants, reasons, terms, ping_id)
+        ranked, inputs = _ranked_by(terms.ranking, entrants, reasons, terms, ping_id)
     if not ranked:
         reason = Reason.NO_BIDS if any(map(_took_part, entrants)) else Reason.NO_ELIGIBLE_ORDERS
         return Decision(reason, None, (), _outcomes(entrants, reasons))
@@ -85,7 +90,7 @@ def decide(entrants: Sequence[Entrant], terms: Terms, ping_id: UUID) -> Decision
         return Decision(Reason.BELOW_MIN_PRICE, None, (), _outcomes(entrants, reasons))
     reasons[best] = Reason.WON
     ladder = _ladder(takers[:1] if terms.fallback is Fallback.NONE else takers, payout_micros)
-    return Decision(None, payout_micros, ladder, _outcomes(entrants, reasons))
+    return Decision(None, payout_micros, ladder, _outcomes(entrants, reasons), inputs)
 
 
 def has_buyer(entrants: Sequence[Entrant], terms: Terms) -> bool:
@@ -138,8 +143,11 @@ def _ranked(entrants: Sequence[Entrant], reasons: Sequence[Reason | None], ping_
 
 def _ranked_by(
     ranking: Ranking, entrants: Sequence[Entrant], reasons: Sequence[Reason | None], terms: Terms, ping_id: UUID
-) -> list[int]:
-    """As `_ranked`, by more than the price. Whoever pays the seller's least price comes before all who do not."""
+) -> tuple[list[int], Inputs | None]:
+    """As `_ranked`, by more than the price. Whoever pays the seller's least price comes before all who do not.
+
+    Besides, what the method went by, of those that do.
+    """
     groups: tuple[list[int], list[int]] = ([], [])
     for index, (entrant, refused) in enumerate(zip(entrants, reasons, strict=True)):
         if refused is None:
@@ -149,7 +157,7 @@ def _ranked_by(
     for group in groups:
         candidates = [Candidate(entrants[i].order, _gross(entrants[i]), entrants[i].priority) for i in group]
         found += [group[place] for place in order_of(candidates, ranking, ping_id)]
-    return found
+    return found, inputs_of([entrants[index].order for index in groups[0]], ranking)
 
 
 def _charged(takers: Sequence[Entrant], terms: Terms) -> list[Entrant]:

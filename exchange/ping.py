@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -18,13 +18,14 @@ from exchange.rules.book import CampaignBook, OrderEntry, RuleBook
 from exchange.rules.pricing import margin_for
 from exchange.rules.room import UNLIMITED, Room
 from exchange.rules.routing import Available, Routing, route
+from exchange.rules.turns import Turns
 from exchange.tiers import TierTimes, ask_in_tiers
 from exchange.values.bid import Asked, Bid, Refusal
 from exchange.values.deadline import Deadline
 from exchange.values.ids import uuid7
 from exchange.values.market import Sale, Seller
 from exchange.values.reason import Reason
-from exchange.values.trace import Offer, OrderOutcome, PingStatus, PingTrace
+from exchange.values.trace import Inputs, Offer, OrderOutcome, PingStatus, PingTrace
 from exchange.values.vertical import Lead
 
 
@@ -52,6 +53,7 @@ class PingRequest(NamedTuple):
         offer: Offer | None,
         outcomes: tuple[OrderOutcome, ...],
         phases_ms: Mapping[str, float],
+        inputs: Inputs | None = None,
     ) -> PingTrace:
         """What is kept of this ping, whatever became of it."""
         return PingTrace(
@@ -70,6 +72,7 @@ class PingRequest(NamedTuple):
             offer=offer,
             outcomes=outcomes,
             phases_ms=phases_ms,
+            inputs=inputs,
         )
 
 
@@ -84,10 +87,19 @@ class PingTimes:
 class Pings:
     """Pings, with what they need: buyers to ask, and a record."""
 
-    def __init__(self, fanout: Fanout, recorder: Recorder, times: PingTimes) -> None:
+    def __init__(
+        self,
+        fanout: Fanout,
+        recorder: Recorder,
+        times: PingTimes,
+        acceptance: Callable[[], Mapping[str, int]] = dict,
+    ) -> None:
+        """`acceptance` says how often each order's leads are accepted, in millionths, as far as that is known."""
         self._fanout = fanout
         self._recorder = recorder
         self._times = times
+        self._acceptance = acceptance
+        self._turns = Turns()
         self._lines: dict[str, tuple[OrderEntry, Line]] = {}
         self._lines_version = 0
 
@@ -103,13 +115,24 @@ class Pings:
         asked = await self._replies(request, ping_id, routing.asked, available, terms)
         asked_s = time.monotonic()
         entrants = _entrants(request, routing.asked, asked, available)
-        decision = decide(entrants, terms, ping_id)
+        decision = self._decide(entrants, terms, ping_id, is_test=request.test)
         decided_s = time.monotonic()
         phases_ms = {"ask": _ms(asked_s - started_s), "decide": _ms(decided_s - asked_s)}
         trace = _trace(request, ping_id, routing, decision, phases_ms)
         request.room.offered(trace)
         await self._recorder.ping(trace, request.deadline)
         return trace
+
+    def _decide(self, entrants: Sequence[Entrant], terms: Terms, ping_id: UUID, *, is_test: bool) -> Decision:
+        """Decides, by what has been measured up to now where the method goes by that; tests change no measures."""
+        ranking = terms.ranking
+        if ranking is None:
+            return decide(entrants, terms, ping_id)
+        measured = self._turns.credits if ranking.takes_turns else self._acceptance()
+        decision = decide(entrants, terms._replace(ranking=ranking._replace(measured=measured)), ping_id)
+        if ranking.takes_turns and decision.inputs is not None and decision.ladder and not is_test:
+            self._turns.offered(list(decision.inputs.values), ranking.weights, decision.ladder[0].order)
+        return decision
 
     async def warm(self, book: RuleBook, connections: int, within_s: float) -> None:
         """Connects to the buyers of a market before the first ping comes; waits for it no longer than `within_s`."""
@@ -251,7 +274,9 @@ def _trace(
         expires_at = datetime.now(UTC) + timedelta(seconds=campaign.offer_ttl_s)
         offer = Offer(decision.payout_micros, expires_at, decision.ladder)
     status = PingStatus.UNSOLD if offer is None else PingStatus.OFFERED
-    return request.trace(ping_id, status, decision.reason, offer, decision.outcomes + kept_out, phases_ms)
+    return request.trace(
+        ping_id, status, decision.reason, offer, decision.outcomes + kept_out, phases_ms, decision.inputs
+    )
 
 
 def _ms(seconds: float) -> float:

@@ -114,6 +114,7 @@ def build_order(
         budget=_limits(shape.budget),
         price_micros=shape.price,
         adjustment=_adjustment(shape),
+        weight=shape.weight or 1,
         prices=tuple(AmountRule(when, rule.price) for when, rule in zip(whens, shape.prices or (), strict=True)),
     )
 

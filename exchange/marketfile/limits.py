@@ -42,6 +42,7 @@ RETURN_DAYS = (0, 365)
 CAP = (0, 1_000_000_000)
 WINDOW_DAYS = (1, 3_650)
 TIER_SHARE = (1, 100)
+WEIGHT = (1, 1_000_000)
 PRIORITY = (-1_000_000, 1_000_000)
 AMOUNT_RULES_MAX = 100
 """In one list of prices or floors."""

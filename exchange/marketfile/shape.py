@@ -17,6 +17,7 @@ from exchange.marketfile.limits import (
     PRIORITY,
     RETURN_DAYS,
     TIER_SHARE,
+    WEIGHT,
     WINDOW_DAYS,
 )
 from exchange.marketfile.outside import (
@@ -178,7 +179,7 @@ class CampaignShape(Shape):
     sale: Annotated[str, choice("exclusive", later=("shared", "best"))] = "exclusive"
     max_shares: Annotated[None, later("shared sales", 1)] = None
     fallback: Annotated[str, choice("break_even", "none")] = "break_even"
-    method: Annotated[str, choice(*Method, later=("weighted", "round_robin", "performance"))] = "highest_bid"
+    method: Annotated[str, choice(*Method)] = "highest_bid"
     tiers: Given[TiersShape] = None
     floor: Amount = 0
     floors: Given[list[FloorShape]] = None
@@ -302,7 +303,7 @@ class OrderShape(Shape):
     priority: Annotated[int, whole(*PRIORITY)] = 1
     boost: Given[AdjustmentShape] = None
     penalty: Given[AdjustmentShape] = None
-    weight: Annotated[None, later("weights")] = None
+    weight: Annotated[int, whole(*WEIGHT)] | None = None
     exclude_sellers: list[Text] = []
     paused: Flag = False
 

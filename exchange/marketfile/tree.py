@@ -181,6 +181,7 @@ def _order(item: Order) -> Tree:
             "fields": None if item.fields is None else _list(item.fields),
             "filter": _filter(item.filter),
             "priority": Leaf(str(item.priority)),
+            "weight": None if item.weight == 1 else Leaf(str(item.weight)),
             **_adjustment(item.adjustment),
             "exclude_sellers": _list(sorted(item.exclude_sellers)),
             "paused": Leaf(_text(item.paused)),

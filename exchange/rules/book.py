@@ -7,6 +7,7 @@ from exchange.rules.intake import LeadReader
 from exchange.rules.matching import Matcher, compile_filters
 from exchange.rules.selling import Selling, compile_selling
 from exchange.values.market import Buyer, Campaign, Endpoint, Market, Order
+from exchange.values.selling import Method
 from exchange.values.vertical import Stage, Vertical
 
 
@@ -51,6 +52,11 @@ class RuleBook:
     version: int
     market: Market
     campaigns: Mapping[str, CampaignBook]
+
+    def by_performance(self) -> list[list[str]]:
+        """The orders of each campaign that ranks by their acceptance."""
+        found = [item for item in self.campaigns.values() if item.campaign.method is Method.PERFORMANCE]
+        return [list(item.by_key) for item in found]
 
 
 AuthHeaders = Mapping[tuple[str, str], Mapping[str, str]]

@@ -6,7 +6,10 @@ from types import MappingProxyType
 from typing import NamedTuple, assert_never
 from uuid import UUID
 
+from exchange.rules.acceptance import known
+from exchange.rules.turns import parts
 from exchange.values.selling import Adjustment, Method
+from exchange.values.trace import Inputs
 
 _MILLION = 1_000_000
 
@@ -20,26 +23,53 @@ class Candidate(NamedTuple):
 
 
 class Ranking(NamedTuple):
-    """How a campaign ranks. Who is not named has no adjustment."""
+    """How a campaign ranks. Who is not named has no adjustment and the weight 1.
+
+    `measured` is what the method goes by besides: credits or acceptances by order, in millionths.
+    """
 
     adjustments: Mapping[str, Adjustment] = MappingProxyType({})
     method: Method = Method.HIGHEST_BID
+    weights: Mapping[str, int] = MappingProxyType({})
+    measured: Mapping[str, int] = MappingProxyType({})
+
+    @property
+    def takes_turns(self) -> bool:
+        return self.method in {Method.WEIGHTED, Method.ROUND_ROBIN}
 
 
 def order_of(candidates: Sequence[Candidate], ranking: Ranking, ping_id: UUID) -> list[int]:
     """The numbers of the candidates, best first; equals by a hash of ping id and order key."""
-    keys = [(_rank(item, ranking), tie_break(ping_id, item.order), index) for index, item in enumerate(candidates)]
+    ranks = _ranks(candidates, ranking)
+    keys = [(ranks[index], tie_break(ping_id, item.order), index) for index, item in enumerate(candidates)]
     return [index for *_, index in sorted(keys)]
 
 
-def _rank(candidate: Candidate, ranking: Ranking) -> tuple[int, ...]:
-    """What a candidate is sorted by, lowest first."""
-    value = worth(candidate, ranking.adjustments.get(candidate.order))
+def inputs_of(orders: Sequence[str], ranking: Ranking) -> Inputs | None:
+    """What a method that measures went by for these orders: with it in place of `measured`, it ranks them alike."""
+    if ranking.takes_turns:
+        return Inputs(ranking.method, {order: ranking.measured.get(order, 0) for order in orders})
+    if ranking.method is Method.PERFORMANCE:
+        return Inputs(ranking.method, dict(zip(orders, known(orders, ranking.measured), strict=True)))
+    return None
+
+
+def _ranks(candidates: Sequence[Candidate], ranking: Ranking) -> list[tuple[int, ...]]:
+    """What each candidate is sorted by, lowest first."""
+    values = [worth(item, ranking.adjustments.get(item.order)) for item in candidates]
+    orders = [item.order for item in candidates]
     match ranking.method:
         case Method.HIGHEST_BID:
-            return -value, candidate.priority
+            return [(-value, item.priority) for item, value in zip(candidates, values, strict=True)]
         case Method.PRIORITY:
-            return candidate.priority, -value
+            return [(item.priority, -value) for item, value in zip(candidates, values, strict=True)]
+        case Method.WEIGHTED | Method.ROUND_ROBIN:
+            given = zip(orders, parts(orders, ranking.weights), strict=True)
+            return [(-ranking.measured.get(order, 0) - part,) for order, part in given]
+        case Method.PERFORMANCE:
+            chances = known(orders, ranking.measured)
+            expected = (value * chance for value, chance in zip(values, chances, strict=True))
+            return [(-value, item.priority) for item, value in zip(candidates, expected, strict=True)]
     assert_never(ranking.method)
 
 

@@ -59,7 +59,8 @@ def _ranking(method: Method, orders: Sequence[Order], buyers: Mapping[str, Buyer
     """An order's own boost or penalty replaces its buyer's."""
     found = {order.key: order.adjustment or buyers[order.buyer].adjustment for order in orders}
     adjustments = {key: adjustment for key, adjustment in found.items() if adjustment is not None}
-    return Ranking(adjustments, method) if adjustments or method is not Method.HIGHEST_BID else None
+    weights = {order.key: order.weight for order in orders} if method is Method.WEIGHTED else {}
+    return Ranking(adjustments, method, weights) if adjustments or method is not Method.HIGHEST_BID else None
 
 
 _NOTHING = Selling({}, None)

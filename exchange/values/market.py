@@ -214,6 +214,7 @@ class Order:
     price_micros: int | None = None
     prices: tuple[AmountRule, ...] = ()
     adjustment: Adjustment | None = None
+    weight: int = 1
 
 
 @dataclass(frozen=True, slots=True)

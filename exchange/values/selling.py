@@ -10,6 +10,12 @@ class Method(StrEnum):
     HIGHEST_BID = "highest_bid"
     PRIORITY = "priority"
     """The ping tree: orders of equal priority are a tier, and tiers are asked one after another."""
+    WEIGHTED = "weighted"
+    """Whose turn it is by the orders' weights."""
+    ROUND_ROBIN = "round_robin"
+    """Whose turn it is, all weighing the same."""
+    PERFORMANCE = "performance"
+    """The highest bid times the order's acceptance."""
 
 
 class PriceRule(StrEnum):

@@ -108,3 +108,22 @@ def test_terms_that_a_method_has_no_use_for_are_refused() -> None:
     assert problems_of(changed(f"{CAMPAIGN}/tiers", {"share": 60})) == [
         "campaigns.auto-us.tiers: goes with method priority only"
     ]
+
+
+@pytest.mark.parametrize(("written", "weight"), [(60, 60), (None, 1), (1, 1)])
+def test_a_weight_is_one_unless_given(written: Any, weight: int) -> None:
+    assert read(changed(f"{ORDER}/weight", written)).orders["northwind-il"].weight == weight
+    assert read(example()).orders["northwind-il"].weight == 1
+
+
+@pytest.mark.parametrize(
+    ("written", "problem"),
+    [(0, "must be from 1 to 1000000, not 0"), ("x", "must be a whole number, not text")],
+)
+def test_a_weight_is_a_whole_number_above_nothing(written: Any, problem: str) -> None:
+    assert problems_of(changed(f"{ORDER}/weight", written)) == [f"orders.northwind-il.weight: {problem}"]
+
+
+@pytest.mark.parametrize("method", Method)
+def test_every_method_is_read(method: Method) -> None:
+    assert read(changed(f"{CAMPAIGN}/method", method.value)).campaigns["auto-us"].method is method
