@@ -18,12 +18,14 @@ from exchange.rules.book import CampaignBook, OrderEntry, RuleBook
 from exchange.rules.pricing import margin_for
 from exchange.rules.room import UNLIMITED, Room
 from exchange.rules.routing import Available, Routing, route
+from exchange.rules.selection import Expectations, select
 from exchange.rules.turns import Turns
 from exchange.tiers import TierTimes, ask_in_tiers
 from exchange.values.bid import Asked, Bid, Refusal
 from exchange.values.deadline import Deadline
 from exchange.values.ids import uuid7
 from exchange.values.market import Sale, Seller
+from exchange.values.money import format_amount
 from exchange.values.reason import Reason
 from exchange.values.trace import Inputs, Offer, OrderOutcome, PingStatus, PingTrace
 from exchange.values.vertical import Lead
@@ -100,6 +102,7 @@ class Pings:
         self._times = times
         self._acceptance = acceptance
         self._turns = Turns()
+        self._expectations = Expectations()
         self._lines: dict[str, tuple[OrderEntry, Line]] = {}
         self._lines_version = 0
 
@@ -157,10 +160,14 @@ class Pings:
         prices = selling.prices_for(request.lead)
 
         async def ask(some: Sequence[OrderEntry], until: Deadline) -> Sequence[Asked]:
-            asking = [entry for entry in some if entry.key not in prices]
-            replies = iter(await self._ask(request, ping_id, asking, until) if asking else ())
-            priced = {entry.key: Asked(entry.key, Bid(prices[entry.key])) for entry in some if entry.key in prices}
-            return [priced.get(entry.key) or next(replies) for entry in some]
+            said = {entry.key: Asked(entry.key, Bid(prices[entry.key])) for entry in some if entry.key in prices}
+            said |= self._left_out(request, ping_id, [entry.key for entry in some if entry.key not in said])
+            if asking := [entry for entry in some if entry.key not in said]:
+                replies = await self._ask(request, ping_id, asking, until)
+                said |= {reply.order: reply for reply in replies}
+                if selling.fanout_max is not None and not request.test:
+                    self._expectations.heard(replies)
+            return [said[entry.key] for entry in some]
 
         def is_enough(some: Sequence[OrderEntry], replies: Sequence[Asked]) -> bool:
             return has_buyer(_entrants(request, some, replies, available), terms)
@@ -170,6 +177,22 @@ class Pings:
         least_ms = self._times.ask_min_ms + 1  # what is left of it when its orders are asked is rounded down
         times = TierTimes(request.book.campaign.tier_share_percent, least_ms)
         return await ask_in_tiers(entries, ask, is_enough, decide_by, times)
+
+    def _left_out(self, request: PingRequest, ping_id: UUID, orders: Sequence[str]) -> dict[str, Asked]:
+        """The orders that are not asked because too many are eligible."""
+        campaign, expected = request.book.campaign, self._expectations.micros
+        if campaign.fanout_max is None or len(orders) <= campaign.fanout_max:
+            return {}
+        at_most, exploration = campaign.fanout_max, campaign.exploration
+        chosen = select(orders, expected, ping_id, at_most=at_most, exploration=exploration)
+        refusals = {
+            order: Refusal(
+                Reason.NOT_SELECTED, f"{format_amount(expected[order])} expected" if order in expected else ""
+            )
+            for order in orders
+            if order not in chosen
+        }
+        return {order: Asked(order, refusal) for order, refusal in refusals.items()}
 
     async def _ask(
         self, request: PingRequest, ping_id: UUID, entries: Sequence[OrderEntry], decide_by: Deadline

@@ -59,6 +59,8 @@ def build_campaign(key: str, shape: CampaignShape, whens: Sequence[Mapping[str, 
         payout_floor_micros=shape.payout_floor,
         floors=tuple(AmountRule(when, rule.floor) for when, rule in zip(whens, shape.floors or (), strict=True)),
         price_rule=PriceRule(shape.price_rule),
+        fanout_max=shape.max_fanout,
+        exploration=shape.exploration,
         tier_share_percent=None if shape.tiers is None else shape.tiers.share,
     )
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidat
 
 from exchange.marketfile.limits import (
     CAP,
+    FANOUT,
     FIELD_CHARS_MAX,
     OFFER_TTL_S,
     PING_TIMEOUT_MS,
@@ -48,7 +49,7 @@ from exchange.marketfile.scalars import (
     refuse,
     whole,
 )
-from exchange.values.market import Presumption
+from exchange.values.market import EXPLORATION, Presumption
 from exchange.values.selling import Method, PriceRule
 from exchange.values.vertical import FieldType, Stage
 
@@ -181,6 +182,9 @@ class CampaignShape(Shape):
     fallback: Annotated[str, choice("break_even", "none")] = "break_even"
     method: Annotated[str, choice(*Method)] = "highest_bid"
     tiers: Given[TiersShape] = None
+    fallback_method: Annotated[None, later("a second method for what the first leaves unsold")] = None
+    max_fanout: Annotated[int, whole(*FANOUT)] | None = None
+    exploration: Percent = EXPLORATION
     floor: Amount = 0
     floors: Given[list[FloorShape]] = None
     payout_floor: Amount = 0

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from exchange.marketfile.secrets import ENDPOINT_NAME, has_unnamed_endpoint, masked
 from exchange.values.market import (
+    EXPLORATION,
     AmountRule,
     Auth,
     AuthKind,
@@ -108,6 +109,8 @@ def _campaign(item: Campaign) -> Tree:
             "sale": Leaf(item.sale),
             "fallback": Leaf(item.fallback),
             "method": Leaf(item.method),
+            "max_fanout": _value(item.fanout_max),
+            "exploration": None if item.exploration == EXPLORATION else Leaf(_percent(item.exploration)),
             "tiers": None if item.tier_share_percent is None else {"share": Leaf(str(item.tier_share_percent))},
             "floor": Leaf(format_amount(item.floor_micros)),
             "floors": _rules(item.floors, "floor"),
@@ -227,8 +230,12 @@ def _margin(item: Margin | None) -> Leaf | None:
         return None
     if item.amount_micros:
         return Leaf(f"{{amount: {format_amount(item.amount_micros)}}}")
-    whole, fraction = divmod(item.parts_per_million, 10_000)
-    return Leaf(f"{{percent: {whole}{f'.{fraction:04d}'.rstrip('0') if fraction else ''}}}")
+    return Leaf(f"{{percent: {_percent(item.parts_per_million)}}}")
+
+
+def _percent(parts_per_million: int) -> str:
+    whole, fraction = divmod(parts_per_million, 10_000)
+    return f"{whole}{f'.{fraction:04d}'.rstrip('0') if fraction else ''}"
 
 
 def _adjustment(item: Adjustment | None) -> Mapping[str, Leaf | Tree | None]:

@@ -25,6 +25,7 @@ class Selling:
     floor_fields: frozenset[str] = frozenset()
     ranking: Ranking | None = None
     second_price: bool = False
+    fanout_max: int | None = None
 
     @property
     def in_tiers(self) -> bool:
@@ -51,6 +52,7 @@ def compile_selling(
         floor_fields=frozenset(name for rule in campaign.floors for name in rule.when),
         ranking=_ranking(campaign.method, orders, buyers),
         second_price=campaign.price_rule is PriceRule.SECOND_PRICE,
+        fanout_max=campaign.fanout_max,
     )
     return None if selling == _NOTHING else selling
 

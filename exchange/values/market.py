@@ -7,6 +7,9 @@ from enum import StrEnum
 from exchange.values.selling import Adjustment, Method, PriceRule
 from exchange.values.vertical import Value, Vertical
 
+EXPLORATION = 100_000
+"""How many millionths of the places to be asked are for exploring, unless a campaign says otherwise."""
+
 RETURNS_WINDOW_DAYS = 14
 """How long a sale may be returned, unless a campaign says otherwise."""
 
@@ -137,6 +140,7 @@ class Campaign:
 
     `floor_micros` is the least gross price, unless one of `floors` holds for the lead; `payout_floor_micros` is the
     least that a seller is paid. `tier_share_percent` is the part of the time left that each tier of a ping tree has.
+    At most `fanout_max` orders are asked at once; `exploration` millionths of these are not chosen for their bids.
     """
 
     key: str
@@ -158,6 +162,8 @@ class Campaign:
     floors: tuple[AmountRule, ...] = ()
     price_rule: PriceRule = PriceRule.FIRST_PRICE
     tier_share_percent: int | None = None
+    fanout_max: int | None = None
+    exploration: int = EXPLORATION
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ KEYS = [
 def test_all_models_are_looked_at() -> None:
     assert len(MODELS) == 21
     assert {key for _, key, later in KEYS if later} == {
-        "multiple", "max_shares", "query", "hmac",
+        "multiple", "max_shares", "fallback_method", "query", "hmac",
         "oauth2", "schedule",
     }  # fmt: skip
 
@@ -75,6 +75,7 @@ def test_every_range_is_documented() -> None:
         limits.RETURN_DAYS,
         limits.TIER_SHARE,
         limits.WEIGHT,
+        limits.FANOUT,
     ]
     for low, high in ranges:
         assert f"{low:,} to {high:,}" in PAGE

@@ -15,6 +15,7 @@ LATER: list[tuple[str, Any, str]] = [
     (f"{CAMPAIGN}/sale", "best", "best"),
     (f"{CAMPAIGN}/max_shares", 3, "shared sales"),
     (f"{CAMPAIGN}/max_shares", True, "shared sales"),
+    (f"{CAMPAIGN}/fallback_method", "round_robin", "a second method for what the first leaves unsold"),
     (f"{ENDPOINT}/dialect", "leadconduit", "dialect 'leadconduit'"),
     (f"{ENDPOINT}/auth", "oauth2", "auth oauth2"),
     (f"{ORDER}/sale", "shared", "shared"),

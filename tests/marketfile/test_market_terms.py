@@ -127,3 +127,19 @@ def test_a_weight_is_a_whole_number_above_nothing(written: Any, problem: str) ->
 @pytest.mark.parametrize("method", Method)
 def test_every_method_is_read(method: Method) -> None:
     assert read(changed(f"{CAMPAIGN}/method", method.value)).campaigns["auto-us"].method is method
+
+
+def test_how_many_are_asked_is_read() -> None:
+    campaign = read(example()).campaigns["auto-us"]
+    assert (campaign.fanout_max, campaign.exploration) == (None, 100_000)
+    document = changed(f"{CAMPAIGN}/max_fanout", 20)
+    put(document, f"{CAMPAIGN}/exploration", "2.5")
+    campaign = read(document).campaigns["auto-us"]
+    assert (campaign.fanout_max, campaign.exploration) == (20, 25_000)
+    assert [str(change) for change in compare(read(example()), read(document))] == [
+        "+ campaigns.auto-us.max_fanout: 20",
+        "+ campaigns.auto-us.exploration: 2.5",
+    ]
+    assert problems_of(changed(f"{CAMPAIGN}/max_fanout", 0)) == [
+        "campaigns.auto-us.max_fanout: must be from 1 to 10000, not 0"
+    ]
