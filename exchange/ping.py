@@ -20,6 +20,7 @@ from exchange.rules.room import UNLIMITED, Room
 from exchange.rules.routing import Available, Routing, route
 from exchange.rules.selection import Expectations, select
 from exchange.rules.turns import Turns
+from exchange.terms import terms_of, told_floor
 from exchange.tiers import TierTimes, ask_in_tiers
 from exchange.values.bid import Asked, Bid, Refusal
 from exchange.values.deadline import Deadline
@@ -113,7 +114,8 @@ class Pings:
         """
         ping_id, started_s = uuid7(), time.monotonic()
         available = {} if request.test else available
-        terms, left = _terms(request), request.room.left
+        terms = terms_of(request.book, request.seller, request.lead, request.min_price_micros)
+        left = request.room.left
         routing = route(request.book, request.lead, request.seller, available, left, request.had_by, terms.floor_micros)
         asked = await self._replies(request, ping_id, routing.asked, available, terms)
         asked_s = time.monotonic()
@@ -245,7 +247,7 @@ def _body(request: PingRequest, ping_id: UUID, visible: tuple[str, ...]) -> byte
         vertical=campaign.vertical,
         test=request.test,
         currency=request.currency,
-        floor_micros=_told_floor(request, visible),
+        floor_micros=told_floor(request.book, request.lead, visible),
         sale=Sale.EXCLUSIVE,
         lead={name: request.lead[name] for name in visible if name in request.lead},
     )
@@ -262,29 +264,6 @@ def _entrants(
         spendable = available.get(buyer.key)
         entrants.append(Entrant(key, buyer.key, order.priority, buyer.max_bid_micros, spendable, margin, reply, left))
     return entrants
-
-
-def _terms(request: PingRequest) -> Terms:
-    """What a bid must meet: the higher of the campaign's and the seller's floors."""
-    campaign, seller, selling = request.book.campaign, request.seller, request.book.selling
-    payout_floor_micros = max(campaign.payout_floor_micros, seller.payout_floor_micros)
-    floor_micros = max(_campaign_floor(request), seller.floor_micros)
-    terms = Terms(floor_micros, campaign.fallback, request.min_price_micros, payout_floor_micros)
-    return terms if selling is None else terms._replace(ranking=selling.ranking, second_price=selling.second_price)
-
-
-def _campaign_floor(request: PingRequest) -> int:
-    """The campaign's floor for this lead."""
-    floor_micros, selling = request.book.campaign.floor_micros, request.book.selling
-    return floor_micros if selling is None else selling.floor_for(request.lead, floor_micros)
-
-
-def _told_floor(request: PingRequest, visible: tuple[str, ...]) -> int:
-    """The campaign's floor as buyers are told it; a rule about fields that they may not see would betray these."""
-    selling = request.book.selling
-    if selling is None or not selling.floor_fields.issubset(visible):
-        return request.book.campaign.floor_micros
-    return _campaign_floor(request)
 
 
 def _trace(

@@ -13,11 +13,17 @@ from support.market import Document, market
 from support.waiting import until
 from support.world import World
 
+from exchange.auction import Entrant, decide
 from exchange.commands.explain import explain
+from exchange.marketfile.reader import read
+from exchange.rules.book import CampaignBook, compile_book
 from exchange.storage.acceptance import Acceptance
 from exchange.storage.pings import find
+from exchange.terms import terms_of
+from exchange.values.bid import Asked, Bid, Refusal
+from exchange.values.reason import Reason
 from exchange.values.selling import Method
-from exchange.values.trace import Inputs
+from exchange.values.trace import Inputs, OrderOutcome
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -82,6 +88,38 @@ async def test_what_a_turn_went_by_is_recorded_and_explained(shared_world: World
     console = Console(record=True, width=200, file=io.StringIO())
     await explain(shared_world.database, second, console)
     assert "round_robin, by credit before this lead: " in console.export_text()
+
+
+@pytest.mark.parametrize("method", ["round_robin", "weighted", "performance", "priority", "highest_bid"])
+async def test_the_record_decides_again_as_it_was_decided(shared_world: World, method: str) -> None:
+    names = [f"{method}-{number}" for number in range(4)]
+    document = fixed({name: f"{8 + number % 2}.00" for number, name in enumerate(names)}, method=method)
+    document["orders"][names[0]] |= {"boost": {"percent": 20}, "weight": 3, "priority": 2}
+    market_found = read(document)
+    version = await shared_world.apply(document)
+    book = compile_book(market_found, version, {}).campaigns["auto-us"]
+    for _ in range(8):
+        offer = await shared_world.ping(min_price="6.80")
+        await shared_world.reasons(offer["ping_id"])
+        ping = await find(shared_world.database, UUID(offer["ping_id"]))
+        assert ping is not None
+        seller = market_found.sellers[ping.seller]
+        measured = None if ping.inputs is None else ping.inputs.values
+        entrants = [again(outcome, book) for outcome in ping.outcomes]
+        decision = decide(entrants, terms_of(book, seller, ping.lead, ping.min_price_micros, measured), ping.ping_id)
+        assert decision.ladder == ping.ladder
+        assert decision.payout_micros == ping.payout_micros
+        assert decision.outcomes == ping.outcomes
+        assert decision.inputs == ping.inputs
+
+
+def again(outcome: OrderOutcome, book: CampaignBook) -> Entrant:
+    """What an order said, from its record."""
+    is_bid = outcome.reason in {Reason.WON, Reason.OUTBID}
+    reply = Bid(outcome.gross_micros or 0, outcome.bid_id) if is_bid else Refusal(outcome.reason, outcome.detail)
+    priority, margin = book.by_key[outcome.order].order.priority, book.campaign.margin
+    asked = Asked(outcome.order, reply, outcome.elapsed_ms)
+    return Entrant(outcome.order, outcome.buyer, priority, None, None, margin, asked)
 
 
 async def test_a_plain_auction_records_nothing_more_than_before(shared_world: World) -> None:
