@@ -27,6 +27,7 @@ from exchange.ping import Pings, PingTimes
 from exchange.post import Posts, PostTimes
 from exchange.record import Recorder
 from exchange.settings import Settings, master_key, secret_environment
+from exchange.storage.acceptance import Acceptance
 from exchange.storage.catalogue import newest_number
 from exchange.storage.database import Database
 from exchange.storage.feed import Feed
@@ -102,7 +103,11 @@ async def _open_desk(settings: Settings, services: Services, stack: AsyncExitSta
     stack.push_async_callback(_drain, background, settings.drain_timeout_s)
     vault = Vault(master_key(settings))
     sales = Sales(database, counted=(hints.counted, people.sold))
-    pings = Pings(fanout, recorder, PingTimes(settings.ping_finish_ms, settings.ping_ask_min_ms))
+    acceptance = Acceptance(database, lambda: live.book.by_performance() if live.book else ())
+    acceptance.start()
+    stack.push_async_callback(acceptance.close)
+    times = PingTimes(settings.ping_finish_ms, settings.ping_ask_min_ms)
+    pings = Pings(fanout, recorder, times, lambda: acceptance.measured)
     if live.book is not None:
         await pings.warm(live.book, settings.warm_connections, settings.warm_timeout_s)
     return Desk(

@@ -2,13 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from exchange.auction import Decision, Entrant, Terms, decide
+from exchange.auction import Decision, Entrant, Terms, decide, has_buyer
 from exchange.buyers.calls import Call
 from exchange.buyers.dialects import native
 from exchange.buyers.fanout import Fanout
@@ -18,12 +18,17 @@ from exchange.rules.book import CampaignBook, OrderEntry, RuleBook
 from exchange.rules.pricing import margin_for
 from exchange.rules.room import UNLIMITED, Room
 from exchange.rules.routing import Available, Routing, route
-from exchange.values.bid import Asked, Refusal
+from exchange.rules.selection import Expectations, select
+from exchange.rules.turns import Turns
+from exchange.terms import terms_of, told_floor
+from exchange.tiers import TierTimes, ask_in_tiers
+from exchange.values.bid import Asked, Bid, Refusal
 from exchange.values.deadline import Deadline
 from exchange.values.ids import uuid7
 from exchange.values.market import Sale, Seller
+from exchange.values.money import format_amount
 from exchange.values.reason import Reason
-from exchange.values.trace import Offer, OrderOutcome, PingStatus, PingTrace
+from exchange.values.trace import Inputs, Offer, OrderOutcome, PingStatus, PingTrace
 from exchange.values.vertical import Lead
 
 
@@ -51,6 +56,7 @@ class PingRequest(NamedTuple):
         offer: Offer | None,
         outcomes: tuple[OrderOutcome, ...],
         phases_ms: Mapping[str, float],
+        inputs: Inputs | None = None,
     ) -> PingTrace:
         """What is kept of this ping, whatever became of it."""
         return PingTrace(
@@ -69,6 +75,7 @@ class PingRequest(NamedTuple):
             offer=offer,
             outcomes=outcomes,
             phases_ms=phases_ms,
+            inputs=inputs,
         )
 
 
@@ -83,10 +90,20 @@ class PingTimes:
 class Pings:
     """Pings, with what they need: buyers to ask, and a record."""
 
-    def __init__(self, fanout: Fanout, recorder: Recorder, times: PingTimes) -> None:
+    def __init__(
+        self,
+        fanout: Fanout,
+        recorder: Recorder,
+        times: PingTimes,
+        acceptance: Callable[[], Mapping[str, int]] = dict,
+    ) -> None:
+        """`acceptance` says how often each order's leads are accepted, in millionths, as far as that is known."""
         self._fanout = fanout
         self._recorder = recorder
         self._times = times
+        self._acceptance = acceptance
+        self._turns = Turns()
+        self._expectations = Expectations()
         self._lines: dict[str, tuple[OrderEntry, Line]] = {}
         self._lines_version = 0
 
@@ -97,11 +114,12 @@ class Pings:
         """
         ping_id, started_s = uuid7(), time.monotonic()
         available = {} if request.test else available
-        routing = _route(request, available, time.time())
-        asked = await self._ask(request, ping_id, routing.asked)
+        terms = terms_of(request.book, request.seller, request.lead, request.min_price_micros)
+        routing = _route(request, available, terms.floor_micros, time.time())
+        asked = await self._replies(request, ping_id, routing.asked, available, terms)
         asked_s = time.monotonic()
         entrants = _entrants(request, routing.asked, asked, available)
-        decision = decide(entrants, _terms(request), ping_id)
+        decision = self._decide(entrants, terms, ping_id, is_test=request.test)
         decided_s = time.monotonic()
         phases_ms = {"ask": _ms(asked_s - started_s), "decide": _ms(decided_s - asked_s)}
         trace = _trace(request, ping_id, routing, decision, phases_ms)
@@ -109,17 +127,78 @@ class Pings:
         await self._recorder.ping(trace, request.deadline)
         return trace
 
+    def _decide(self, entrants: Sequence[Entrant], terms: Terms, ping_id: UUID, *, is_test: bool) -> Decision:
+        """Decides, by what has been measured up to now where the method goes by that; tests change no measures."""
+        ranking = terms.ranking
+        if ranking is None:
+            return decide(entrants, terms, ping_id)
+        measured = self._turns.credits if ranking.takes_turns else self._acceptance()
+        decision = decide(entrants, terms._replace(ranking=ranking._replace(measured=measured)), ping_id)
+        if ranking.takes_turns and decision.inputs is not None and decision.ladder and not is_test:
+            self._turns.offered(list(decision.inputs.values), ranking.weights, decision.ladder[0].order)
+        return decision
+
     async def warm(self, book: RuleBook, connections: int, within_s: float) -> None:
         """Connects to the buyers of a market before the first ping comes; waits for it no longer than `within_s`."""
         self._drop_lines_before(book.version)
         entries = [entry for campaign in book.campaigns.values() for entry in campaign.entries]
-        lines = [self._line(entry) for entry in entries if not entry.order.paused and entry.auth_headers is not None]
+        lines = [self._line(entry) for entry in entries if _may_be_asked(entry)]
         if dials := self._fanout.warm(lines, connections):
             await asyncio.wait(dials, timeout=within_s)
 
-    async def _ask(self, request: PingRequest, ping_id: UUID, entries: Sequence[OrderEntry]) -> tuple[Asked, ...]:
+    async def _replies(
+        self,
+        request: PingRequest,
+        ping_id: UUID,
+        entries: Sequence[OrderEntry],
+        available: Available,
+        terms: Terms,
+    ) -> Sequence[Asked]:
+        """What each order says to a lead. Those with a fixed price need not be asked; others may be asked in tiers."""
+        decide_by, selling = request.deadline.less_ms(self._times.finish_ms), request.book.selling
+        if selling is None:
+            return await self._ask(request, ping_id, entries, decide_by)
+        prices = selling.prices_for(request.lead)
+
+        async def ask(some: Sequence[OrderEntry], until: Deadline) -> Sequence[Asked]:
+            said = {entry.key: Asked(entry.key, Bid(prices[entry.key])) for entry in some if entry.key in prices}
+            said |= self._left_out(request, ping_id, [entry.key for entry in some if entry.key not in said])
+            if asking := [entry for entry in some if entry.key not in said]:
+                replies = await self._ask(request, ping_id, asking, until)
+                said |= {reply.order: reply for reply in replies}
+                if selling.fanout_max is not None and not request.test:
+                    self._expectations.heard(replies)
+            return [said[entry.key] for entry in some]
+
+        def is_enough(some: Sequence[OrderEntry], replies: Sequence[Asked]) -> bool:
+            return has_buyer(_entrants(request, some, replies, available), terms)
+
+        if not selling.in_tiers:
+            return await ask(entries, decide_by)
+        least_ms = self._times.ask_min_ms + 1  # what is left of it when its orders are asked is rounded down
+        times = TierTimes(request.book.campaign.tier_share_percent, least_ms)
+        return await ask_in_tiers(entries, ask, is_enough, decide_by, times)
+
+    def _left_out(self, request: PingRequest, ping_id: UUID, orders: Sequence[str]) -> dict[str, Asked]:
+        """The orders that are not asked because too many are eligible."""
+        campaign, expected = request.book.campaign, self._expectations.micros
+        if campaign.fanout_max is None or len(orders) <= campaign.fanout_max:
+            return {}
+        at_most, exploration = campaign.fanout_max, campaign.exploration
+        chosen = select(orders, expected, ping_id, at_most=at_most, exploration=exploration)
+        refusals = {
+            order: Refusal(
+                Reason.NOT_SELECTED, f"{format_amount(expected[order])} expected" if order in expected else ""
+            )
+            for order in orders
+            if order not in chosen
+        }
+        return {order: Asked(order, refusal) for order, refusal in refusals.items()}
+
+    async def _ask(
+        self, request: PingRequest, ping_id: UUID, entries: Sequence[OrderEntry], decide_by: Deadline
+    ) -> tuple[Asked, ...]:
         """Asks the orders for which there is time; the others are told apart as `NO_TIME_LEFT`."""
-        decide_by = request.deadline.less_ms(self._times.finish_ms)
         left_ms = decide_by.remaining_ms()
         if left_ms < self._times.ask_min_ms:
             return tuple(Asked(entry.key, Refusal(Reason.NO_TIME_LEFT)) for entry in entries)
@@ -143,7 +222,7 @@ class Pings:
         known = self._lines.get(entry.key)
         if known is None or known[0] is not entry:
             headers = native.ping_headers(entry.key) | dict(entry.auth_headers or {})
-            line = self._fanout.line(entry.key, entry.endpoint.ping_url, headers, native.TIMEOUT_HEADER)
+            line = self._fanout.line(entry.key, entry.endpoint.ping_url or "", headers, native.TIMEOUT_HEADER)
             known = self._lines[entry.key] = (entry, line)
         return known[1]
 
@@ -154,8 +233,14 @@ class Pings:
             self._lines.clear()
 
 
-def _route(request: PingRequest, available: Available, now_s: float) -> Routing:
-    return route(request.book, request.lead, request.seller, available, request.room.left, request.had_by, now_s)
+def _route(request: PingRequest, available: Available, floor_micros: int, now_s: float) -> Routing:
+    book, lead, seller, left = request.book, request.lead, request.seller, request.room.left
+    return route(book, lead, seller, available, left, request.had_by, floor_micros, now_s)
+
+
+def _may_be_asked(entry: OrderEntry) -> bool:
+    order = entry.order
+    return not order.paused and order.price_micros is None and entry.auth_headers is not None
 
 
 def _body(request: PingRequest, ping_id: UUID, visible: tuple[str, ...]) -> bytes:
@@ -166,7 +251,7 @@ def _body(request: PingRequest, ping_id: UUID, visible: tuple[str, ...]) -> byte
         vertical=campaign.vertical,
         test=request.test,
         currency=request.currency,
-        floor_micros=campaign.floor_micros,
+        floor_micros=told_floor(request.book, request.lead, visible),
         sale=Sale.EXCLUSIVE,
         lead={name: request.lead[name] for name in visible if name in request.lead},
     )
@@ -185,11 +270,6 @@ def _entrants(
     return entrants
 
 
-def _terms(request: PingRequest) -> Terms:
-    campaign = request.book.campaign
-    return Terms(campaign.floor_micros, campaign.fallback, request.min_price_micros)
-
-
 def _trace(
     request: PingRequest, ping_id: UUID, routing: Routing, decision: Decision, phases_ms: Mapping[str, float]
 ) -> PingTrace:
@@ -200,7 +280,9 @@ def _trace(
         expires_at = datetime.now(UTC) + timedelta(seconds=campaign.offer_ttl_s)
         offer = Offer(decision.payout_micros, expires_at, decision.ladder)
     status = PingStatus.UNSOLD if offer is None else PingStatus.OFFERED
-    return request.trace(ping_id, status, decision.reason, offer, decision.outcomes + kept_out, phases_ms)
+    return request.trace(
+        ping_id, status, decision.reason, offer, decision.outcomes + kept_out, phases_ms, decision.inputs
+    )
 
 
 def _ms(seconds: float) -> float:

@@ -55,7 +55,15 @@ def entrants(draw: st.DrawFn) -> list[Entrant]:
     return found
 
 
-terms = st.builds(Terms, floor_micros=amounts, fallback=st.sampled_from(Fallback), min_price_micros=st.none() | amounts)
+terms = st.builds(
+    Terms,
+    floor_micros=amounts,
+    fallback=st.sampled_from(Fallback),
+    min_price_micros=st.none() | amounts,
+    payout_floor_micros=st.just(0) | amounts,
+    ranking=st.none(),
+    second_price=st.just(False),
+)
 ping_ids = st.builds(uuid7)
 
 
@@ -88,7 +96,7 @@ def is_valid(item: Entrant, terms: Terms) -> bool:
         gross >= terms.floor_micros
         and (item.max_bid_micros is None or gross <= item.max_bid_micros)
         and (item.available_micros is None or gross <= item.available_micros)
-        and payout_of(gross, item.margin) > 0
+        and payout_of(gross, item.margin) >= max(1, terms.payout_floor_micros)
     )
 
 

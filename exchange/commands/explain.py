@@ -16,7 +16,8 @@ from exchange.storage.history import AttemptHistory
 from exchange.storage.pings import RecordedPing
 from exchange.values.money import format_amount
 from exchange.values.reason import Reason
-from exchange.values.trace import OrderOutcome
+from exchange.values.selling import Method
+from exchange.values.trace import Inputs, OrderOutcome
 
 
 async def explain(database: Database, ping_id: UUID, console: Console) -> None:
@@ -64,8 +65,17 @@ def _print_head(ping: RecordedPing, console: Console) -> None:
             + escape(" → ".join(rung.order for rung in ping.ladder)),
             highlight=False,
         )
+    if ping.inputs is not None:
+        console.print(escape(_went_by(ping.inputs)), highlight=False)
     phases = ", ".join(f"{name} {ms:.1f} ms" for name, ms in ping.phases_ms.items())
     console.print(f"[dim]{phases}[/]", highlight=False)
+
+
+def _went_by(inputs: Inputs) -> str:
+    """What the campaign's method went by, best first; what was measured counts as it was then."""
+    what = "acceptance" if inputs.method is Method.PERFORMANCE else "credit before this lead"
+    found = sorted(inputs.values.items(), key=lambda item: (-item[1], item[0]))
+    return f"{inputs.method}, by {what}: " + ", ".join(f"{order} {value / 1_000_000:.3f}" for order, value in found)
 
 
 def _print_post(post_id: UUID, attempts: list[AttemptHistory], console: Console) -> None:

@@ -20,6 +20,7 @@ from exchange.marketfile.shape import (
 from exchange.values.filters import Filter
 from exchange.values.market import (
     RETURNS_WINDOW_DAYS,
+    AmountRule,
     Auth,
     AuthKind,
     Buyer,
@@ -36,10 +37,11 @@ from exchange.values.market import (
     UnknownTerms,
 )
 from exchange.values.schedule import Schedule
+from exchange.values.selling import Adjustment, Method, PriceRule
 
 
-def build_campaign(key: str, shape: CampaignShape) -> Campaign:
-    """A campaign."""
+def build_campaign(key: str, shape: CampaignShape, whens: Sequence[Filter] = ()) -> Campaign:
+    """A campaign; `whens` are the filters of its floors."""
     return Campaign(
         key=key,
         vertical=shape.vertical,
@@ -49,7 +51,7 @@ def build_campaign(key: str, shape: CampaignShape) -> Campaign:
         offer_ttl_s=shape.offer_ttl_s,
         sale=Sale(shape.sale),
         fallback=Fallback(shape.fallback),
-        method=shape.method,
+        method=Method(shape.method),
         floor_micros=shape.floor,
         margin=_margin(shape.margin) or Margin(),
         changed_fields_refused=shape.changed_fields == "refuse",
@@ -57,6 +59,12 @@ def build_campaign(key: str, shape: CampaignShape) -> Campaign:
         duplicates=_duplicates(shape.duplicates),
         returns_window_days=shape.returns.window_days if shape.returns else RETURNS_WINDOW_DAYS,
         consent=tuple(shape.consent),
+        payout_floor_micros=shape.payout_floor,
+        floors=tuple(AmountRule(when, rule.floor) for when, rule in zip(whens, shape.floors or (), strict=True)),
+        price_rule=PriceRule(shape.price_rule),
+        fanout_max=shape.max_fanout,
+        exploration=shape.exploration,
+        tier_share_percent=None if shape.tiers is None else shape.tiers.share,
     )
 
 
@@ -68,6 +76,8 @@ def build_seller(key: str, shape: SellerShape) -> Seller:
         margin=_margin(shape.margin),
         caps=_limits(shape.caps),
         exclude_buyers=frozenset(shape.exclude_buyers),
+        floor_micros=shape.floor,
+        payout_floor_micros=shape.payout_floor,
     )
 
 
@@ -83,6 +93,7 @@ def build_buyer(key: str, shape: BuyerShape) -> Buyer:
         margin=_margin(shape.margin),
         duplicates=_duplicates(shape.duplicates),
         exclude_sellers=frozenset(shape.exclude_sellers),
+        adjustment=_adjustment(shape),
     )
 
 
@@ -92,6 +103,7 @@ def build_order(
     endpoints: Sequence[str],
     catalogue: Sequence[str],
     wanted: Filter,
+    whens: Sequence[Filter] = (),
 ) -> Order:
     """An order. What it may see is kept in the order of the vertical's `catalogue` of fields."""
     return Order(
@@ -111,6 +123,10 @@ def build_order(
         paused_until=shape.paused_until,
         consent=tuple(shape.consent),
         filter_groups=wanted.groups,
+        price_micros=shape.price,
+        adjustment=_adjustment(shape),
+        weight=shape.weight or 1,
+        prices=tuple(AmountRule(when, rule.price) for when, rule in zip(whens, shape.prices or (), strict=True)),
     )
 
 
@@ -132,6 +148,11 @@ def _duplicates(shape: DuplicatesShape | None) -> Duplicates | None:
 
 def _margin(shape: MarginShape | None) -> Margin | None:
     return None if shape is None else Margin(parts_per_million=shape.percent or 0, amount_micros=shape.amount or 0)
+
+
+def _adjustment(shape: BuyerShape | OrderShape) -> Adjustment | None:
+    found, sign = (shape.boost, 1) if shape.boost is not None else (shape.penalty, -1)
+    return None if found is None else Adjustment(sign * (found.percent or 0), sign * (found.amount or 0))
 
 
 def _endpoint(name: str, shape: EndpointShape) -> Endpoint:

@@ -1,5 +1,6 @@
 """The orders of a market file: what each refers to, what it may see, and what it asks of a lead."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from exchange.marketfile.build import build_order
@@ -7,11 +8,20 @@ from exchange.marketfile.consent import check_consent
 from exchange.marketfile.entries import below, shaped
 from exchange.marketfile.filters import read_filter
 from exchange.marketfile.index import Index
+from exchange.marketfile.limits import AMOUNT_RULES_MAX
 from exchange.marketfile.problems import Problems, shown
-from exchange.marketfile.references import check_endpoint_of_order, check_list, check_name, name_in
+from exchange.marketfile.references import (
+    check_adjustment,
+    check_endpoint_of_order,
+    check_list,
+    check_name,
+    check_price_of_order,
+    name_in,
+)
 from exchange.marketfile.scalars import as_text
 from exchange.marketfile.shape import OrderShape
 from exchange.marketfile.verticals import Catalogue
+from exchange.values.filters import Filter
 from exchange.values.market import Order
 from exchange.values.vertical import Stage
 
@@ -29,16 +39,34 @@ def read_order(key: str, raw: object, index: Index, problems: Problems) -> Order
     _check_visible(raw, path, catalogue, problems)
     check_consent(raw, path, catalogue, problems)
     found = read_filter(raw.get("filter"), f"{path}.filter", catalogue, problems)
+    whens = read_whens(raw, "prices", path, catalogue, problems)
     endpoints = index.endpoints.get(name_in(raw, "buyer") or "")
     if shape is None or not endpoints or len(problems) > before:
         return None
-    return build_order(key, shape, endpoints, tuple(catalogue.stages), found)
+    return build_order(key, shape, endpoints, tuple(catalogue.stages), found, whens)
+
+
+def read_whens(raw: Mapping[str, Any], key: str, path: str, catalogue: Catalogue, problems: Problems) -> list[Filter]:
+    """The filters of a list of rules, each of which says `when` it holds."""
+    rules = raw.get(key)
+    if not isinstance(rules, list):
+        return []
+    if len(rules) > AMOUNT_RULES_MAX:
+        problems.add(f"{path}.{key}", f"holds more than {AMOUNT_RULES_MAX:,} entries")
+        return []
+    return [
+        read_filter(rule.get("when"), f"{path}.{key}[{index}].when", catalogue, problems)
+        for index, rule in enumerate(rules)
+        if isinstance(rule, dict)
+    ]
 
 
 def _check_references(raw: dict[str, Any], path: str, index: Index, problems: Problems) -> None:
     check_name(name_in(raw, "buyer"), f"{path}.buyer", "buyer", index.buyers, problems)
     check_name(name_in(raw, "campaign"), f"{path}.campaign", "campaign", index.campaigns, problems)
     check_endpoint_of_order(raw, f"{path}.endpoint", index.endpoints, problems)
+    check_price_of_order(raw, path, index.buyers, problems)
+    check_adjustment(raw, path, problems)
     check_list(raw.get("exclude_sellers"), f"{path}.exclude_sellers", "seller", index.sellers, problems)
 
 

@@ -7,9 +7,16 @@ from exchange.marketfile.build import build_buyer, build_campaign, build_seller
 from exchange.marketfile.consent import check_consent
 from exchange.marketfile.entries import below, shaped
 from exchange.marketfile.index import Index, index_of
-from exchange.marketfile.orders import read_order
+from exchange.marketfile.orders import read_order, read_whens
 from exchange.marketfile.problems import Problems
-from exchange.marketfile.references import check_endpoints, check_list, check_name, name_in
+from exchange.marketfile.references import (
+    check_adjustment,
+    check_endpoints,
+    check_list,
+    check_method,
+    check_name,
+    name_in,
+)
 from exchange.marketfile.shape import BuyerShape, CampaignShape, MarketShape, SellerShape
 from exchange.marketfile.source import Document, scan
 from exchange.values.market import Buyer, Campaign, Market, Seller
@@ -56,10 +63,15 @@ def _read(document: object, problems: Problems) -> Market | None:
 
 def _read_campaign(key: str, raw: object, index: Index, problems: Problems) -> Campaign | None:
     path = below("campaigns", key)
-    shape = shaped(CampaignShape, path, raw, problems)
+    before, shape = len(problems), shaped(CampaignShape, path, raw, problems)
     check_name(name_in(raw, "vertical"), f"{path}.vertical", "vertical", index.catalogues, problems)
-    check_consent(raw, path, index.catalogues.get(name_in(raw, "vertical") or ""), problems)
-    return None if shape is None else build_campaign(key, shape)
+    check_method(raw, path, problems)
+    catalogue = index.catalogues.get(name_in(raw, "vertical") or "")
+    check_consent(raw, path, catalogue, problems)
+    whens = (
+        [] if catalogue is None or not isinstance(raw, dict) else read_whens(raw, "floors", path, catalogue, problems)
+    )
+    return None if shape is None or len(problems) > before else build_campaign(key, shape, whens)
 
 
 def _read_seller(key: str, raw: object, index: Index, problems: Problems) -> Seller | None:
@@ -76,6 +88,7 @@ def _read_buyer(key: str, raw: object, index: Index, problems: Problems) -> Buye
     shape = shaped(BuyerShape, path, raw, problems)
     check_endpoints(raw, path, problems)
     _check_excluded(raw, path, "seller", index.sellers, problems)
+    check_adjustment(raw, path, problems)
     return None if shape is None else build_buyer(key, shape)
 
 

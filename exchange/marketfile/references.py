@@ -59,6 +59,44 @@ def check_endpoints(raw: object, path: str, problems: Problems) -> None:
         problems.add(f"{path}.endpoints", f"holds more than {ENDPOINTS_MAX:,} entries")
 
 
+def check_price_of_order(raw: Mapping[str, Any], path: str, buyers: Mapping[str, Any], problems: Problems) -> None:
+    """Reports an order that asks for bids where nobody can be asked, and rules for a price that is not fixed."""
+    if raw.get("price", "bid") != "bid":
+        return
+    if raw.get("prices") is not None:
+        problems.add(f"{path}.prices", "is for orders with a fixed price: give them one, for all other leads")
+    endpoint = _endpoint_of(raw, buyers.get(name_in(raw, "buyer") or ""))
+    if isinstance(endpoint, dict) and endpoint.get("ping_url") is None:
+        problems.add(f"{path}.price", "is bid, but the endpoint has no ping_url to ask for it: give one of both")
+
+
+def check_method(raw: object, path: str, problems: Problems) -> None:
+    """Reports terms of a campaign that its method has no use for."""
+    if not isinstance(raw, dict):
+        return
+    method = raw.get("method", "highest_bid")
+    if raw.get("price_rule") == "second_price" and method != "highest_bid":
+        problems.add(f"{path}.price_rule", "second_price goes with method highest_bid only")
+    if "tiers" in raw and method != "priority":
+        problems.add(f"{path}.tiers", "goes with method priority only")
+
+
+def check_adjustment(raw: object, path: str, problems: Problems) -> None:
+    """Reports an entry that is boosted and held back at once."""
+    if isinstance(raw, dict) and "boost" in raw and "penalty" in raw:
+        problems.add(path, "must say either boost or penalty")
+
+
+def _endpoint_of(order: Mapping[str, Any], buyer: object) -> object:
+    """The endpoint that an order uses, as its buyer's entry writes it; None where that cannot be said."""
+    if not isinstance(buyer, dict):
+        return None
+    several, name = buyer.get("endpoints"), name_in(order, "endpoint")
+    if not isinstance(several, dict):
+        return buyer.get("endpoint") if name in {None, ENDPOINT_NAME} else None
+    return several.get(name) if name is not None else next(iter(several.values()), None)
+
+
 def check_endpoint_of_order(
     raw: Mapping[str, Any], path: str, buyers: Mapping[str, Sequence[str] | None], problems: Problems
 ) -> None:

@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from exchange.marketfile.limits import TEXT_CHARS_MAX
 from exchange.marketfile.problems import shown, wrong
-from exchange.values.money import parse_amount
+from exchange.values.money import floor_to_cent, parse_amount
 
 _KEY = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
 _PERCENT = re.compile(r"([0-9]{1,2})(?:\.([0-9]{1,4}))?", re.ASCII)
@@ -130,13 +130,23 @@ def percent(value: object) -> int:
     return int(match[1]) * 10_000 + int((match[2] or "").ljust(4, "0"))
 
 
-def price(value: object) -> str:
-    """How an order's price is found; a fixed one is for later."""
-    if value != "bid" and as_text(value) is not None and parse_amount(str(value)) is not None:
-        raise refuse("not supported yet: a fixed price")
-    if value != "bid":
-        raise refuse(f"must be bid, not {shown(value)}" if isinstance(value, str) else wrong("bid", value))
-    return "bid"
+def price(value: object) -> int | None:
+    """How an order's price is found: the micro-units of a fixed one, None where the endpoint is asked."""
+    if value == "bid":
+        return None
+    found = as_text(value)
+    if found is None or parse_amount(found) is None:
+        wanted = 'bid or an amount such as "12.00"'
+        raise refuse(f"must be {wanted}, not {shown(value)}" if isinstance(value, str) else wrong(wanted, value))
+    return fixed_price(value)
+
+
+def fixed_price(value: object) -> int:
+    """The micro-units of a gross price that is charged as it is written."""
+    micros = amount(value)
+    if not micros or floor_to_cent(micros) != micros:
+        raise refuse(f"must be whole cents, and at least one, not {shown(value)}")
+    return micros
 
 
 def dialect(value: object) -> str:
@@ -153,6 +163,7 @@ Flag = Annotated[bool, PlainValidator(flag)]
 Key = Annotated[str, PlainValidator(key)]
 Amount = Annotated[int, PlainValidator(amount)]
 Percent = Annotated[int, PlainValidator(percent)]
-Price = Annotated[str, PlainValidator(price)]
+Price = Annotated[int | None, PlainValidator(price)]
+FixedPrice = Annotated[int, PlainValidator(fixed_price)]
 Dialect = Annotated[str, PlainValidator(dialect)]
 MaxBid = Annotated[int | None, optional(amount)]

@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidat
 
 from exchange.marketfile.limits import (
     CAP,
+    FANOUT,
     FIELD_CHARS_MAX,
     OFFER_TTL_S,
     PING_TIMEOUT_MS,
@@ -17,6 +18,8 @@ from exchange.marketfile.limits import (
     PRIORITY,
     RETURN_DAYS,
     SCHEDULE_WINDOWS_MAX,
+    TIER_SHARE,
+    WEIGHT,
     WINDOW_DAYS,
 )
 from exchange.marketfile.outside import (
@@ -35,6 +38,7 @@ from exchange.marketfile.problems import shown, wrong
 from exchange.marketfile.scalars import (
     Amount,
     Dialect,
+    FixedPrice,
     Flag,
     Key,
     MaxBid,
@@ -48,8 +52,9 @@ from exchange.marketfile.scalars import (
 )
 from exchange.marketfile.times import DaysList, Holidays, HoursText, Moment, moment_text, windows_of
 from exchange.rules.schedule import ever_opens
-from exchange.values.market import Presumption
+from exchange.values.market import EXPLORATION, Presumption
 from exchange.values.schedule import Schedule
+from exchange.values.selling import Method, PriceRule
 from exchange.values.vertical import FieldType, Stage
 
 _AUTH_LATER = ("query", "hmac", "oauth2")
@@ -119,6 +124,23 @@ class MarginShape(Shape):
         return self
 
 
+class AdjustmentShape(MarginShape):
+    """What the ranking adds to a gross price, or takes off: a part of it, or an amount."""
+
+
+class FloorShape(Shape):
+    """A floor for the leads that a filter accepts; the filter is read with the vertical's fields at hand."""
+
+    when: Mapping
+    floor: Amount
+
+
+class TiersShape(Shape):
+    """How the tiers of a ping tree share the time."""
+
+    share: Annotated[int, whole(*TIER_SHARE)]
+
+
 class ReturnsShape(Shape):
     """How long a sale may be returned."""
 
@@ -162,10 +184,15 @@ class CampaignShape(Shape):
     sale: Annotated[str, choice("exclusive", later=("shared", "best"))] = "exclusive"
     max_shares: Annotated[None, later("shared sales", 1)] = None
     fallback: Annotated[str, choice("break_even", "none")] = "break_even"
-    method: Annotated[str, choice("highest_bid", later=("priority", "weighted", "round_robin", "performance"))] = (
-        "highest_bid"
-    )
+    method: Annotated[str, choice(*Method)] = "highest_bid"
+    tiers: Given[TiersShape] = None
+    fallback_method: Annotated[None, later("a second method for what the first leaves unsold")] = None
+    max_fanout: Annotated[int, whole(*FANOUT)] | None = None
+    exploration: Percent = EXPLORATION
     floor: Amount = 0
+    floors: Given[list[FloorShape]] = None
+    payout_floor: Amount = 0
+    price_rule: Annotated[str, choice(*PriceRule)] = "first_price"
     margin: Given[MarginShape] = None
     duplicates: DuplicatesShape | None = None
     caps: CapsShape | None = None
@@ -178,6 +205,8 @@ class SellerShape(Shape):
     """Who sends pings and posts."""
 
     campaigns: list[Text]
+    floor: Amount = 0
+    payout_floor: Amount = 0
     margin: Given[MarginShape] = None
     caps: CapsShape | None = None
     exclude_buyers: list[Text] = []
@@ -236,7 +265,7 @@ class EndpointShape(Shape):
     """Where and how a buyer is asked and delivered to."""
 
     dialect: Dialect = "native"
-    ping_url: Url
+    ping_url: UrlOrNone = None
     post_url: Url
     status_url: UrlOrNone = None
     ping_timeout_ms: PingTimeout = 500
@@ -253,6 +282,8 @@ class BuyerShape(Shape):
     credit_limit: Amount = 0
     max_bid: MaxBid = None
     margin: Given[MarginShape] = None
+    boost: Given[AdjustmentShape] = None
+    penalty: Given[AdjustmentShape] = None
     duplicates: DuplicatesShape | None = None
     exclude_sellers: list[Text] = []
     endpoint: Given[EndpointShape] = None
@@ -295,13 +326,21 @@ class ScheduleShape(Shape):
         return Schedule(windows, frozenset(self.holidays), self.starts, self.ends)
 
 
+class PriceShape(Shape):
+    """A fixed price for the leads that a filter accepts; the filter is read with the vertical's fields at hand."""
+
+    when: Mapping
+    price: FixedPrice
+
+
 class OrderShape(Shape):
     """A buyer's standing order; its filter is read with the vertical's fields at hand."""
 
     buyer: Text
     campaign: Text
     endpoint: Given[Text] = None
-    price: Price = "bid"
+    price: Price = None
+    prices: Given[list[PriceShape]] = None
     sale: Annotated[str, choice("exclusive", "either", later=("shared",))] = "either"
     fields: Given[list[Text]] = None
     filter: Mapping = {}
@@ -309,7 +348,9 @@ class OrderShape(Shape):
     caps: CapsShape | None = None
     budget: BudgetShape | None = None
     priority: Annotated[int, whole(*PRIORITY)] = 1
-    weight: Annotated[None, later("weights")] = None
+    boost: Given[AdjustmentShape] = None
+    penalty: Given[AdjustmentShape] = None
+    weight: Annotated[int, whole(*WEIGHT)] | None = None
     exclude_sellers: list[Text] = []
     consent: list[Text] = []
     paused: Flag = False

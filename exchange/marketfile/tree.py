@@ -9,6 +9,8 @@ from exchange.marketfile.secrets import ENDPOINT_NAME, has_unnamed_endpoint, mas
 from exchange.marketfile.times import days_text, hours_text, moment_text
 from exchange.values.filters import Condition, Filter, Group, Junction, Member, Point
 from exchange.values.market import (
+    EXPLORATION,
+    AmountRule,
     Auth,
     AuthKind,
     Buyer,
@@ -23,6 +25,7 @@ from exchange.values.market import (
 )
 from exchange.values.money import format_amount
 from exchange.values.schedule import Schedule
+from exchange.values.selling import Adjustment, PriceRule
 from exchange.values.vertical import Field, FieldType, Value, Vertical
 
 _PLAIN = re.compile(r"[\w+@$%&/.-][\w +@$%&/.-]*")
@@ -49,9 +52,10 @@ def describe(item: Vertical | Campaign | Seller | Buyer | Order) -> Tree:
             return _campaign(item)
         case Seller():
             margin, caps = _margin(item.margin), _caps(item.caps)
+            floors = {"floor": _least(item.floor_micros), "payout_floor": _least(item.payout_floor_micros)}
             excluded = _named(sorted(item.exclude_buyers))
-            tree = {"campaigns": _list(item.campaigns), "margin": margin, "caps": caps, "exclude_buyers": excluded}
-            return _tidy(tree)
+            tree = {"campaigns": _list(item.campaigns), **floors, "margin": margin, "caps": caps}
+            return _tidy(tree | {"exclude_buyers": excluded})
         case Buyer():
             return _buyer(item)
         case Order():
@@ -109,7 +113,13 @@ def _campaign(item: Campaign) -> Tree:
             "sale": Leaf(item.sale),
             "fallback": Leaf(item.fallback),
             "method": Leaf(item.method),
+            "max_fanout": _value(item.fanout_max),
+            "exploration": None if item.exploration == EXPLORATION else Leaf(_percent(item.exploration)),
+            "tiers": None if item.tier_share_percent is None else {"share": Leaf(str(item.tier_share_percent))},
             "floor": Leaf(format_amount(item.floor_micros)),
+            "floors": _rules(item.floors, "floor"),
+            "payout_floor": _least(item.payout_floor_micros),
+            "price_rule": None if item.price_rule is PriceRule.FIRST_PRICE else Leaf(item.price_rule),
             "margin": _margin(item.margin),
             "changed_fields": Leaf("refuse" if item.changed_fields_refused else "keep"),
             "caps": _caps(item.caps),
@@ -129,6 +139,7 @@ def _buyer(item: Buyer) -> Tree:
             "credit_limit": Leaf(format_amount(item.credit_limit_micros)),
             "max_bid": None if item.max_bid_micros is None else Leaf(format_amount(item.max_bid_micros)),
             "margin": _margin(item.margin),
+            **_adjustment(item.adjustment),
             "duplicates": _duplicates(item.duplicates),
             "exclude_sellers": _named(sorted(item.exclude_sellers)),
             "endpoint": endpoints[ENDPOINT_NAME] if alone else None,
@@ -142,7 +153,7 @@ def _endpoint(item: Endpoint) -> Tree:
     return _tidy(
         {
             "dialect": Leaf(item.dialect),
-            "ping_url": Leaf(item.ping_url),
+            "ping_url": None if item.ping_url is None else Leaf(item.ping_url),
             "post_url": Leaf(item.post_url),
             "status_url": None if item.status_url is None else Leaf(item.status_url),
             "ping_timeout_ms": Leaf(str(item.ping_timeout_ms)),
@@ -173,10 +184,14 @@ def _order(item: Order) -> Tree:
             "buyer": Leaf(item.buyer),
             "campaign": Leaf(item.campaign),
             "endpoint": None if item.endpoint == ENDPOINT_NAME else Leaf(item.endpoint),
+            "price": None if item.price_micros is None else Leaf(format_amount(item.price_micros)),
+            "prices": _rules(item.prices, "price"),
             "sale": Leaf(item.sale),
             "fields": None if item.fields is None else _list(item.fields),
             "filter": _filter(Filter(item.filter, item.filter_groups)),
             "priority": Leaf(str(item.priority)),
+            "weight": None if item.weight == 1 else Leaf(str(item.weight)),
+            **_adjustment(item.adjustment),
             "exclude_sellers": _list(sorted(item.exclude_sellers)),
             "paused": Leaf(_text(item.paused)),
             "caps": _caps(item.caps),
@@ -191,6 +206,12 @@ def _order(item: Order) -> Tree:
 def _filter(item: Filter) -> Tree:
     conditions = {name: _condition(condition) for name, condition in item.conditions.items()}
     return conditions | {group.junction: _group(group, _filter) for group in item.groups}
+
+
+def _rules(items: Sequence[AmountRule], key: str) -> Leaf | None:
+    """A list of rules on one line: its order matters."""
+    rules = [flow({"when": _filter(item.when), key: Leaf(format_amount(item.micros))}) for item in items]
+    return Leaf(f"[{', '.join(rules)}]") if rules else None
 
 
 def _condition(item: Condition) -> "Leaf | Tree":
@@ -250,8 +271,24 @@ def _margin(item: Margin | None) -> Leaf | None:
         return None
     if item.amount_micros:
         return Leaf(f"{{amount: {format_amount(item.amount_micros)}}}")
-    whole, fraction = divmod(item.parts_per_million, 10_000)
-    return Leaf(f"{{percent: {whole}{f'.{fraction:04d}'.rstrip('0') if fraction else ''}}}")
+    return Leaf(f"{{percent: {_percent(item.parts_per_million)}}}")
+
+
+def _percent(parts_per_million: int) -> str:
+    whole, fraction = divmod(parts_per_million, 10_000)
+    return f"{whole}{f'.{fraction:04d}'.rstrip('0') if fraction else ''}"
+
+
+def _adjustment(item: Adjustment | None) -> Mapping[str, Leaf | Tree | None]:
+    """A boost or a penalty under its own key."""
+    if item is None:
+        return {}
+    kind = "penalty" if min(item.parts_per_million, item.amount_micros) < 0 else "boost"
+    return {kind: _margin(Margin(abs(item.parts_per_million), abs(item.amount_micros)))}
+
+
+def _least(micros: int) -> Leaf | None:
+    return Leaf(format_amount(micros)) if micros else None
 
 
 def _tidy(tree: "Mapping[str, Leaf | Tree | None]") -> Tree:

@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 
 from exchange.rules.intake import LeadReader
 from exchange.rules.matching import Matcher, compile_filters
+from exchange.rules.selling import Selling, compile_selling
 from exchange.rules.states import States, compile_states
 from exchange.rules.zones import instant_of, zone_of
 from exchange.values.filters import Filter
 from exchange.values.market import Buyer, Campaign, Endpoint, Market, Order, Seller
+from exchange.values.selling import Method
 from exchange.values.vertical import Stage, Vertical
 
 
@@ -51,6 +53,8 @@ class CampaignBook:
     """The windows of the buyers who do not want a person twice, in days."""
     states: States | None
     """What keeps orders out whatever the lead; None where nothing ever does."""
+    selling: Selling | None = None
+    """Fixed prices and the like, where there are any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,11 @@ class RuleBook:
         for campaign in self.campaigns.values():
             if campaign.states is not None:
                 campaign.states.wind(now_s)
+
+    def by_performance(self) -> list[list[str]]:
+        """The orders of each campaign that ranks by their acceptance."""
+        found = [item for item in self.campaigns.values() if item.campaign.method is Method.PERFORMANCE]
+        return [list(item.by_key) for item in found]
 
 
 AuthHeaders = Mapping[tuple[str, str], Mapping[str, str]]
@@ -113,6 +122,7 @@ def _compile_campaign(
             unusable,
             sellers_exclude=any(campaign.key in seller.campaigns for seller in excluding),
         ),
+        selling=compile_selling(vertical, campaign, orders, market.buyers),
     )
 
 

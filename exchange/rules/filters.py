@@ -32,6 +32,14 @@ def accepts(condition: Condition, value: Value | None, kind: FieldType) -> bool:
     )
 
 
+def fields_of(item: Filter) -> Iterator[str]:
+    """The fields that a filter asks about, groups included; some of them twice."""
+    yield from item.conditions
+    for group in item.groups:
+        for member in group.members:
+            yield from fields_of(member)
+
+
 def failing(item: Filter, lead: Lead, fields: Fields) -> tuple[Failing, ...]:
     """The conditions of a filter because of which it does not accept a lead, in its order; none if it does.
 

@@ -1,7 +1,7 @@
 """What a gross price leaves for the seller: price = payout + margin, always, and payouts are whole cents."""
 
 from exchange.values.market import Buyer, Campaign, Margin, Seller
-from exchange.values.money import MICROS_PER_CENT, floor_to_cent
+from exchange.values.money import MICROS_PER_CENT, ceil_to_cent, floor_to_cent
 
 _MILLION = 1_000_000
 
@@ -15,6 +15,15 @@ def payout_of(gross_micros: int, margin: Margin) -> int:
     """Gross less margin, rounded down to the cent; 0 where the margin is the whole price or more."""
     left = gross_micros * (_MILLION - margin.parts_per_million) // _MILLION - margin.amount_micros
     return max(0, floor_to_cent(left))
+
+
+def gross_for(payout_micros: int, margin: Margin) -> int | None:
+    """The least gross price in whole cents whose payout is at least this much; None where no price is enough."""
+    parts = _MILLION - margin.parts_per_million
+    if parts <= 0:
+        return None
+    before_margin = (ceil_to_cent(payout_micros) + margin.amount_micros) * _MILLION
+    return ceil_to_cent(-(-before_margin // parts))
 
 
 def leaves_nothing(gross_micros: int, margin: Margin) -> bool:

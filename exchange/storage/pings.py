@@ -12,7 +12,8 @@ from exchange.storage.database import Connection, Database
 from exchange.storage.ping_rows import PingRow
 from exchange.values.ids import day_of
 from exchange.values.reason import Reason
-from exchange.values.trace import OrderOutcome, PingStatus, PingTrace, Rung
+from exchange.values.selling import Method
+from exchange.values.trace import Inputs, OrderOutcome, PingStatus, PingTrace, Rung
 from exchange.values.vertical import Lead
 
 
@@ -36,6 +37,7 @@ class RecordedPing:
     outcomes: tuple[OrderOutcome, ...]
     phases_ms: dict[str, float]
     post_id: UUID | None
+    inputs: Inputs | None = None
 
 
 def row_of(trace: PingTrace) -> PingRow:
@@ -58,7 +60,7 @@ def row_of(trace: PingTrace) -> PingRow:
         expires_at=offer.expires_at if offer else None,
         ladder=_dumps(offer.ladder) if offer else None,
         lead=_dumps(trace.lead),
-        trace=_dumps({"orders": trace.outcomes, "phases_ms": trace.phases_ms}),
+        trace=_dumps({"orders": trace.outcomes, "phases_ms": trace.phases_ms} | _inputs_of(trace)),
     )
 
 
@@ -82,6 +84,7 @@ def recorded(trace: PingTrace) -> RecordedPing:
         outcomes=trace.outcomes,
         phases_ms=dict(trace.phases_ms),
         post_id=None,
+        inputs=trace.inputs,
     )
 
 
@@ -130,7 +133,12 @@ def _read(row: Mapping[str, Any]) -> RecordedPing:
         ),
         phases_ms=trace["phases_ms"],
         post_id=row["post_id"],
+        inputs=Inputs(Method(trace["inputs"][0]), trace["inputs"][1]) if "inputs" in trace else None,
     )
+
+
+def _inputs_of(trace: PingTrace) -> dict[str, object]:
+    return {} if trace.inputs is None else {"inputs": trace.inputs}
 
 
 def _dumps(value: object) -> str:

@@ -28,7 +28,10 @@ Reply = Bid | Refusal
 
 
 class Asked(NamedTuple):
-    """One order's reply to a ping; `elapsed_ms` is how long it took to come, None where nobody was asked."""
+    """One order's reply to a ping; `elapsed_ms` is how long it took to come, None where nobody was asked.
+
+    A bid that nobody was asked for is an order's fixed price.
+    """
 
     order: str
     reply: Reply

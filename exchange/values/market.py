@@ -7,7 +7,11 @@ from enum import StrEnum
 
 from exchange.values.filters import Condition, Filter, Group
 from exchange.values.schedule import Schedule
+from exchange.values.selling import Adjustment, Method, PriceRule
 from exchange.values.vertical import Vertical
+
+EXPLORATION = 100_000
+"""How many millionths of the places to be asked are for exploring, unless a campaign says otherwise."""
 
 RETURNS_WINDOW_DAYS = 14
 """How long a sale may be returned, unless a campaign says otherwise."""
@@ -85,12 +89,13 @@ class Endpoint:
     """Where and how a buyer is asked and delivered to. Times are in milliseconds.
 
     `idempotent_post` says that the buyer answers an attempt that he is sent again as he did before; `status_url` is
-    where he says what became of one; `unknown` None presumes nothing.
+    where he says what became of one; `unknown` None presumes nothing. Without a `ping_url` nobody is asked for bids
+    here: only orders with a fixed price can use it.
     """
 
     name: str
     dialect: str
-    ping_url: str
+    ping_url: str | None
     post_url: str
     ping_timeout_ms: int
     post_timeout_ms: int
@@ -115,8 +120,21 @@ class Duplicates:
 
 
 @dataclass(frozen=True, slots=True)
+class AmountRule:
+    """An amount for leads that a filter accepts; of several rules the first that does counts."""
+
+    when: Filter
+    micros: int
+
+
+@dataclass(frozen=True, slots=True)
 class Campaign:
-    """The market for one vertical that sellers send to. Times are in milliseconds unless the name says seconds."""
+    """The market for one vertical that sellers send to. Times are in milliseconds unless the name says seconds.
+
+    `floor_micros` is the least gross price, unless one of `floors` holds for the lead; `payout_floor_micros` is the
+    least that a seller is paid. `tier_share_percent` is the part of the time left that each tier of a ping tree has.
+    At most `fanout_max` orders are asked at once; `exploration` millionths of these are not chosen for their bids.
+    """
 
     key: str
     vertical: str
@@ -126,7 +144,7 @@ class Campaign:
     offer_ttl_s: int = 300
     sale: Sale = Sale.EXCLUSIVE
     fallback: Fallback = Fallback.BREAK_EVEN
-    method: str = "highest_bid"
+    method: Method = Method.HIGHEST_BID
     floor_micros: int = 0
     margin: Margin = Margin()
     changed_fields_refused: bool = False
@@ -134,22 +152,36 @@ class Campaign:
     duplicates: Duplicates | None = None
     returns_window_days: int = RETURNS_WINDOW_DAYS
     consent: tuple[str, ...] = ()
+    payout_floor_micros: int = 0
+    floors: tuple[AmountRule, ...] = ()
+    price_rule: PriceRule = PriceRule.FIRST_PRICE
+    tier_share_percent: int | None = None
+    fanout_max: int | None = None
+    exploration: int = EXPLORATION
 
 
 @dataclass(frozen=True, slots=True)
 class Seller:
-    """Who sends pings and posts, and the campaigns that are open to him."""
+    """Who sends pings and posts, and the campaigns that are open to him.
+
+    Of his floors and the campaign's, on gross and on payouts, the higher counts.
+    """
 
     key: str
     campaigns: tuple[str, ...]
     margin: Margin | None = None
     caps: Caps = field(default_factory=dict)
     exclude_buyers: frozenset[str] = frozenset()
+    floor_micros: int = 0
+    payout_floor_micros: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Buyer:
-    """Who buys leads. `max_bid_micros` is the most he will ever be charged for one lead, None for no limit."""
+    """Who buys leads. `max_bid_micros` is the most he will ever be charged for one lead, None for no limit.
+
+    `adjustment` is that of his orders in the ranking, where they have none of their own.
+    """
 
     key: str
     endpoints: Mapping[str, Endpoint]
@@ -159,6 +191,7 @@ class Buyer:
     margin: Margin | None = None
     duplicates: Duplicates | None = None
     exclude_sellers: frozenset[str] = frozenset()
+    adjustment: Adjustment | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +201,7 @@ class Order:
     `schedule` None means always open; `paused_until` is what a clock in the buyer's zone reads then; `consent` are the
     ping fields in which the person must have agreed.
     A lead suits it that meets all conditions of `filter` and all `filter_groups`.
+    `price_micros` is a fixed gross price, unless one of `prices` holds for the lead; None: the endpoint is asked.
     """
 
     key: str
@@ -186,6 +220,10 @@ class Order:
     paused_until: datetime | None = None
     consent: tuple[str, ...] = ()
     filter_groups: tuple[Group[Filter], ...] = ()
+    price_micros: int | None = None
+    prices: tuple[AmountRule, ...] = ()
+    adjustment: Adjustment | None = None
+    weight: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,11 @@ def format_amount(micros: int) -> str:
     return f"{sign}{whole}.{digits}"
 
 
+def ceil_to_cent(micros: int) -> int:
+    """Rounds an amount up to the cent: how a least price is rounded, so that it is still enough."""
+    return -(-micros // MICROS_PER_CENT) * MICROS_PER_CENT
+
+
 def floor_to_cent(micros: int) -> int:
     """Rounds an amount that is not negative down to the cent: how gross prices and payouts are rounded."""
     return micros - micros % MICROS_PER_CENT

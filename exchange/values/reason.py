@@ -53,7 +53,7 @@ class Reason(IntEnum):
     TIER_NOT_REACHED = 214, "An earlier tier had already found a buyer."
     NOT_SELECTED = 215, "More orders were eligible than may be asked."
 
-    BELOW_FLOOR = 301, "The bid is below the campaign's floor."
+    BELOW_FLOOR = 301, "The bid is below the floor."
     ABOVE_MAX_BID = 302, "The bid is above the buyer's own limit."
     INVALID_PRICE = 303, "The bid's price is not an amount."
     WRONG_CURRENCY = 304, "The bid is in another currency."

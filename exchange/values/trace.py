@@ -7,6 +7,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from exchange.values.reason import Reason
+from exchange.values.selling import Method
 from exchange.values.vertical import Lead
 
 
@@ -45,6 +46,16 @@ class Offer(NamedTuple):
     ladder: tuple[Rung, ...]
 
 
+class Inputs(NamedTuple):
+    """What a method went by besides bids and the market: of each order that could win, its credit or acceptance.
+
+    Both are in millionths: of a lead (`weighted`, `round_robin`), of all its attempts (`performance`).
+    """
+
+    method: Method
+    values: Mapping[str, int]
+
+
 class PingTrace(NamedTuple):
     """Everything that is kept of a ping. `reason` is None exactly where there is an `offer`."""
 
@@ -63,3 +74,4 @@ class PingTrace(NamedTuple):
     offer: Offer | None
     outcomes: tuple[OrderOutcome, ...]
     phases_ms: Mapping[str, float]
+    inputs: Inputs | None = None

@@ -147,6 +147,18 @@ def _variants(market: Market) -> list[Market]:
         ("orders/northwind-il/caps", {"total": 1}),
         ("orders/northwind-il/budget", {"hour": 1}),
         ("orders/northwind-il/exclude_sellers", ["acme"]),
+        ("campaigns/auto-us/method", "priority"),
+        ("campaigns/auto-us/floors", [{"when": {}, "floor": 1}]),
+        ("campaigns/auto-us/payout_floor", 1),
+        ("campaigns/auto-us/price_rule", "second_price"),
+        ("campaigns/auto-us/max_fanout", 1),
+        ("campaigns/auto-us/exploration", 1),
+        ("sellers/acme/floor", 1),
+        ("sellers/acme/payout_floor", 1),
+        ("buyers/northwind/boost", {"percent": 1}),
+        ("orders/northwind-il/price", 1),
+        ("orders/northwind-il/penalty", {"amount": 1}),
+        ("orders/northwind-il/weight", 2),
     ]
     found = [replace(market, currency="EUR")]
     for path, value in paths:

@@ -31,10 +31,10 @@ KEYS = [
 
 
 def test_all_models_are_looked_at() -> None:
-    assert len(MODELS) == 19
+    assert len(MODELS) == 23
     assert {key for _, key, later in KEYS if later} == {
-        "multiple", "max_shares", "query", "hmac",
-        "oauth2", "weight",
+        "multiple", "max_shares", "fallback_method", "query", "hmac",
+        "oauth2",
     }  # fmt: skip
 
 
@@ -70,6 +70,7 @@ def test_every_type_and_operator_is_documented() -> None:
         ("characters of a text that patterns are looked for in", patterns.TEXT_CHARS_MAX),
         ("different patterns on a field", limits.PATTERNS_MAX),
         ("miles of a radius", limits.MILES_MAX),
+        ("rules in a list of prices or floors", limits.AMOUNT_RULES_MAX),
         ("characters of a text", limits.TEXT_CHARS_MAX),
         ("characters of an address", limits.URL_CHARS_MAX),
         ("characters of a secret", limits.SECRET_CHARS_MAX),
@@ -87,6 +88,9 @@ def test_every_range_is_documented() -> None:
         limits.PRIORITY,
         limits.PRESUME_DAYS,
         limits.RETURN_DAYS,
+        limits.TIER_SHARE,
+        limits.WEIGHT,
+        limits.FANOUT,
     ]
     for low, high in ranges:
         assert f"{low:,} to {high:,}" in PAGE
@@ -95,14 +99,14 @@ def test_every_range_is_documented() -> None:
 
 
 def test_the_example_on_the_page_is_a_market() -> None:
-    (example,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    example, *_ = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
     _, market = load(example)
     assert list(market.orders) == ["northwind-il"]
 
 
 def filters_on_the_page() -> list[str]:
     """The examples of conditions and groups, as YAML."""
-    section = PAGE.partition("### Filters\n")[2].partition("\n## ")[0]
+    section = PAGE.partition("### Filters\n")[2].partition("\n### Schedules\n")[0]
     cells = re.findall(r"\| `([^|]*?(?:\\\|[^|]*?)*)` \|$", section, re.MULTILINE)
     groups = re.findall(r"(?:^    .*\n)+", section, re.MULTILINE)
     return [cell.replace("\\|", "|") for cell in cells] + [text for text in groups if "filter:" in text]

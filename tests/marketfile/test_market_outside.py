@@ -65,12 +65,16 @@ def test_an_address_is_kept_as_written(url: str) -> None:
         ("http://host/#", "must not have a fragment (#)"),
         ("http://host/" + "a" * 2048, "is longer than 2,048 characters"),
         (5, "must be an address such as https://buyer.example/ping, not a number"),
-        (None, "is empty: must be an address such as https://buyer.example/ping"),
     ],
 )
 def test_an_address_that_could_mislead_is_refused(url: Any, problem: str) -> None:
     for key in ["ping_url", "post_url"]:
         assert problems_of(changed(f"{ENDPOINT}/{key}", url)) == [f"{PATH}.{key}: {problem}"]
+
+
+def test_an_address_to_deliver_to_is_needed() -> None:
+    problem = "is empty: must be an address such as https://buyer.example/ping"
+    assert problems_of(changed(f"{ENDPOINT}/post_url", None)) == [f"{PATH}.post_url: {problem}"]
 
 
 @pytest.mark.parametrize(

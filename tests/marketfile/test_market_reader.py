@@ -186,7 +186,6 @@ def test_an_entry_that_is_wrong_is_not_missing_to_those_that_refer_to_it() -> No
         ("currency", "usd", "currency: must be three capital letters such as USD, not 'usd'"),
         ("currency", None, "currency: is empty: must be three capital letters such as USD"),
         ("order", {}, "order: unknown key; did you mean orders?"),
-        (f"{ORDER}/price", "bit", "orders.northwind-il.price: must be bid, not 'bit'"),
         (f"{ORDER}/sale", "both", "orders.northwind-il.sale: must be one of exclusive, either, not 'both'"),
         (f"{ORDER}/sale", ["either"], "orders.northwind-il.sale: must be one of exclusive, either, not a list"),
         (f"{ORDER}/paused", "yes", "orders.northwind-il.paused: must be true or false, not text"),

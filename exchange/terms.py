@@ -1,0 +1,44 @@
+"""The terms of one auction, from the campaign, the seller and the lead: the same for a ping and for its replay."""
+
+from collections.abc import Mapping, Sequence
+
+from exchange.auction import Terms
+from exchange.rules.book import CampaignBook
+from exchange.values.market import Seller
+from exchange.values.vertical import Lead
+
+
+def terms_of(
+    book: CampaignBook,
+    seller: Seller,
+    lead: Lead,
+    min_price_micros: int | None,
+    measured: Mapping[str, int] | None = None,
+) -> Terms:
+    """What a bid must meet, and how bids are ranked. Of the campaign's and the seller's floors the higher counts.
+
+    `measured` are the inputs of a decision that is made again.
+    """
+    campaign, selling = book.campaign, book.selling
+    payout_floor_micros = max(campaign.payout_floor_micros, seller.payout_floor_micros)
+    floor_micros = max(floor_for(book, lead), seller.floor_micros)
+    terms = Terms(floor_micros, campaign.fallback, min_price_micros, payout_floor_micros)
+    if selling is None:
+        return terms
+    ranking = selling.ranking
+    if ranking is not None and measured is not None:
+        ranking = ranking._replace(measured=measured)
+    return terms._replace(ranking=ranking, second_price=selling.second_price)
+
+
+def floor_for(book: CampaignBook, lead: Lead) -> int:
+    """The campaign's floor for this lead."""
+    floor_micros = book.campaign.floor_micros
+    return floor_micros if book.selling is None else book.selling.floor_for(lead, floor_micros)
+
+
+def told_floor(book: CampaignBook, lead: Lead, visible: Sequence[str]) -> int:
+    """The campaign's floor as buyers are told it: a rule about fields that they may not see would betray these."""
+    if book.selling is None or not book.selling.floor_fields.issubset(visible):
+        return book.campaign.floor_micros
+    return floor_for(book, lead)
