@@ -243,8 +243,9 @@ async def test_an_order_is_asked_with_the_consent_that_it_needs(
 
 async def test_without_the_consent_that_a_campaign_needs_a_ping_is_refused(shared_world: World) -> None:
     async with Buyer(bids("21.00")) as buyer:
-        await shared_world.apply(with_consent(market({"only": buyer}, consent=["called"])))
-        for lead, test in [(LEAD, False), (LEAD | {"called": False}, False), (LEAD, True)]:
+        await shared_world.apply(with_consent(market({"only": buyer}, consent=["called", "proof"])))
+        proof = LEAD | {"proof": "cert-1"}
+        for lead, test in [(LEAD, False), (LEAD, True), (proof | {"called": False}, False), (proof, False)]:
             ping = await shared_world.ping(lead, test=test)
             assert (ping["status"], ping["reason"]["code"]) == ("refused", 403)
             assert ping["reason"]["name"] == "consent_missing"
@@ -253,5 +254,5 @@ async def test_without_the_consent_that_a_campaign_needs_a_ping_is_refused(share
         assert (whole.json()["status"], whole.json()["reason"]["code"]) == ("rejected", 403)
         assert whole.json()["post_id"] is None
         assert not buyer.pings
-        agreed = {"campaign": "auto-us", "lead": LEAD | CONTACT | {"called": True}}
+        agreed = {"campaign": "auto-us", "lead": proof | CONTACT | {"called": True}}
         assert (await shared_world.send("/v1/leads", agreed)).json()["status"] == "accepted"

@@ -11,6 +11,7 @@ MATCHING = ["--orders", "400", "--filters", "40", "--eligible", "1-40", "--leads
 RUNS = {
     "matching_speed.py": MATCHING,
     "matching_speed.py, mixed": [*MATCHING, "--mixed", "--patterns"],
+    "matching_speed.py, with hours": [*MATCHING, "--schedules", "5"],
     "fanout_speed.py": ["--fanout", "2", "--pings", "40", "--rounds", "1", "--concurrency", "2"],
     "fanout_cost.py": ["--fanout", "1,2,4", "--calls", "80", "--rounds", "1", "--off-max", "10000"],
 }
