@@ -201,3 +201,9 @@ def _trace(
 
 def _ms(seconds: float) -> float:
     return round(seconds * 1000, 3)
+
+
+def decide_again(request: PingRequest, ping_id: UUID, replies: Sequence[tuple[OrderEntry, Asked]]) -> Decision:
+    """The auction of a ping once more, from what each order replied; limits that only that moment knew are none."""
+    entries, asked = [entry for entry, _ in replies], [reply for _, reply in replies]
+    return decide(_entrants(request, entries, asked, {}), _terms(request), ping_id)
