@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 
-import yaml
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -13,6 +12,7 @@ from exchange.errors import CommandError, MarketFileError
 from exchange.marketfile.difference import ChangeKind, compare
 from exchange.marketfile.masking import mask
 from exchange.marketfile.reader import read
+from exchange.marketfile.writing import as_yaml
 from exchange.proposal import propose
 from exchange.storage import catalogue
 from exchange.storage.catalogue import Logged, MarketVersion
@@ -82,7 +82,7 @@ async def text_of(database: Database, number: int | None, *, as_json: bool) -> s
     document = mask(found.document)
     if as_json:
         return json.dumps(document, ensure_ascii=False, indent=2)
-    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120, default_flow_style=None).rstrip()
+    return as_yaml(document).rstrip("\n")
 
 
 async def _version(database: Database, number: int) -> MarketVersion:
