@@ -16,6 +16,7 @@ from exchange.storage.database import Database
 from exchange.storage.history import AttemptHistory
 from exchange.values.money import format_amount
 from exchange.values.reason import Reason
+from exchange.values.vertical import Value
 
 WHY_IT_MAY_DIFFER = (
     "Recorded bids and refusals were taken as they are, with the floors, margins, limits, priorities and the seller's "
@@ -62,7 +63,7 @@ def _print_head(explanation: Explanation, console: Console) -> None:
     _say(console, " · ".join(facts))
     applied = "" if explanation.applied_at is None else f" of {explanation.applied_at:%Y-%m-%d %H:%M:%S} UTC"
     _say(console, f"market version {ping.market_version}{applied}")
-    lead = ", ".join(f"{name} {value}" for name, value in ping.lead.items())
+    lead = ", ".join(f"{name} {_value(value)}" for name, value in ping.lead.items())
     _say(console, f"lead: {lead}")
     if ping.reason is not None:
         least = "" if ping.min_price_micros is None else f" It was {format_amount(ping.min_price_micros)}."
@@ -105,8 +106,14 @@ def _cells(story: OrderStory) -> tuple[str, ...]:
 
 def _failed(item: Failed) -> str:
     """A condition that the lead failed, as `age = 41, wants {min: 60}`."""
-    value = "absent" if item.value is None else item.value
-    return f"{item.field} = {value}" + (f", wants {item.wants}" if item.wants else "")
+    return f"{item.field} = {_value(item.value)}" + (f", wants {item.wants}" if item.wants else "")
+
+
+def _value(value: Value | None) -> str:
+    """A value as the market file would have it."""
+    if value is None:
+        return "absent"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _print_post(explanation: Explanation, console: Console) -> None:

@@ -14,7 +14,6 @@ from exchange.marketfile.tree import describe, flow
 from exchange.past.replay import Replay
 from exchange.rules.book import CampaignBook, OrderEntry
 from exchange.rules.routing import failing_fields
-from exchange.storage.catalogue import MarketVersion
 from exchange.storage.history import AttemptHistory
 from exchange.storage.pings import RecordedPing
 from exchange.storage.posts import RecordedPost
@@ -27,6 +26,7 @@ RANKED = frozenset({Reason.WON, Reason.OUTBID, Reason.BELOW_MIN_PRICE})
 """Reasons of bids that were valid: these have a rank."""
 
 HIGHEST_BID = "highest_bid"
+WANTS_CHARS_MAX = 200
 
 
 class Failed(NamedTuple):
@@ -75,18 +75,18 @@ class Explanation:
 
 def explain(
     ping: RecordedPing,
-    version: MarketVersion | None,
+    applied_at: datetime | None,
     book: CampaignBook | None,
     post: RecordedPost | None = None,
     attempts: Sequence[AttemptHistory] = (),
     replay: Replay | None = None,
 ) -> Explanation:
-    """Explains a ping. `version` and `book` are the market that it was decided under, None where that is gone."""
+    """Explains a ping. `book` is the market that it was decided under, `applied_at` its time; None where it is gone."""
     won = [outcome.gross_micros or 0 for outcome in ping.outcomes if outcome.reason is Reason.WON]
     return Explanation(
         ping=ping,
         pinged_at=moment_of(ping.ping_id),
-        applied_at=None if version is None else version.created_at,
+        applied_at=applied_at,
         orders=(*_recorded(ping, book), *_filtered(ping, book)),
         gross_micros=sum(won) if won and ping.payout_micros is not None else None,
         payout_micros=ping.payout_micros,
@@ -144,10 +144,15 @@ def _filtered(ping: RecordedPing, book: CampaignBook | None) -> list[OrderStory]
 
 def _kept_out(book: CampaignBook, entry: OrderEntry, lead: Lead) -> OrderStory:
     written = describe(entry.order).get("filter")
-    wants = {name: flow(node) for name, node in written.items()} if isinstance(written, Mapping) else {}
+    wants = {name: _short(flow(node)) for name, node in written.items()} if isinstance(written, Mapping) else {}
     failed = tuple(Failed(name, wants.get(name, ""), lead.get(name)) for name in failing_fields(book, entry, lead))
     outcome = OrderOutcome(entry.key, entry.buyer.key, Reason.FILTERED)
     return OrderStory(outcome, priority=entry.order.priority, failed=failed)
+
+
+def _short(text: str) -> str:
+    """A condition may list thousands of values: its beginning tells which one it is."""
+    return text if len(text) <= WANTS_CHARS_MAX else f"{text[:WANTS_CHARS_MAX]}…"
 
 
 def _notes(ping: RecordedPing, book: CampaignBook | None) -> Iterable[str]:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from exchange.errors import MarketFileError
@@ -36,24 +37,30 @@ class Past:
         ping = await pings.find(self._database, ping_id)
         if ping is None:
             return None
-        version, rules = await self._rules(ping.market_version)
+        applied_at, rules = await self._rules(ping.market_version)
         if again and rules is None:
             return Unreadable(ping.market_version)
         post = None if ping.post_id is None else await Sales(self._database).find(ping.post_id)
         attempts = [] if ping.post_id is None else await history.attempts_of(self._database, ping.post_id)
         book = None if rules is None else rules.campaigns.get(ping.campaign)
-        return explain(ping, version, book, post, attempts, replay(ping, rules) if again and rules else None)
+        found = await asyncio.to_thread(replay, ping, rules) if again and rules is not None else None
+        return await asyncio.to_thread(
+            explain, ping, applied_at, book, post, attempts, found
+        )  # it may have many orders
 
-    async def _rules(self, number: int) -> tuple[MarketVersion | None, RuleBook | None]:
-        """A market version and its rules; those are None where it cannot be read."""
-        version = await catalogue.version(self._database, number)
+    async def _rules(self, number: int) -> tuple[datetime | None, RuleBook | None]:
+        """When a market version was applied, and its rules; those are None where it cannot be read."""
         known = self._in_force()
-        if version is None or (known is not None and known.version == number):
-            return version, known if version is not None else None
+        if known is not None and known.version == number:
+            logged = await catalogue.log(self._database, 1, before=number + 1)
+            return (logged[0].created_at if logged else None), known
+        version = await catalogue.version(self._database, number)
+        if version is None:
+            return None, None
         try:
-            return version, await asyncio.to_thread(compile_version, version)
+            return version.created_at, await asyncio.to_thread(compile_version, version)
         except MarketFileError:
-            return version, None
+            return version.created_at, None
 
 
 def compile_version(version: MarketVersion) -> RuleBook:

@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 from support.auctions import NAMES, READ_LEAD, ping_of, rules
-from support.market import LEAD
+from support.market import LEAD, market
 
-from exchange.past.explanation import explain
+from exchange.marketfile.reader import read
+from exchange.past.explanation import WANTS_CHARS_MAX, explain
+from exchange.past.recall import rules_of
 from exchange.past.replay import replay
 from exchange.past.told import told
-from exchange.storage.catalogue import MarketVersion
 from exchange.values.bid import Bid, Refusal
 from exchange.values.reason import Reason
 from exchange.values.trace import PingStatus
@@ -49,7 +50,7 @@ def test_an_explanation_has_every_order_once_and_its_sums_add_up(
 ) -> None:
     book = rules(fallback=fallback)
     ping = ping_of(book, replies)
-    found = explain(ping, MarketVersion(1, {}, "", APPLIED_AT), book.campaigns["auto-us"])
+    found = explain(ping, APPLIED_AT, book.campaigns["auto-us"])
     orders = [story.outcome.order for story in found.orders]
     assert sorted(orders) == sorted(book.market.orders)
     assert all(story.outcome.reason is not Reason.BID for story in found.orders)
@@ -58,6 +59,7 @@ def test_an_explanation_has_every_order_once_and_its_sums_add_up(
     bids = [story.outcome.gross_micros or 0 for story in found.orders if story.rank is not None]
     assert bids == sorted(bids, reverse=True)
     document = told(found)
+    assert document["market_applied_at"] == "2026-01-01T00:00:00.000Z"
     if ping.payout_micros is None:
         assert (document["gross"], document["payout"], document["margin"]) == (None, None, None)
     else:
@@ -73,6 +75,15 @@ def test_filtered_orders_say_which_condition_failed() -> None:
         "old": [("age", "{min: 60}", 41)],
         "far": [("state", "[MN, WI]", "IL")],
     }
+
+
+def test_a_condition_with_very_many_values_is_told_by_its_beginning() -> None:
+    zips = [f"{number:05}" for number in range(10_000, 10_500)]
+    document = market({"ann": "http://127.0.0.1:9"}, orders={"ann": {"filter": {"zip": zips}}})
+    book = rules_of(read(document), 1).campaigns["auto-us"]
+    [kept_out] = explain(replace(ping_of(rules(), {}), outcomes=()), None, book).orders
+    assert kept_out.failed[0].wants.startswith("[10000, 10001, ")
+    assert len(kept_out.failed[0].wants) == WANTS_CHARS_MAX + 1
 
 
 def test_an_absent_field_is_told_as_none() -> None:
