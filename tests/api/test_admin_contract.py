@@ -97,9 +97,11 @@ async def test_an_explanation_is_that_of_the_command(shared_world: World) -> Non
         await shared_world.apply(document)
         offered = await shared_world.ping()
         await shared_world.post(offered["ping_id"])
+        operator = await operator_of(shared_world)
+        while_in_force = await operator.get(f"/pings/{offered['ping_id']}/explanation?replay=true")
         await shared_world.apply(market({}))
-    operator = await operator_of(shared_world)
     found = await operator.get(f"/pings/{offered['ping_id']}/explanation?replay=true")
+    assert found == while_in_force
     assert [(item["order"], item["reason"]["code"]) for item in found["orders"]] == [
         ("high", 2), ("low", 307), ("old", 201),
     ]  # fmt: skip
