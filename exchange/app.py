@@ -12,6 +12,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from exchange.api import problems, schema
+from exchange.api.admin import AdminDoor
 from exchange.api.desk import Desk
 from exchange.api.door import Door
 from exchange.api.health import HealthDoor
@@ -149,6 +150,8 @@ def _add_doors(app: FastAPI, desk: Desk, settings: Settings) -> dict[str, Door]:
         app.router.routes.append(Route(path, door, methods=["POST"]))
     app.router.routes.append(Route("/v1/pings/{ping_id}", Door(sellers.ping_state), methods=["GET"]))
     app.router.routes.append(Route("/v1/posts/{post_id}", Door(sellers.post_state), methods=["GET"]))
+
+    app.include_router(AdminDoor(desk.database, desk.keys, desk.live).router)
 
     async def missing() -> str | None:
         if desk.live.book is None:

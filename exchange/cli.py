@@ -12,9 +12,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from exchange import errors, settings
-from exchange.commands.session import services, with_database
-from exchange.observe import logs
+from exchange import cli_market, errors, settings
+from exchange.commands.session import loaded_settings, services, with_database
 from exchange.storage import accounts, keys
 from exchange.storage import migrate as migrations
 from exchange.storage.database import Database
@@ -33,6 +32,8 @@ attempts_app = typer.Typer(help="Attempts whose outcome is unknown.", no_args_is
 returns_app = typer.Typer(help="Sales that buyers dispute.", no_args_is_help=True)
 app.add_typer(attempts_app, name="attempts")
 app.add_typer(returns_app, name="returns")
+app.add_typer(cli_market.market_app, name="market")
+app.command()(cli_market.backtest)
 
 console = Console()
 
@@ -168,11 +169,21 @@ def apply(
 
 
 @app.command()
-def explain(ping_id: Annotated[UUID, typer.Argument(help="The ping's id.")]) -> None:
+def explain(
+    ping_id: Annotated[UUID, typer.Argument(help="The ping's id.")],
+    replay: Annotated[bool, typer.Option("--replay", help="Run its auction again, and compare.")] = False,
+    as_json: AsJson = False,
+) -> None:
     """Say why a ping sold to whom it did, or to nobody."""
     from exchange.commands import explain as explain_command
 
-    with_database(_settings(), lambda database: explain_command.explain(database, ping_id, console))
+    found = with_database(_settings(), lambda database: explain_command.explain(database, ping_id, again=replay))
+    if as_json:
+        print(explain_command.as_json(found))
+    else:
+        explain_command.show(found, console, again=replay)
+    if found.replay is not None and not found.replay.is_same:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -356,9 +367,7 @@ def main() -> None:
 
 
 def _settings() -> settings.Settings:
-    loaded = settings.load()
-    logs.configure(loaded.log_level)
-    return loaded
+    return loaded_settings()
 
 
 def _agreed(*, dry_run: bool) -> bool:

@@ -287,3 +287,18 @@ def _trace(
 
 def _ms(seconds: float) -> float:
     return round(seconds * 1000, 3)
+
+
+def decide_again(
+    request: PingRequest,
+    ping_id: UUID,
+    replies: Sequence[tuple[OrderEntry, Asked]],
+    measured: Mapping[str, int] | None,
+) -> Decision:
+    """The auction of a ping once more, from what each order replied; limits that only that moment knew are none.
+
+    `measured` is what the campaign's method went by.
+    """
+    entries, asked = [entry for entry, _ in replies], [reply for _, reply in replies]
+    terms = terms_of(request.book, request.seller, request.lead, request.min_price_micros, measured)
+    return decide(_entrants(request, entries, asked, {}), terms, ping_id)

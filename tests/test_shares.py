@@ -14,7 +14,7 @@ from support.waiting import until
 from support.world import World
 
 from exchange.auction import Entrant, decide
-from exchange.commands.explain import explain
+from exchange.commands.explain import explain, show
 from exchange.marketfile.reader import read
 from exchange.rules.book import CampaignBook, compile_book
 from exchange.storage.acceptance import Acceptance
@@ -88,7 +88,7 @@ async def test_what_a_turn_went_by_is_recorded_and_explained(shared_world: World
     assert after is not None
     assert sorted(after.values.values()) == [-500_000, 500_000]
     console = Console(record=True, width=200, file=io.StringIO())
-    await explain(shared_world.database, second, console)
+    show(await explain(shared_world.database, second, again=False), console, again=False)
     assert "round_robin, by credit before this lead: " in console.export_text()
 
 

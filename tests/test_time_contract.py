@@ -11,7 +11,7 @@ from support.buyer import REJECTS, Buyer, bids
 from support.market import CONTACT, LEAD, Document, market
 from support.world import World
 
-from exchange.commands.explain import explain
+from exchange.commands.explain import explain, show
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -59,7 +59,7 @@ def with_consent(document: Document) -> Document:
 async def shown(world: World, ping_id: str) -> str:
     """What `exchange explain` prints."""
     console = Console(file=io.StringIO(), width=200)
-    await explain(world.database, UUID(ping_id), console)
+    show(await explain(world.database, UUID(ping_id), again=False), console, again=False)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 

@@ -22,7 +22,7 @@ async def read_json_object(arrival: Arrival) -> tuple[dict[str, Any], bytes]:
         raise Problem(413, "too_large", f"The body may have at most {BODY_BYTES_MAX} bytes.")
     content_type = arrival.header(b"content-type")
     if content_type != JSON_TYPE:
-        _check_media_type(content_type or "")
+        check_media_type(content_type or "")
     return parse_object(body), body
 
 
@@ -41,7 +41,8 @@ def parse_object(body: bytes) -> dict[str, Any]:
     return document
 
 
-def _check_media_type(content_type: str) -> None:
+def check_media_type(content_type: str) -> None:
+    """Raises Problem 415 for another type than JSON in UTF-8."""
     media_type, _, parameters = content_type.partition(";")
     charset = parameters.replace(" ", "").lower()
     if media_type.strip().lower() != JSON_TYPE or charset not in {"", "charset=utf-8", 'charset="utf-8"'}:

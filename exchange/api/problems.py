@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from exchange.errors import FieldError, Problem
+from exchange.errors import FieldError, Problem, StorageUnavailable
 from exchange.observe import metrics
 
 MEDIA_TYPE = b"application/problem+json"
@@ -23,6 +23,7 @@ TITLES = {
     405: "Method not allowed",
     409: "Conflict",
     410: "Gone",
+    412: "Precondition failed",
     413: "Content too large",
     415: "Unsupported media type",
     422: "Unprocessable content",
@@ -39,6 +40,7 @@ def install(app: FastAPI) -> None:
     """Makes every error of the application leave as a problem document."""
     app.router.redirect_slashes = False  # a path with a slash too many is a path that is not there
     app.add_exception_handler(Problem, _on_problem)
+    app.add_exception_handler(StorageUnavailable, _on_storage)
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(RequestValidationError, _on_validation)
     app.add_exception_handler(Exception, _on_anything)
@@ -85,6 +87,11 @@ def unavailable() -> Problem:
 async def _on_problem(_: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)  # noqa: S101  # starlette types handlers by Exception
     return problem_response(error)
+
+
+async def _on_storage(request: Request, error: Exception) -> Response:
+    log.warning("storage_unavailable", path=request.scope.get("path"), error=str(error))
+    return problem_response(unavailable())
 
 
 async def _on_http(request: Request, error: Exception) -> Response:

@@ -1,5 +1,6 @@
 """`exchange explain`: why a ping sold to whom it did, or to nobody, order by order, from its record."""
 
+import json
 from uuid import UUID
 
 from rich.console import Console
@@ -7,68 +8,80 @@ from rich.markup import escape
 from rich.table import Table
 
 from exchange.errors import CommandError
-from exchange.marketfile.reader import read
-from exchange.rules.book import CampaignBook, compile_book
-from exchange.rules.routing import failing_fields
-from exchange.storage import catalogue, history, pings
+from exchange.past.explanation import Explanation, Failed, OrderStory
+from exchange.past.recall import Past, Unreadable
+from exchange.past.replay import Replay
+from exchange.past.told import told
 from exchange.storage.database import Database
 from exchange.storage.history import AttemptHistory
-from exchange.storage.pings import RecordedPing
 from exchange.values.money import format_amount
 from exchange.values.reason import Reason
 from exchange.values.selling import Method
-from exchange.values.trace import Inputs, OrderOutcome
+from exchange.values.trace import Inputs
+from exchange.values.vertical import Value
+
+WHY_IT_MAY_DIFFER = (
+    "Recorded bids and refusals were taken as they are, with the floors, margins, limits, priorities and the seller's "
+    "least price of that market version. Balances, caps and budgets of that moment are known only by the refusals that "
+    "they caused (203, 204, 205). A result that differs means that the rules are worked out otherwise today than then, "
+    "or that the record was changed."
+)
 
 
-async def explain(database: Database, ping_id: UUID, console: Console) -> None:
-    """Prints a ping's story. Raises CommandError where there is no such ping."""
-    ping = await pings.find(database, ping_id)
-    if ping is None:
-        raise CommandError(f"there is no ping {ping_id}")
-    _print_head(ping, console)
-    console.print(_table(ping.outcomes, await _filtered(database, ping)))
-    if ping.post_id is not None:
-        _print_post(ping.post_id, await history.attempts_of(database, ping.post_id), console)
-
-
-async def _filtered(database: Database, ping: RecordedPing) -> list[tuple[OrderOutcome, str]]:
-    """The orders that the filters kept out, found again from the market version that held then."""
-    found = await catalogue.version(database, ping.market_version)
+async def explain(database: Database, ping_id: UUID, *, again: bool) -> Explanation:
+    """A ping's story, `again` with its auction run anew. Raises CommandError where it cannot be told."""
+    found = await Past(database).explain(ping_id, again=again)
     if found is None:
-        return []
-    campaign = compile_book(read(found.document), found.version, {}).campaigns[ping.campaign]
-    known = {outcome.order for outcome in ping.outcomes}
-    return [_kept_out(campaign, index, ping) for index, entry in enumerate(campaign.entries) if entry.key not in known]
+        raise CommandError(f"there is no ping {ping_id}")
+    if isinstance(found, Unreadable):
+        raise CommandError(f"market version {found.market_version} cannot be read, so nothing can be run again")
+    return found
 
 
-def _kept_out(campaign: CampaignBook, index: int, ping: RecordedPing) -> tuple[OrderOutcome, str]:
-    entry = campaign.entries[index]
-    fields = ", ".join(
-        f"{found.path} = {ping.lead.get(found.field, 'absent')}" for found in failing_fields(campaign, entry, ping.lead)
-    )
-    return OrderOutcome(entry.key, entry.buyer.key, Reason.FILTERED), fields
+def as_json(explanation: Explanation) -> str:
+    """The story for a program."""
+    return json.dumps(told(explanation), ensure_ascii=False)
 
 
-def _print_head(ping: RecordedPing, console: Console) -> None:
+def show(explanation: Explanation, console: Console, *, again: bool) -> None:
+    """Prints a ping's story."""
+    _print_head(explanation, console)
+    if explanation.orders:
+        console.print(_table(explanation.orders))
+    for note in explanation.notes:
+        _say(console, note)
+    if explanation.post is not None:
+        _print_post(explanation, console)
+    if again:
+        _print_replay(explanation.replay, console)
+
+
+def _print_head(explanation: Explanation, console: Console) -> None:
+    ping = explanation.ping
     console.print(f"[bold]ping {ping.ping_id}[/]", highlight=False)
-    facts = [f"campaign {ping.campaign}", f"seller {ping.seller}", f"market version {ping.market_version}"]
-    if ping.test:
-        facts.append("test")
-    console.print(escape(" · ".join(facts)), highlight=False)
+    facts = [f"{explanation.pinged_at:%Y-%m-%d %H:%M:%S} UTC", f"campaign {ping.campaign}", f"seller {ping.seller}"]
+    facts += [f"{name} {value}" for name, value in (("source", ping.source), ("ref", ping.ref)) if value]
+    facts += ["test"] if ping.test else []
+    _say(console, " · ".join(facts))
+    applied = "" if explanation.applied_at is None else f" of {explanation.applied_at:%Y-%m-%d %H:%M:%S} UTC"
+    _say(console, f"market version {ping.market_version}{applied}")
+    lead = ", ".join(f"{name} {_value(value)}" for name, value in ping.lead.items())
+    _say(console, f"lead: {lead}")
     if ping.reason is not None:
-        console.print(f"{ping.status}: {int(ping.reason)} {ping.reason.wire_name}. {ping.reason.text}", highlight=False)
-    elif ping.payout_micros is not None and ping.ladder:
-        gross = ping.ladder[0].gross_micros
-        console.print(
-            f"{ping.status}: {format_amount(gross)} = {format_amount(ping.payout_micros)} to the seller + "
-            f"{format_amount(gross - ping.payout_micros)} margin; ladder: "
-            + escape(" → ".join(rung.order for rung in ping.ladder)),
-            highlight=False,
+        least = "" if ping.min_price_micros is None else f" It was {format_amount(ping.min_price_micros)}."
+        least = least if ping.reason is Reason.BELOW_MIN_PRICE else ""
+        _say(console, f"{ping.status}: {_reason(ping.reason)}. {ping.reason.text}{least}")
+    elif explanation.gross_micros is not None and explanation.margin_micros is not None:
+        _say(
+            console,
+            f"{ping.status}: {format_amount(explanation.gross_micros)} = "
+            f"{_amount(explanation.payout_micros)} to the seller + {format_amount(explanation.margin_micros)} margin; "
+            "ladder: " + " → ".join(rung.order for rung in ping.ladder),
         )
     if ping.inputs is not None:
-        console.print(escape(_went_by(ping.inputs)), highlight=False)
+        _say(console, _went_by(ping.inputs))
     phases = ", ".join(f"{name} {ms:.1f} ms" for name, ms in ping.phases_ms.items())
-    console.print(f"[dim]{phases}[/]", highlight=False)
+    console.print(f"[dim]{escape(phases)}[/]\n", highlight=False)
 
 
 def _went_by(inputs: Inputs) -> str:
@@ -78,38 +91,91 @@ def _went_by(inputs: Inputs) -> str:
     return f"{inputs.method}, by {what}: " + ", ".join(f"{order} {value / 1_000_000:.3f}" for order, value in found)
 
 
-def _print_post(post_id: UUID, attempts: list[AttemptHistory], console: Console) -> None:
-    """Who was sent the lead, in turn, and what became of it."""
-    console.print(f"\n[bold]post {post_id}[/]", highlight=False)
-    if not attempts:
-        console.print("sent to nobody")
-    for item in attempts:
-        reason = f"{int(item.reason)} {item.reason.wire_name}" if item.reason is not None else "under way"
-        detail = f" ({item.detail})" if item.detail else ""
-        line = f"{item.made_at:%H:%M:%S} {item.order} at {format_amount(item.gross_micros)}: {reason}{detail}"
-        console.print(escape(line), highlight=False, soft_wrap=True)
-        for event in item.events:
-            note = f" ({event.note})" if event.note else ""
-            console.print(escape(f"  {event.at:%Y-%m-%d %H:%M:%S} {event.what}{note}"), highlight=False, soft_wrap=True)
-
-
-def _table(outcomes: tuple[OrderOutcome, ...], filtered: list[tuple[OrderOutcome, str]]) -> Table:
+def _table(stories: tuple[OrderStory, ...]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("order", "buyer", "bid", "ms", "reason"):
-        table.add_column(name, justify="right" if name in {"bid", "ms"} else "left", overflow="fold")
-    for outcome in sorted(outcomes, key=lambda item: (item.reason is not Reason.WON, -(item.gross_micros or 0))):
-        table.add_row(*_cells(outcome, outcome.detail))
-    for outcome, detail in filtered:
-        table.add_row(*_cells(outcome, detail), style="dim")
+    for name in ("#", "order", "buyer", "bid", "ms", "reason"):
+        table.add_column(name, justify="right" if name in {"#", "bid", "ms"} else "left", overflow="fold")
+    for story in stories:
+        table.add_row(*_cells(story), style="dim" if story.outcome.reason is Reason.FILTERED else None)
     return table
 
 
-def _cells(outcome: OrderOutcome, detail: str) -> tuple[str, ...]:
-    reason = f"{int(outcome.reason)} {outcome.reason.wire_name}" + (f" ({detail})" if detail else "")
+def _cells(story: OrderStory) -> tuple[str, ...]:
+    outcome = story.outcome
+    details = [outcome.detail] if outcome.detail else []
+    details += [_failed(item) for item in story.failed]
+    reason = _reason(outcome.reason) + (f" ({'; '.join(details)})" if details else "")
     return (
+        "" if story.rank is None else str(story.rank),
         escape(outcome.order),
         escape(outcome.buyer),
-        "" if outcome.gross_micros is None else format_amount(outcome.gross_micros),
+        _amount(outcome.gross_micros),
         "" if outcome.elapsed_ms is None else f"{outcome.elapsed_ms:.0f}",
         escape(reason),
     )
+
+
+def _failed(item: Failed) -> str:
+    """A condition that the lead failed, as `age = 41, wants {min: 60}`."""
+    return f"{item.path} = {_value(item.value)}" + (f", wants {item.wants}" if item.wants else "")
+
+
+def _value(value: Value | None) -> str:
+    """A value as the market file would have it."""
+    if value is None:
+        return "absent"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _print_post(explanation: Explanation, console: Console) -> None:
+    """Who was sent the lead, in turn, and what became of it."""
+    post = explanation.post
+    if post is None:
+        return
+    console.print(f"\n[bold]post {post.post_id}[/]", highlight=False)
+    why = "" if post.reason is None else f": {_reason(post.reason)}"
+    _say(console, f"{post.created_at:%Y-%m-%d %H:%M:%S} UTC {post.state}{why}")
+    if post.returned is not None:
+        _say(console, f"{post.returned.at:%Y-%m-%d %H:%M:%S} UTC returned, {_amount(post.returned.payout_micros)}")
+    if not explanation.attempts:
+        _say(console, "sent to nobody")
+    for item in explanation.attempts:
+        _print_attempt(item, console)
+
+
+def _print_attempt(item: AttemptHistory, console: Console) -> None:
+    reason = "under way" if item.reason is None else _reason(item.reason)
+    detail = f" ({item.detail})" if item.detail else ""
+    margin_micros = item.gross_micros - item.payout_micros
+    sums = f"{_amount(item.gross_micros)} = {_amount(item.payout_micros)} + {_amount(margin_micros)}"
+    _say(console, f"{item.made_at:%H:%M:%S} {item.order} at {sums}: {reason}{detail}")
+    for event in item.events:
+        note = f" ({event.note})" if event.note else ""
+        _say(console, f"  {event.at:%Y-%m-%d %H:%M:%S} {event.what}{note}")
+
+
+def _print_replay(replay: Replay | None, console: Console) -> None:
+    console.print("\n[bold]run again[/]", highlight=False)
+    if replay is None:
+        _say(console, "There was no auction: nothing to run again.")
+    elif replay.is_same and replay.winners:
+        winners = ", ".join(replay.winners)
+        _say(console, f"The same: {winners} wins, {_amount(replay.payout_micros)} to the seller.")
+    elif replay.is_same:
+        _say(console, "The same: it sells to nobody, for the same reason.")
+    else:
+        for difference in replay.differences:
+            _say(console, str(difference))
+        _say(console, WHY_IT_MAY_DIFFER)
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(escape(text), highlight=False)
+
+
+def _reason(reason: Reason) -> str:
+    return f"{int(reason)} {reason.wire_name}"
+
+
+def _amount(micros: int | None) -> str:
+    return "" if micros is None else format_amount(micros)

@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import TypeVar
 
 from exchange.embedded.lease import Lease, Services, hold
-from exchange.settings import Settings
+from exchange.observe import logs
+from exchange.settings import Settings, load
 from exchange.storage.database import Database
 from exchange.storage.migrate import check_schema, migrate, migrations_folder
 
@@ -17,6 +18,13 @@ T = TypeVar("T")
 def say(text: str) -> None:
     """A line for the person at the terminal, beside what the command prints."""
     print(f"exchange: {text}", file=sys.stderr, flush=True)  # noqa: T201  # whoever started it should know
+
+
+def loaded_settings() -> Settings:
+    """The settings of the environment, with the log set up as they say."""
+    loaded = load()
+    logs.configure(loaded.log_level)
+    return loaded
 
 
 @contextmanager

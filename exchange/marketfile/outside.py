@@ -12,7 +12,7 @@ from pydantic import PlainValidator
 
 from exchange.marketfile.limits import SECRET_CHARS_MAX, URL_CHARS_MAX
 from exchange.marketfile.problems import shown, wrong
-from exchange.marketfile.scalars import as_text, refuse, text
+from exchange.marketfile.scalars import as_text, refuse, text, written
 from exchange.marketfile.secrets import is_malformed, literal
 
 _URL_CHARACTERS = re.compile(r"(?:[A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})*", re.ASCII)
@@ -182,13 +182,16 @@ def _secret(value: object, allowed: re.Pattern[str] | None = None, otherwise: st
     return found
 
 
-Zone = Annotated[str, PlainValidator(zone)]
-Region = Annotated[str, PlainValidator(region)]
-Currency = Annotated[str, PlainValidator(currency)]
-Url = Annotated[str, PlainValidator(url)]
-UrlOrNone = Annotated[str | None, PlainValidator(lambda value: None if value is None else url(value))]
-HeaderName = Annotated[str, PlainValidator(header_name)]
-HeaderValue = Annotated[str, PlainValidator(header_value)]
-Bearer = Annotated[str, PlainValidator(bearer)]
-User = Annotated[str, PlainValidator(user)]
-Password = Annotated[str, PlainValidator(password)]
+_URL = written({"type": "string", "pattern": "^https?://"})
+_SECRET = written({"type": ["string", "integer"]})
+
+Zone = Annotated[str, PlainValidator(zone, str)]
+Region = Annotated[str, PlainValidator(region, str)]
+Currency = Annotated[str, PlainValidator(currency, written({"type": "string", "pattern": "^[A-Z]{3}$"}))]
+Url = Annotated[str, PlainValidator(url, _URL)]
+UrlOrNone = Annotated[str | None, PlainValidator(lambda value: None if value is None else url(value), _URL | None)]
+HeaderName = Annotated[str, PlainValidator(header_name, str)]
+HeaderValue = Annotated[str, PlainValidator(header_value, _SECRET)]
+Bearer = Annotated[str, PlainValidator(bearer, _SECRET)]
+User = Annotated[str, PlainValidator(user, _SECRET)]
+Password = Annotated[str, PlainValidator(password, _SECRET)]

@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import PlainValidator
+from pydantic import PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from exchange.marketfile.limits import TEXT_CHARS_MAX
@@ -18,6 +18,11 @@ _DIGITS_END = 10**18
 _SIGNED = re.compile(r"-[0-9.]+", re.ASCII)
 
 KEY_RULE = "a key is up to 64 lower-case letters, digits, '-', '_' and '.', and starts with a letter or digit"
+
+
+def written(schema: dict[str, Any]) -> Any:
+    """What a value looks like in the file, as JSON Schema: for editors, which check less than is read here."""
+    return Annotated[Any, WithJsonSchema(schema)]
 
 
 def refuse(message: str) -> PydanticCustomError:
@@ -48,7 +53,7 @@ def whole(low: int, high: int) -> PlainValidator:
             raise refuse(f"must be from {low} to {high}, not {shown(value)}")
         return value
 
-    return PlainValidator(check)
+    return PlainValidator(check, written({"type": "integer", "minimum": low, "maximum": high}))
 
 
 def choice(*built: str, later: tuple[str, ...] = ()) -> PlainValidator:
@@ -62,7 +67,7 @@ def choice(*built: str, later: tuple[str, ...] = ()) -> PlainValidator:
         wanted = built[0] if len(built) == 1 else "one of " + ", ".join(built)
         raise refuse(f"must be {wanted}, not {shown(value)}" if isinstance(value, str) else wrong(wanted, value))
 
-    return PlainValidator(check)
+    return PlainValidator(check, written({"enum": [str(word) for word in built]}))
 
 
 def later(what: str, *off: object) -> PlainValidator:
@@ -72,7 +77,7 @@ def later(what: str, *off: object) -> PlainValidator:
         if not any(type(value) is type(other) and value == other for other in (None, *off)):
             raise refuse(f"not supported yet: {what}")
 
-    return PlainValidator(check)
+    return PlainValidator(check, written({"enum": [None, *off], "description": f"Not supported yet: {what}."}))
 
 
 def optional(check: Callable[[object], int]) -> PlainValidator:
@@ -158,12 +163,18 @@ def dialect(value: object) -> str:
     return "native"
 
 
-Text = Annotated[str, PlainValidator(text)]
-Flag = Annotated[bool, PlainValidator(flag)]
-Key = Annotated[str, PlainValidator(key)]
-Amount = Annotated[int, PlainValidator(amount)]
-Percent = Annotated[int, PlainValidator(percent)]
-Price = Annotated[int | None, PlainValidator(price)]
-FixedPrice = Annotated[int, PlainValidator(fixed_price)]
+_TEXT = written({"type": ["string", "integer"]})
+_AMOUNT_WRITTEN = {"type": ["string", "number"], "pattern": r"^[0-9]{1,12}(\.[0-9]{1,6})?$", "minimum": 0}
+_AMOUNT = written(_AMOUNT_WRITTEN)
+_PERCENT_WRITTEN = written({"type": ["string", "number"], "pattern": r"^[0-9]{1,2}(\.[0-9]{1,4})?$", "minimum": 0})
+_PRICE = written({"anyOf": [{"const": "bid"}, _AMOUNT_WRITTEN]})
+
+Text = Annotated[str, PlainValidator(text, _TEXT)]
+Flag = Annotated[bool, PlainValidator(flag, bool)]
+Key = Annotated[str, PlainValidator(key, str)]
+Amount = Annotated[int, PlainValidator(amount, _AMOUNT)]
+Percent = Annotated[int, PlainValidator(percent, _PERCENT_WRITTEN)]
+Price = Annotated[int | None, PlainValidator(price, _PRICE)]
+FixedPrice = Annotated[int, PlainValidator(fixed_price, _AMOUNT)]
 Dialect = Annotated[str, PlainValidator(dialect)]
 MaxBid = Annotated[int | None, optional(amount)]

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, PlainValidator
 
 from exchange.marketfile.limits import HOLIDAYS_MAX, YEARS
 from exchange.marketfile.problems import shown, wrong
-from exchange.marketfile.scalars import refuse
+from exchange.marketfile.scalars import refuse, written
 from exchange.values.schedule import DAY_MINUTES, DAYS, WHOLE_DAY, Hours, Window
 
 _HOURS = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-(?:([01][0-9]|2[0-3]):([0-5][0-9])|24:00)", re.ASCII)
@@ -121,7 +121,12 @@ def _instead(wanted: str, value: object) -> str:
     return f"must be {wanted}, not {shown(value)}" if isinstance(value, str) else wrong(wanted, value)
 
 
-HoursText = Annotated[Hours, PlainValidator(hours)]
-DaysList = Annotated[list[Annotated[int, PlainValidator(day)]], _listed(len(DAYS))]
-Holidays = Annotated[list[Annotated[date, PlainValidator(calendar_date)]], _listed(HOLIDAYS_MAX, may_be_empty=True)]
-Moment = Annotated[datetime, PlainValidator(moment)]
+_HOURS_WRITTEN = written({"type": "string", "pattern": "^[0-9]{2}:[0-9]{2}-[0-9]{2}:[0-9]{2}$"})
+_TIME_WRITTEN = written({"type": "string"})
+
+HoursText = Annotated[Hours, PlainValidator(hours, _HOURS_WRITTEN)]
+DaysList = Annotated[list[Annotated[int, PlainValidator(day, written({"enum": list(DAYS)}))]], _listed(len(DAYS))]
+Holidays = Annotated[
+    list[Annotated[date, PlainValidator(calendar_date, _TIME_WRITTEN)]], _listed(HOLIDAYS_MAX, may_be_empty=True)
+]
+Moment = Annotated[datetime, PlainValidator(moment, _TIME_WRITTEN)]

@@ -11,6 +11,7 @@ from exchange.storage.database import Connection, Database
 from exchange.values.market import Market
 
 CHANNEL = "exchange_market"
+APPLY_TIMEOUT_S = 60
 LOOK_TIMEOUT_S = 1.0
 
 
@@ -22,6 +23,27 @@ class MarketVersion:
     document: dict[str, Any]
     note: str
     created_at: datetime
+    made_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What is kept of a change besides the market: why, who (a key's public half), and how much, where it is known."""
+
+    note: str = ""
+    made_by: str = ""
+    added: int | None = None
+    changed: int | None = None
+    removed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """A market version as the log has it, without its document."""
+
+    version: int
+    created_at: datetime
+    stamp: Stamp
 
 
 async def newest(database: Database) -> MarketVersion | None:
@@ -48,20 +70,61 @@ async def newest_number(database: Database) -> int:
 
 async def apply(database: Database, document: dict[str, Any], market: Market, note: str) -> int:
     """Stores a market as the newest version, with accounts for all in it, and announces it. Returns its number."""
+    text, stamp = orjson.dumps(document).decode(), Stamp(note)
+    return await database.transact(
+        lambda connection: _store(connection, text, market, stamp), timeout_s=APPLY_TIMEOUT_S
+    )
+
+
+async def apply_after(
+    database: Database, base: int, document: dict[str, Any], market: Market, stamp: Stamp
+) -> int | None:
+    """As `apply`, but only while version `base` is in force (0: none yet); None where another one is by now."""
     text = orjson.dumps(document).decode()
 
-    async def work(connection: Connection) -> int:
-        number: int = await connection.fetchval(
-            "insert into market_versions (document, sha256, note) values ($1, $2, $3) returning version",
-            text,
-            hashlib.sha256(text.encode()).digest(),
-            note,
-        )
-        await _open_accounts(connection, market)
-        await connection.execute("select pg_notify($1, $2)", CHANNEL, str(number))
-        return number
+    async def work(connection: Connection) -> int | None:
+        await connection.execute("lock table market_versions in share row exclusive mode")
+        if (await connection.fetchval("select max(version) from market_versions") or 0) != base:
+            return None
+        return await _store(connection, text, market, stamp)
 
-    return await database.transact(work, timeout_s=60)
+    return await database.transact(work, timeout_s=APPLY_TIMEOUT_S)
+
+
+async def log(database: Database, rows_max: int, before: int | None = None) -> list[Logged]:
+    """The newest versions (older than `before`), newest first."""
+    rows = await database.run(
+        lambda connection: connection.fetch(
+            "select version, created_at, note, made_by, added, changed, removed from market_versions "
+            "where $2::bigint is null or version < $2 order by version desc limit $1",
+            rows_max,
+            before,
+        )
+    )
+    return [Logged(row["version"], row["created_at"], Stamp(*list(row.values())[2:])) for row in rows]
+
+
+async def previous(database: Database, number: int) -> MarketVersion | None:
+    """The version before one; None for the first."""
+    query = "select * from market_versions where version < $1 order by version desc limit 1"
+    return await database.run(lambda connection: _read(connection, query, number))
+
+
+async def _store(connection: Connection, text: str, market: Market, stamp: Stamp) -> int:
+    number: int = await connection.fetchval(
+        "insert into market_versions (document, sha256, note, made_by, added, changed, removed) "
+        "values ($1, $2, $3, $4, $5, $6, $7) returning version",
+        text,
+        hashlib.sha256(text.encode()).digest(),
+        stamp.note,
+        stamp.made_by,
+        stamp.added,
+        stamp.changed,
+        stamp.removed,
+    )
+    await _open_accounts(connection, market)
+    await connection.execute("select pg_notify($1, $2)", CHANNEL, str(number))
+    return number
 
 
 async def _open_accounts(connection: Connection, market: Market) -> None:
@@ -92,4 +155,5 @@ async def _read(connection: Connection, query: str, *arguments: object) -> Marke
     row = await connection.fetchrow(query, *arguments)
     if row is None:
         return None
-    return MarketVersion(row["version"], orjson.loads(row["document"]), row["note"], row["created_at"])
+    document = orjson.loads(row["document"])
+    return MarketVersion(row["version"], document, row["note"], row["created_at"], row["made_by"])

@@ -31,6 +31,8 @@ class AttemptHistory:
     detail: str
     made_at: datetime
     events: tuple[Event, ...]
+    payout_micros: int = 0
+    resolved_at: datetime | None = None
 
 
 async def attempts_of(database: Database, post_id: UUID) -> list[AttemptHistory]:
@@ -58,6 +60,8 @@ async def attempts_of(database: Database, post_id: UUID) -> list[AttemptHistory]
                 detail=row["detail"],
                 made_at=row["created_at"],
                 events=tuple(events.get(row["attempt_id"], ())),
+                payout_micros=row["payout_micros"],
+                resolved_at=row["resolved_at"],
             )
             for row in rows
         ]

@@ -16,6 +16,9 @@ from exchange.values.selling import Method
 from exchange.values.trace import Inputs, OrderOutcome, PingStatus, PingTrace, Rung
 from exchange.values.vertical import Lead
 
+PAGE_TIMEOUT_S = 60.0
+"""To find the next pings of a rare campaign may mean to look at many."""
+
 
 @dataclass(frozen=True, slots=True)
 class RecordedPing:
@@ -38,6 +41,8 @@ class RecordedPing:
     phases_ms: dict[str, float]
     post_id: UUID | None
     inputs: Inputs | None = None
+    source: str | None = None
+    ref: str | None = None
 
 
 def row_of(trace: PingTrace) -> PingRow:
@@ -85,6 +90,8 @@ def recorded(trace: PingTrace) -> RecordedPing:
         phases_ms=dict(trace.phases_ms),
         post_id=None,
         inputs=trace.inputs,
+        source=trace.source,
+        ref=trace.ref,
     )
 
 
@@ -105,6 +112,27 @@ async def read(connection: Connection, ping_id: UUID) -> RecordedPing | None:
         ping_id,
     )
     return None if row is None else _read(dict(row) | {"ping_id": ping_id})  # asyncpg has a UUID class of its own
+
+
+async def page(
+    database: Database, after: UUID, before: UUID, campaign: str | None, rows_max: int
+) -> list[RecordedPing]:
+    """The next pings between two UUIDv7, oldest first, of one campaign or (None) of all."""
+    rows = await database.run(
+        lambda connection: connection.fetch(
+            "select pings.*, post_id from pings left join posts using (ping_id) "
+            "where day between $1 and $2 and ping_id > $3 and ping_id < $4 "
+            "and ($5::text is null or pings.campaign = $5) order by day, ping_id limit $6",
+            day_of(after),
+            day_of(before),
+            after,
+            before,
+            campaign,
+            rows_max,
+        ),
+        timeout_s=PAGE_TIMEOUT_S,
+    )
+    return [_read(dict(row) | {"ping_id": UUID(int=row["ping_id"].int)}) for row in rows]
 
 
 def just_made(row: PingRow) -> RecordedPing:
@@ -134,6 +162,8 @@ def _read(row: Mapping[str, Any]) -> RecordedPing:
         phases_ms=trace["phases_ms"],
         post_id=row["post_id"],
         inputs=Inputs(Method(trace["inputs"][0]), trace["inputs"][1]) if "inputs" in trace else None,
+        source=row["source"],
+        ref=row["ref"],
     )
 
 

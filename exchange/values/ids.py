@@ -44,6 +44,12 @@ def moment_of(identifier: UUID) -> datetime:
     return datetime.fromtimestamp((identifier.int >> 80) / 1000, UTC)
 
 
+def first_of(moment: datetime) -> UUID:
+    """The least UUIDv7 that can be made at a moment: where a stretch of time begins among the ids."""
+    milliseconds = int(moment.timestamp() * 1000)
+    return UUID(int=milliseconds << 80 | 0x7 << 76 | 0b10 << 62)
+
+
 def day_of(identifier: UUID) -> date:
     """The UTC day of a UUIDv7: the partition that its ping is filed in. Raises ValueError for another version."""
     if identifier.version != 7:

@@ -129,7 +129,12 @@ async def test_a_change_holds_in_the_gateway_within_two_seconds_and_a_ping_is_ex
             assert await serving.stop() == 0
     told = (await shell.run("explain", ping_id)).out
     assert "18.00 = 15.30 to the seller + 2.70 margin; ladder: low" in told
-    for line in ("2 won", "206 paused", "201 filtered (age = 41)", "201 filtered (or[0].zip = 60601)"):
+    for line in (
+        "2 won",
+        "206 paused",
+        "201 filtered (age = 41, wants {min: 60})",
+        "201 filtered (or[0].zip = 60601, wants ",
+    ):
         assert line in told
     unknown = await shell.run("explain", "01a204b7-dced-713b-ad16-8f33d863818d")
     assert (unknown.status, "there is no ping" in unknown.err) == (1, True)

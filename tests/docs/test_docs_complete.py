@@ -13,6 +13,7 @@ import pytest
 from typer.main import get_command
 
 from exchange import settings
+from exchange.api.admin_shapes import ADMIN_CODES
 from exchange.cli import app
 from exchange.marketfile.reader import load
 from exchange.marketfile.source import parse
@@ -113,7 +114,9 @@ def test_reason_codes_that_are_not_given_yet_say_so() -> None:
 
 def test_every_problem_code() -> None:
     documented = rows("problems.md", "[0-9]+")
-    known = {(status, code) for status, codes in PROBLEM_CODES.items() for code in codes}
+    known = {
+        (status, code) for table in (PROBLEM_CODES, ADMIN_CODES) for status, codes in table.items() for code in codes
+    }
     assert {(int(status), code) for status, code, *_ in documented} == known
     raised = literals(1, "Problem")
     assert raised <= {code for _, code in known}

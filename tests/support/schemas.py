@@ -20,6 +20,7 @@ _TYPES: dict[str, Any] = {
 _KNOWN = {
     "type", "properties", "required", "additionalProperties", "items", "enum", "const", "oneOf", "pattern", "format",
     "minimum", "maximum", "minLength", "maxLength", "description", "examples", "title", "default", "$ref",
+    "anyOf", "propertyNames", "$schema", "$defs",
 }  # fmt: skip
 
 
@@ -53,6 +54,9 @@ def faults(document: Schema, schema: Schema, value: Any, path: str = "$") -> lis
     if "oneOf" in schema:
         fits = [item for item in schema["oneOf"] if not faults(document, item, value, path)]
         return [] if len(fits) == 1 else [f"{path}: fits {len(fits)} of its alternatives"]
+    if "anyOf" in schema:
+        tried = [faults(document, item, value, path) for item in schema["anyOf"]]
+        return [] if not all(tried) else max(tried, key=len)
     found = _scalar_faults(schema, value, path)
     if isinstance(value, dict):
         found += _object_faults(document, schema, value, path)
@@ -66,6 +70,8 @@ def _object_faults(document: Schema, schema: Schema, value: dict[str, Any], path
     known, more = schema.get("properties"), schema.get("additionalProperties", False)
     found = [f"{path}.{name}: is missing" for name in schema.get("required", []) if name not in value]
     for name, item in value.items():
+        if "propertyNames" in schema:
+            found += faults(document, schema["propertyNames"], name, f"{path}.{name}")
         if known is not None and name in known:
             found += faults(document, known[name], item, f"{path}.{name}")
         elif isinstance(more, dict):
@@ -81,6 +87,8 @@ def _scalar_faults(schema: Schema, value: Any, path: str) -> list[str]:
         found.append(f"{path}: {value!r} is not of type {schema['type']}")
     if "enum" in schema and value not in schema["enum"]:
         found.append(f"{path}: {value!r} is not one of {schema['enum']}")
+    if "const" in schema and value != schema["const"]:
+        found.append(f"{path}: {value!r} is not {schema['const']}")
     if isinstance(value, str):
         if "pattern" in schema and not re.search(schema["pattern"], value):
             found.append(f"{path}: {value!r} does not match {schema['pattern']}")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange.values.ids import Uuid7Generator, day_of, moment_of, uuid7
+from exchange.values.ids import Uuid7Generator, day_of, first_of, moment_of, uuid7
 
 NOON_MS = 1_780_000_000_000
 MOMENT_MAX_MS = 2**48 - 1
@@ -92,3 +92,12 @@ def test_the_day_changes_at_midnight_in_utc() -> None:
 def test_what_has_no_day_in_the_calendar_is_refused(other: UUID) -> None:
     with pytest.raises(ValueError, match=r"UUIDv7|out of range"):
         day_of(other)
+
+
+def test_a_moment_begins_before_all_ids_of_its_millisecond() -> None:
+    moment = datetime.fromtimestamp(NOON_MS / 1000, UTC)
+    first = first_of(moment)
+    assert (first.version, first.variant, moment_of(first)) == (7, RFC_4122, moment)
+    [made] = ids_at([NOON_MS])
+    [before] = ids_at([NOON_MS - 1])
+    assert before < first <= made

@@ -1,0 +1,109 @@
+"""Secrets that are written out in a document are covered before it is shown, and found again when it comes back."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from exchange.errors import FileProblem, MarketFileError
+from exchange.marketfile.entries import below
+from exchange.marketfile.scalars import as_text
+from exchange.marketfile.secrets import masked
+from exchange.marketfile.source import Document
+
+COVER = "***"
+
+_PLAIN = frozenset({"user", "name"})
+"""Keys under `auth` that hold no secret. Whatever else is text there is one."""
+
+_NO_AUTH = "none"
+
+_Change = Callable[[str, tuple[str, ...], str], str]
+"""What becomes of a secret: its path as a person writes it, the keys that lead to it, and its text."""
+
+
+def mask(document: Document) -> Document:
+    """A copy in which secrets read `***`, `${env:NAME}` references as they are."""
+    return _changed(document, lambda _path, _keys, secret: masked(secret))
+
+
+def unmask(document: Document, base: Mapping[str, Any]) -> Document:
+    """A copy in which what reads `***` is what `base` has in the same place.
+
+    Raises MarketFileError where `base` has nothing there that would read so.
+    """
+    problems: list[FileProblem] = []
+
+    def uncover(path: str, keys: tuple[str, ...], secret: str) -> str:
+        if COVER not in secret:
+            return secret
+        known = as_text(_at(base, keys))
+        if known == secret:
+            return secret
+        if known is None or masked(known) != secret:
+            problems.append(FileProblem(path, f"{COVER} stands for the secret that is there, and none is"))
+            return secret
+        return known
+
+    found = _changed(document, uncover)
+    if problems:
+        raise MarketFileError(problems)
+    return found
+
+
+def is_masked(document: Document) -> bool:
+    """Whether any secret of a document reads `***`."""
+    found = False
+
+    def look(_path: str, _keys: tuple[str, ...], secret: str) -> str:
+        nonlocal found
+        found = found or COVER in secret
+        return secret
+
+    _changed(document, look)
+    return found
+
+
+def _changed(document: Document, change: _Change) -> Document:
+    """A copy with every secret changed; what has none is shared with the original."""
+    buyers = document.get("buyers")
+    if not isinstance(buyers, dict):
+        return document
+    return {**document, "buyers": {key: _buyer(raw, ("buyers", str(key)), change) for key, raw in buyers.items()}}
+
+
+def _buyer(raw: Any, keys: tuple[str, ...], change: _Change) -> Any:
+    if not isinstance(raw, dict):
+        return raw
+    found = dict(raw)
+    if isinstance(raw.get("endpoint"), dict):
+        found["endpoint"] = _endpoint(raw["endpoint"], (*keys, "endpoint"), change)
+    if isinstance(raw.get("endpoints"), dict):
+        found["endpoints"] = {
+            name: _endpoint(item, (*keys, "endpoints", str(name)), change) for name, item in raw["endpoints"].items()
+        }
+    return found
+
+
+def _endpoint(raw: Any, keys: tuple[str, ...], change: _Change) -> Any:
+    if not isinstance(raw, dict) or "auth" not in raw or raw["auth"] == _NO_AUTH:
+        return raw
+    return {**raw, "auth": _auth(raw["auth"], (*keys, "auth"), change)}
+
+
+def _auth(value: Any, keys: tuple[str, ...], change: _Change) -> Any:
+    if isinstance(value, dict):
+        return {key: item if key in _PLAIN else _auth(item, (*keys, str(key)), change) for key, item in value.items()}
+    secret = as_text(value)
+    return value if secret is None else change(_path(keys), keys, secret)
+
+
+def _path(keys: tuple[str, ...]) -> str:
+    path = keys[0]
+    for key in keys[1:]:
+        path = below(path, key)
+    return path
+
+
+def _at(document: Any, keys: tuple[str, ...]) -> Any:
+    for key in keys:
+        document = document.get(key) if isinstance(document, dict) else None
+    return document

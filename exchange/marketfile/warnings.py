@@ -1,0 +1,73 @@
+"""What is right in a market file, and probably not what was meant: said when it is applied, never refused."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from exchange.errors import FileProblem
+from exchange.marketfile.secrets import references
+from exchange.values.market import Market, Order
+from exchange.values.money import format_amount
+
+TWINS_LOOKED_AT_MAX = 100
+"""Orders of one buyer on one campaign that are compared with one another: a buyer with more knows what he does."""
+
+
+def warnings_of(market: Market, environment: Mapping[str, str]) -> tuple[FileProblem, ...]:
+    """The warnings about a market, `environment` being where secrets would be looked up."""
+    return (
+        *_missing_secrets(market, environment),
+        *_idle_campaigns(market),
+        *(found for order in market.orders.values() for found in _never_sold(market, order)),
+        *_twins(market),
+    )
+
+
+def _missing_secrets(market: Market, environment: Mapping[str, str]) -> Iterator[FileProblem]:
+    for path, name in references(market):
+        if name not in environment:
+            yield FileProblem(path, f"{name} is not set here; a gateway without it does not ask these orders")
+
+
+def _idle_campaigns(market: Market) -> Iterator[FileProblem]:
+    sold_to = {order.campaign for order in market.orders.values()}
+    open_to = {campaign for seller in market.sellers.values() for campaign in seller.campaigns}
+    for key in market.campaigns:
+        if key not in sold_to:
+            yield FileProblem(f"campaigns.{key}", "has no orders: nothing sells there")
+        if key not in open_to:
+            yield FileProblem(f"campaigns.{key}", "is open to no seller")
+
+
+def _never_sold(market: Market, order: Order) -> Iterator[FileProblem]:
+    """Why an order can never win, whatever is bid for it."""
+    path, floor_micros = f"orders.{order.key}", market.campaigns[order.campaign].floor_micros
+    max_bid_micros = market.buyers[order.buyer].max_bid_micros
+    if max_bid_micros is not None and max_bid_micros < floor_micros:
+        limit, floor = format_amount(max_bid_micros), format_amount(floor_micros)
+        yield FileProblem(path, f"can never win: the max_bid of {order.buyer} is {limit}, the campaign's floor {floor}")
+    for period, leads in order.caps.items():
+        if leads == 0:
+            yield FileProblem(f"{path}.caps.{period}", "is 0: the order never buys")
+    for period, micros in order.budget.items():
+        if micros < max(floor_micros, 1):
+            yield FileProblem(f"{path}.budget.{period}", "is below the campaign's floor: the order never buys")
+
+
+def _twins(market: Market) -> Iterator[FileProblem]:
+    """Orders of one buyer that differ in their keys or priorities alone: they bid against each other."""
+    groups: dict[tuple[str, str], list[Order]] = {}
+    for order in market.orders.values():
+        if not order.paused:
+            groups.setdefault((order.buyer, order.campaign), []).append(order)
+    for orders in groups.values():
+        if len(orders) <= TWINS_LOOKED_AT_MAX:
+            yield from _alike(orders)
+
+
+def _alike(orders: list[Order]) -> Iterator[FileProblem]:
+    bare = [replace(order, key="", priority=0) for order in orders]
+    for number, order in enumerate(orders):
+        first = bare.index(bare[number])
+        if first < number:
+            message = f"is the same as {orders[first].key} but for its priority: {order.buyer} bids against himself"
+            yield FileProblem(f"orders.{order.key}", message)

@@ -1,0 +1,147 @@
+"""Past pings under other rules: their recorded bids, filtered, limited and decided as a new market would have it.
+
+What an order that was not asked would have bid, nobody knows: it counts as unknown, and as no bid. Caps, budgets,
+balances, duplicates and time are not lived through again: whom they kept out then stays out. Nor is it known whether a
+seller would have posted, or a buyer taken the lead: a ping that ends in an offer counts as sold.
+"""
+
+from dataclasses import dataclass, field
+
+from exchange.past.replay import reply_of, run_again
+from exchange.rules.book import CampaignBook, OrderEntry, RuleBook
+from exchange.rules.routing import route
+from exchange.storage.pings import RecordedPing
+from exchange.terms import terms_of
+from exchange.values.bid import Asked, Bid
+from exchange.values.ids import moment_of
+from exchange.values.market import Seller
+from exchange.values.reason import Reason
+from exchange.values.trace import OrderOutcome, PingStatus
+
+BY_RULE = frozenset(map(Reason, (201, 202, 206, 212, 213, 214, 215)))
+"""Reasons of the rules alone: filter, schedule, pause, seller, consent, tier, selection.
+
+New rules may ask such an order, and then nobody knows its bid."""
+
+
+@dataclass(slots=True)
+class Sum:
+    """What was sold: how many leads, and their money in micro-units; gross = payout + margin."""
+
+    sold: int = 0
+    gross_micros: int = 0
+    payout_micros: int = 0
+
+    @property
+    def margin_micros(self) -> int:
+        return self.gross_micros - self.payout_micros
+
+    def add(self, gross_micros: int, payout_micros: int) -> None:
+        self.sold += 1
+        self.gross_micros += gross_micros
+        self.payout_micros += payout_micros
+
+
+@dataclass(slots=True)
+class Both:
+    """The same under the old rules, as recorded, and under the new ones."""
+
+    old: Sum = field(default_factory=Sum)
+    new: Sum = field(default_factory=Sum)
+
+
+@dataclass(slots=True)
+class Tally:
+    """What has been counted: pings, sums over all and over those that were posted then, and by buyer and seller.
+
+    `unknown` are orders that the new rules ask and that have no recorded reply, on `pings_unknown` pings. `outside`
+    are pings that the new market does not take: their campaign or seller is not in it.
+    """
+
+    pings: int = 0
+    refused: int = 0
+    outside: int = 0
+    unknown: int = 0
+    pings_unknown: int = 0
+    all: Both = field(default_factory=Both)
+    posted: Both = field(default_factory=Both)
+    buyers: dict[str, Both] = field(default_factory=dict)
+    sellers: dict[str, Both] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Sold:
+    """How an auction ended: who pays how much, by buyer, and what the seller is promised."""
+
+    buyers: tuple[tuple[str, int], ...]
+    payout_micros: int
+
+
+class Backtest:
+    """Counts pings one by one, under the rules that held and under new ones. Tests are left out."""
+
+    def __init__(self, rules: RuleBook) -> None:
+        self.tally = Tally()
+        self._rules = rules
+
+    def add(self, ping: RecordedPing) -> None:
+        """Counts one more ping."""
+        if ping.test:
+            return
+        self.tally.pings += 1
+        if ping.status is PingStatus.REFUSED:
+            self.tally.refused += 1
+            return
+        old = _sold(ping.outcomes, ping.payout_micros)
+        if old is not None:
+            self._count(ping, old, is_new=False)
+        new = self._again(ping)
+        if new is not None:
+            self._count(ping, new, is_new=True)
+
+    def _again(self, ping: RecordedPing) -> Sold | None:
+        book = self._rules.campaigns.get(ping.campaign)
+        seller = self._rules.market.sellers.get(ping.seller)
+        if book is None or seller is None or ping.campaign not in seller.campaigns:
+            self.tally.outside += 1
+            return None
+        replies = self._replies(ping, book, seller)
+        decision = run_again(ping, book, seller, replies)
+        return _sold(decision.outcomes, decision.payout_micros)
+
+    def _replies(self, ping: RecordedPing, book: CampaignBook, seller: Seller) -> list[tuple[OrderEntry, Asked]]:
+        """What is known of the orders that the new rules would ask."""
+        recorded = {outcome.order: outcome for outcome in ping.outcomes}
+        replies, unknown = [], 0
+        floor_micros = terms_of(book, seller, ping.lead, ping.min_price_micros).floor_micros
+        now_s = moment_of(ping.ping_id).timestamp()
+        prices = {} if book.selling is None else book.selling.prices_for(ping.lead)
+        for entry in route(book, ping.lead, seller, {}, floor_micros=floor_micros, now_s=now_s).asked:
+            outcome = recorded.get(entry.key)
+            if entry.key in prices:
+                replies.append((entry, Asked(entry.key, Bid(prices[entry.key]))))
+            elif outcome is None or outcome.reason in BY_RULE or outcome.buyer != entry.buyer.key:
+                unknown += 1
+            else:
+                replies.append((entry, reply_of(outcome)))
+        self.tally.unknown += unknown
+        self.tally.pings_unknown += unknown > 0
+        return replies
+
+    def _count(self, ping: RecordedPing, sold: Sold, *, is_new: bool) -> None:
+        gross_micros = sum(gross for _, gross in sold.buyers)
+        places = [self.tally.all, self.tally.sellers.setdefault(ping.seller, Both())]
+        if ping.post_id is not None:
+            places.append(self.tally.posted)
+        for place in places:
+            (place.new if is_new else place.old).add(gross_micros, sold.payout_micros)
+        for buyer, gross in sold.buyers:
+            place = self.tally.buyers.setdefault(buyer, Both())
+            (place.new if is_new else place.old).add(gross, 0)
+
+
+def _sold(outcomes: tuple[OrderOutcome, ...], payout_micros: int | None) -> Sold | None:
+    if payout_micros is None:
+        return None
+    winners = tuple((item.buyer, item.gross_micros or 0) for item in outcomes if item.reason is Reason.WON)
+    return Sold(winners, payout_micros)

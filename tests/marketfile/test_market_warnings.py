@@ -1,0 +1,72 @@
+"""What is said of a market that is right, and probably not what was meant."""
+
+from typing import Any
+
+import pytest
+from support.market import Document, market
+
+from exchange.marketfile.reader import read
+from exchange.marketfile.warnings import TWINS_LOOKED_AT_MAX, warnings_of
+
+NOBODY = "http://127.0.0.1:9"
+
+
+def said(document: Document, **environment: str) -> list[str]:
+    return [str(warning) for warning in warnings_of(read(document), environment)]
+
+
+def test_a_sound_market_has_no_warnings() -> None:
+    assert said(market({"high": NOBODY, "low": NOBODY})) == []
+
+
+def test_a_secret_that_is_not_set_is_named() -> None:
+    document = market({"high": NOBODY})
+    document["buyers"]["high"]["endpoint"]["auth"] = {"bearer": "${env:TOKEN}"}
+    assert said(document, TOKEN="x") == []
+    assert said(document) == [
+        "buyers.high.endpoint.auth.bearer: TOKEN is not set here; a gateway without it does not ask these orders"
+    ]
+
+
+def test_a_campaign_without_orders_or_sellers() -> None:
+    document = market({})
+    document["sellers"] = {}
+    assert said(document) == [
+        "campaigns.auto-us: has no orders: nothing sells there",
+        "campaigns.auto-us: is open to no seller",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("order", "warning"),
+    [
+        ({"caps": {"day": 0}}, "orders.high.caps.day: is 0: the order never buys"),
+        (
+            {"budget": {"month": "4.99"}},
+            "orders.high.budget.month: is below the campaign's floor: the order never buys",
+        ),
+    ],
+)
+def test_an_order_that_never_buys(order: dict[str, Any], warning: str) -> None:
+    assert said(market({"high": NOBODY}, orders={"high": order})) == [warning]
+    for enough in ({"caps": {"day": 1}}, {"budget": {"month": "5.00"}}):
+        assert said(market({"high": NOBODY}, orders={"high": enough})) == []
+
+
+def test_a_buyer_whose_limit_is_below_the_floor() -> None:
+    document = market({"high": NOBODY})
+    document["buyers"]["high"]["max_bid"] = "4.00"
+    assert said(document) == ["orders.high: can never win: the max_bid of high is 4.00, the campaign's floor 5.00"]
+
+
+def test_orders_that_differ_in_their_priority_alone() -> None:
+    twin = {"buyer": "high", "campaign": "auto-us", "priority": 7}
+    warning = "is the same as high but for its priority: high bids against himself"
+    assert said(market({"high": NOBODY}, orders={"twin": twin})) == [f"orders.twin: {warning}"]
+    for other in ({"paused": True}, {"filter": {"age": 40}}, {"caps": {"day": 5}}):
+        assert said(market({"high": NOBODY}, orders={"twin": twin | other})) == []
+
+
+def test_a_buyer_with_very_many_orders_is_left_alone() -> None:
+    orders = {f"o{number}": {"buyer": "high", "campaign": "auto-us"} for number in range(TWINS_LOOKED_AT_MAX)}
+    assert said(market({"high": NOBODY}, orders=orders)) == []
