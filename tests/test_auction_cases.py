@@ -34,7 +34,8 @@ def name_of(path: Path) -> str:
 
 @pytest.mark.parametrize("path", FILES, ids=map(name_of, FILES))
 async def test_case(shared_world: World, path: Path) -> None:
-    assert await faults_of(auction_case.load(path), shared_world) == []
+    found = await faults_of(auction_case.load(path), shared_world)
+    assert not found, "\n".join(found)
 
 
 async def test_every_reason_that_is_given_today_has_a_case() -> None:

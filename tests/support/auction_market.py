@@ -13,6 +13,9 @@ SELLERS = ("acme", "other")
 _MERGED = ("endpoint", "endpoints")
 """Parts of an entry that a case changes key by key; all other values are replaced."""
 
+_REFERENCES = ("buyer", "campaign", "campaigns", "exclude_buyers", "exclude_sellers", "not_with")
+"""Keys of an entry that hold the keys of others."""
+
 
 @dataclass(frozen=True)
 class Names:
@@ -88,12 +91,9 @@ def qualified(document: Document, names: Names) -> Document:
     found: Document = _copy(document)
     for section in ("campaigns", "sellers", "buyers", "orders"):
         found[section] = {names.full(key): entry for key, entry in found[section].items()}
-    for seller in found["sellers"].values():
-        seller["campaigns"] = [names.full(key) for key in seller["campaigns"]]
-    for order in found["orders"].values():
-        order |= {key: names.full(order[key]) for key in ("buyer", "campaign") if key in order}
-        if "exclude_sellers" in order:
-            order["exclude_sellers"] = [names.full(key) for key in order["exclude_sellers"]]
+    for section in ("sellers", "buyers", "orders"):
+        for entry in found[section].values():
+            entry |= {key: _renamed(entry[key], names) for key in _REFERENCES if key in entry}
     return found
 
 
@@ -107,6 +107,10 @@ def placed(document: Any, places: Mapping[str, str]) -> Any:
         for name, place in places.items():
             document = document.replace(f"{{{name}}}", place)
     return document
+
+
+def _renamed(reference: Any, names: Names) -> Any:
+    return [names.full(key) for key in reference] if isinstance(reference, list) else names.full(reference)
 
 
 def _change(entry: Document, changes: Mapping[str, Any]) -> None:

@@ -1,13 +1,13 @@
 """Runs an auction again from its record and the market version that it was made under."""
 
-from exchange.auction import Decision, Entrant, Terms, decide
-from exchange.rules.book import CampaignBook
+from exchange.auction import Entrant, Terms, decide
+from exchange.rules.book import CampaignBook, RuleBook
 from exchange.rules.pricing import margin_for
 from exchange.storage.pings import RecordedPing
 from exchange.values.bid import Asked, Bid, Refusal
 from exchange.values.market import Seller
 from exchange.values.reason import Reason
-from exchange.values.trace import OrderOutcome
+from exchange.values.trace import OrderOutcome, PingStatus
 
 _DECIDED = frozenset({Reason.WON, Reason.OUTBID, Reason.BELOW_MIN_PRICE, Reason.BELOW_FLOOR, Reason.ABOVE_MAX_BID})
 """What the auction makes of a bid, from the bid and the market alone. Balances and caps are not on record: what they
@@ -15,20 +15,19 @@ refused stays refused.
 """
 
 
-def decided_again(ping: RecordedPing, book: CampaignBook, seller: Seller) -> Decision:
-    """The decision that the record leads to."""
+def differences(ping: RecordedPing, rules: RuleBook) -> list[str]:
+    """Where the decision that the record leads to differs from the one on record. A refused ping had no auction."""
+    if ping.status is PingStatus.REFUSED:
+        return []
+    book, seller = rules.campaigns[ping.campaign], rules.market.sellers[ping.seller]
     entrants = [_entrant(outcome, book, seller) for outcome in ping.outcomes]
     terms = Terms(book.campaign.floor_micros, book.campaign.fallback, ping.min_price_micros)
-    return decide(entrants, terms, ping.ping_id)
-
-
-def differences(ping: RecordedPing, again: Decision) -> list[str]:
-    """Where a decision differs from the one on record."""
+    again = decide(entrants, terms, ping.ping_id)
     pairs = {
         "reason": (ping.reason, again.reason),
         "payout": (ping.payout_micros, again.payout_micros),
         "ladder": (ping.ladder, again.ladder),
-        "reasons": ({item.order: item.reason for item in ping.outcomes}, {x.order: x.reason for x in again.outcomes}),
+        "reasons": tuple({item.order: item.reason for item in found} for found in (ping.outcomes, again.outcomes)),
     }
     return [
         f"replayed {name}: {after!r}, recorded {before!r}" for name, (before, after) in pairs.items() if before != after

@@ -134,7 +134,7 @@ def _reason_faults(expect: Expected, found: Mapping[str, Sequence[str]]) -> Faul
         told = {order: given for order, given in found.items() if given not in ([], [Reason.FILTERED.wire_name])}
         yield from _differs("reasons of a refused ping", told, {})
         return
-    for order in found.keys() | expect.reasons.keys():
+    for order in sorted(found.keys() | expect.reasons.keys()):
         given, expected = found.get(order, ["no such order"]), expect.reasons.get(order, "not said in the case")
         if expected == TIED and given in (["won"], ["outbid"]):
             continue
@@ -145,7 +145,7 @@ def _asked_faults(stage: Stage, ping: RecordedPing) -> Faults:
     """Whom the record has as asked was sent one request, whom it has not was sent none."""
     outcomes = {stage.names.bare(item.order): item for item in ping.outcomes}
     sent = {order: len(requests) for order, requests in stage.asked().items()}
-    for order in outcomes.keys() | sent.keys():
+    for order in sorted(outcomes.keys() | sent.keys()):
         outcome = outcomes.get(order)
         if outcome is None or outcome.elapsed_ms is None:
             yield from _differs(f"requests to {order}", sent.get(order, 0), 0)
@@ -162,9 +162,7 @@ def _record_faults(stage: Stage, expect: Expected, ping: RecordedPing, rules: Ru
     for order, fields in expect.fails.items():
         failing = failing_fields(book, book.by_key[stage.names.full(order)], ping.lead)
         yield from _differs(f"what fails {order}", sorted(failing), sorted(fields))
-    if not expect.refused:
-        again = auction_replay.decided_again(ping, book, rules.market.sellers[ping.seller])
-        yield from auction_replay.differences(ping, again)
+    yield from auction_replay.differences(ping, rules)
 
 
 # The post
