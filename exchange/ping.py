@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -18,12 +18,12 @@ from exchange.rules.book import CampaignBook, OrderEntry, RuleBook
 from exchange.rules.pricing import margin_for
 from exchange.rules.room import UNLIMITED, Room
 from exchange.rules.routing import Available, Routing, route
-from exchange.values.bid import Asked, Refusal
+from exchange.values.bid import Asked, Refusal, Reply
 from exchange.values.deadline import Deadline
 from exchange.values.ids import uuid7
 from exchange.values.market import Sale, Seller
 from exchange.values.reason import Reason
-from exchange.values.trace import Offer, OrderOutcome, PingStatus, PingTrace
+from exchange.values.trace import Offer, OrderOutcome, PingStatus, PingTrace, Sums
 from exchange.values.vertical import Lead
 
 
@@ -51,6 +51,7 @@ class PingRequest(NamedTuple):
         offer: Offer | None,
         outcomes: tuple[OrderOutcome, ...],
         phases_ms: Mapping[str, float],
+        sums: Sums | None = None,
     ) -> PingTrace:
         """What is kept of this ping, whatever became of it."""
         return PingTrace(
@@ -69,6 +70,7 @@ class PingRequest(NamedTuple):
             offer=offer,
             outcomes=outcomes,
             phases_ms=phases_ms,
+            sums=sums,
         )
 
 
@@ -126,16 +128,15 @@ class Pings:
         return await self._fanout.ask(self._calls(request, ping_id, entries, left_ms), decide_by)
 
     def _calls(self, request: PingRequest, ping_id: UUID, entries: Sequence[OrderEntry], left_ms: int) -> list[Call]:
-        """One call an order; the body is made once for each set of visible fields."""
+        """One call an order; the body is made once for each set of visible fields, and way of selling."""
         self._drop_lines_before(request.market_version)
-        bodies: dict[tuple[str, ...], bytes] = {}
-        read = native.bid_reader(sale=Sale.EXCLUSIVE, currency=request.currency)
+        pings: dict[tuple[str, ...], tuple[bytes, Callable[[int, bytes], Reply]]] = {}
         calls = []
         for entry in entries:
-            body = bodies.get(entry.visible)
-            if body is None:
-                body = bodies[entry.visible] = _body(request, ping_id, entry.visible)
-            calls.append(Call(self._line(entry), body, min(entry.endpoint.ping_timeout_ms, left_ms), read))
+            ping = pings.get(entry.shown)
+            if ping is None:
+                ping = pings[entry.shown] = _body_and_reader(request, ping_id, entry)
+            calls.append(Call(self._line(entry), ping[0], min(entry.endpoint.ping_timeout_ms, left_ms), ping[1]))
         return calls
 
     def _line(self, entry: OrderEntry) -> Line:
@@ -154,18 +155,22 @@ class Pings:
             self._lines.clear()
 
 
-def _body(request: PingRequest, ping_id: UUID, visible: tuple[str, ...]) -> bytes:
-    campaign = request.book.campaign
-    return native.ping_body(
+def _body_and_reader(
+    request: PingRequest, ping_id: UUID, entry: OrderEntry
+) -> tuple[bytes, Callable[[int, bytes], Reply]]:
+    """What is sent to all orders that are shown the same, and what reads their answers."""
+    campaign, sale = request.book.campaign, entry.sale or Sale.EXCLUSIVE
+    body = native.ping_body(
         ping_id=ping_id,
         campaign=campaign.key,
         vertical=campaign.vertical,
         test=request.test,
         currency=request.currency,
         floor_micros=campaign.floor_micros,
-        sale=Sale.EXCLUSIVE,
-        lead={name: request.lead[name] for name in visible if name in request.lead},
+        sale=sale,
+        lead={name: request.lead[name] for name in entry.visible if name in request.lead},
     )
+    return body, native.bid_reader(sale=sale, currency=request.currency)
 
 
 def _entrants(
@@ -183,7 +188,10 @@ def _entrants(
 
 def _terms(request: PingRequest) -> Terms:
     campaign = request.book.campaign
-    return Terms(campaign.floor_micros, campaign.fallback, request.min_price_micros)
+    terms = Terms(campaign.floor_micros, campaign.fallback, request.min_price_micros)
+    if campaign.sale is Sale.EXCLUSIVE:
+        return terms
+    return terms._replace(sale=campaign.sale, max_shares=campaign.max_shares, apart=request.book.apart)
 
 
 def _trace(
@@ -196,7 +204,8 @@ def _trace(
         expires_at = datetime.now(UTC) + timedelta(seconds=campaign.offer_ttl_s)
         offer = Offer(decision.payout_micros, expires_at, decision.ladder)
     status = PingStatus.UNSOLD if offer is None else PingStatus.OFFERED
-    return request.trace(ping_id, status, decision.reason, offer, decision.outcomes + kept_out, phases_ms)
+    outcomes = decision.outcomes + kept_out
+    return request.trace(ping_id, status, decision.reason, offer, outcomes, phases_ms, decision.sums)
 
 
 def _ms(seconds: float) -> float:

@@ -12,7 +12,7 @@ from exchange.auction import Decision, Entrant, Terms, decide
 from exchange.rules.pricing import payout_of
 from exchange.values.bid import Asked, Bid, Refusal
 from exchange.values.ids import uuid7
-from exchange.values.market import Fallback, Margin
+from exchange.values.market import Fallback, Margin, Sale
 from exchange.values.reason import Reason
 
 CENT = 10_000
@@ -55,7 +55,7 @@ def entrants(draw: st.DrawFn) -> list[Entrant]:
     return found
 
 
-terms = st.builds(Terms, floor_micros=amounts, fallback=st.sampled_from(Fallback), min_price_micros=st.none() | amounts)
+terms = st.builds(Terms, amounts, st.sampled_from(Fallback), st.none() | amounts, st.just(Sale.EXCLUSIVE))
 ping_ids = st.builds(uuid7)
 
 

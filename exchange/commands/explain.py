@@ -16,7 +16,7 @@ from exchange.storage.history import AttemptHistory
 from exchange.storage.pings import RecordedPing
 from exchange.values.money import format_amount
 from exchange.values.reason import Reason
-from exchange.values.trace import OrderOutcome
+from exchange.values.trace import BidOutcome, OrderOutcome, sold_first
 
 
 async def explain(database: Database, ping_id: UUID, console: Console) -> None:
@@ -45,6 +45,8 @@ def _kept_out(campaign: CampaignBook, index: int, ping: RecordedPing) -> tuple[O
     fields = ", ".join(
         f"{name} = {ping.lead.get(name, 'absent')}" for name in failing_fields(campaign, entry, ping.lead)
     )
+    if entry.sale is None:
+        fields = f"takes {entry.order.sale} leads, and the campaign's are {campaign.campaign.sale}"
     return OrderOutcome(entry.key, entry.buyer.key, Reason.FILTERED), fields
 
 
@@ -57,15 +59,32 @@ def _print_head(ping: RecordedPing, console: Console) -> None:
     if ping.reason is not None:
         console.print(f"{ping.status}: {int(ping.reason)} {ping.reason.wire_name}. {ping.reason.text}", highlight=False)
     elif ping.payout_micros is not None and ping.ladder:
-        gross = ping.ladder[0].gross_micros
+        gross = sum(rung.gross_micros for rung in sold_first(ping.ladder))
         console.print(
             f"{ping.status}: {format_amount(gross)} = {format_amount(ping.payout_micros)} to the seller + "
-            f"{format_amount(gross - ping.payout_micros)} margin; ladder: "
-            + escape(" → ".join(rung.order for rung in ping.ladder)),
+            f"{format_amount(gross - ping.payout_micros)} margin; ladder: " + escape(_ladder(ping)),
             highlight=False,
         )
+    if ping.sums is not None:
+        ways = {"exclusive": ping.sums.exclusive_micros, "shared": ping.sums.shared_micros}
+        said = ", ".join(f"{way} {'nobody' if sum_ is None else format_amount(sum_)}" for way, sum_ in ways.items())
+        console.print(f"the ways: {said}", highlight=False)
     phases = ", ".join(f"{name} {ms:.1f} ms" for name, ms in ping.phases_ms.items())
     console.print(f"[dim]{phases}[/]", highlight=False)
+
+
+def _ladder(ping: RecordedPing) -> str:
+    """Who may have the lead, in order; of a shared one the legs with what each is promised, then the reserve."""
+    legs = ping.legs
+    if not legs:
+        return " → ".join(rung.order for rung in ping.ladder)
+    won = [
+        f"leg {number} {rung.order} {format_amount(rung.gross_micros)} = {format_amount(payout)} + "
+        f"{format_amount(rung.gross_micros - payout)}"
+        for number, (rung, payout) in enumerate(zip(ping.ladder, legs, strict=False), 1)
+    ]
+    reserve = " → ".join(rung.order for rung in ping.ladder[len(legs) :])
+    return "; ".join([*won, f"then {reserve}"] if reserve else won)
 
 
 def _print_post(post_id: UUID, attempts: list[AttemptHistory], console: Console) -> None:
@@ -76,7 +95,8 @@ def _print_post(post_id: UUID, attempts: list[AttemptHistory], console: Console)
     for item in attempts:
         reason = f"{int(item.reason)} {item.reason.wire_name}" if item.reason is not None else "under way"
         detail = f" ({item.detail})" if item.detail else ""
-        line = f"{item.made_at:%H:%M:%S} {item.order} at {format_amount(item.gross_micros)}: {reason}{detail}"
+        leg = f"leg {item.leg} " if item.leg else ""
+        line = f"{item.made_at:%H:%M:%S} {leg}{item.order} at {format_amount(item.gross_micros)}: {reason}{detail}"
         console.print(escape(line), highlight=False, soft_wrap=True)
         for event in item.events:
             note = f" ({event.note})" if event.note else ""
@@ -89,9 +109,17 @@ def _table(outcomes: tuple[OrderOutcome, ...], filtered: list[tuple[OrderOutcome
         table.add_column(name, justify="right" if name in {"bid", "ms"} else "left", overflow="fold")
     for outcome in sorted(outcomes, key=lambda item: (item.reason is not Reason.WON, -(item.gross_micros or 0))):
         table.add_row(*_cells(outcome, outcome.detail))
+        for bid in outcome.bids:
+            table.add_row(*_bid_cells(bid), style="dim")
     for outcome, detail in filtered:
         table.add_row(*_cells(outcome, detail), style="dim")
     return table
+
+
+def _bid_cells(bid: BidOutcome) -> tuple[str, ...]:
+    shares = f" to {bid.shares_max} at most" if bid.shares_max else ""
+    reason = f"{int(bid.reason)} {bid.reason.wire_name}"
+    return f"  {bid.sale}{shares}", "", format_amount(bid.gross_micros), "", reason
 
 
 def _cells(outcome: OrderOutcome, detail: str) -> tuple[str, ...]:

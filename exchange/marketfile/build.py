@@ -54,6 +54,7 @@ def build_campaign(key: str, shape: CampaignShape) -> Campaign:
         caps=_limits(shape.caps),
         duplicates=_duplicates(shape.duplicates),
         returns_window_days=shape.returns.window_days if shape.returns else RETURNS_WINDOW_DAYS,
+        max_shares=shape.max_shares,
     )
 
 
@@ -73,6 +74,7 @@ def build_buyer(key: str, shape: BuyerShape) -> Buyer:
         max_bid_micros=shape.max_bid,
         margin=_margin(shape.margin),
         duplicates=_duplicates(shape.duplicates),
+        not_with=tuple(shape.not_with),
     )
 
 

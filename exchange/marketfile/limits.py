@@ -1,5 +1,7 @@
 """The limits of a market file: everything in it is bounded, and every bound has a name."""
 
+from exchange.rules.shares import SHARES_MAX
+
 FILE_BYTES_MAX = 64 * 1024 * 1024
 """Of the YAML text in UTF-8; ORDERS_MAX orders of usual length fit."""
 
@@ -41,6 +43,7 @@ PRESUME_DAYS = (1, 365)
 RETURN_DAYS = (0, 365)
 CAP = (0, 1_000_000_000)
 WINDOW_DAYS = (1, 3_650)
+SHARES = (1, SHARES_MAX)
 PRIORITY = (-1_000_000, 1_000_000)
 
 SUGGESTION_CANDIDATES_MAX = 1_000

@@ -37,7 +37,7 @@ def _read(document: object, problems: Problems) -> Market | None:
     index = index_of(document, problems)
     campaigns = {key: _read_campaign(key, raw, index, problems) for key, raw in index.campaigns.items()}
     sellers = {key: _read_seller(key, raw, index, problems) for key, raw in index.sellers.items()}
-    buyers = {key: _read_buyer(key, raw, problems) for key, raw in index.buyers.items()}
+    buyers = {key: _read_buyer(key, raw, index, problems) for key, raw in index.buyers.items()}
     orders = {key: read_order(key, raw, index, problems) for key, raw in index.orders.items()}
     if shape is None or problems:
         return None
@@ -66,8 +66,12 @@ def _read_seller(key: str, raw: object, index: Index, problems: Problems) -> Sel
     return None if shape is None else build_seller(key, shape)
 
 
-def _read_buyer(key: str, raw: object, problems: Problems) -> Buyer | None:
+def _read_buyer(key: str, raw: object, index: Index, problems: Problems) -> Buyer | None:
     path = below("buyers", key)
     shape = shaped(BuyerShape, path, raw, problems)
     check_endpoints(raw, path, problems)
+    rivals = raw.get("not_with") if isinstance(raw, dict) else None
+    check_list(rivals, f"{path}.not_with", "buyer", index.buyers, problems)
+    if isinstance(rivals, list) and key in rivals:
+        problems.add(f"{path}.not_with", "names the buyer himself: nobody is sold one lead twice")
     return None if shape is None else build_buyer(key, shape)

@@ -16,6 +16,7 @@ from exchange.marketfile.limits import (
     PRESUME_DAYS,
     PRIORITY,
     RETURN_DAYS,
+    SHARES,
     WINDOW_DAYS,
 )
 from exchange.marketfile.outside import (
@@ -45,7 +46,7 @@ from exchange.marketfile.scalars import (
     refuse,
     whole,
 )
-from exchange.values.market import Presumption
+from exchange.values.market import MAX_SHARES, Presumption
 from exchange.values.vertical import FieldType, Stage
 
 _AUTH_LATER = ("query", "hmac", "oauth2")
@@ -155,8 +156,8 @@ class CampaignShape(Shape):
     ping_timeout_ms: PingTimeout = 800
     post_timeout_ms: PostTimeout = 8000
     offer_ttl_s: Annotated[int, whole(*OFFER_TTL_S)] = 300
-    sale: Annotated[str, choice("exclusive", later=("shared", "best"))] = "exclusive"
-    max_shares: Annotated[None, later("shared sales", 1)] = None
+    sale: Annotated[str, choice("exclusive", "shared", "best")] = "exclusive"
+    max_shares: Annotated[int, whole(*SHARES)] = MAX_SHARES
     fallback: Annotated[str, choice("break_even", "none")] = "break_even"
     method: Annotated[str, choice("highest_bid", later=("priority", "weighted", "round_robin", "performance"))] = (
         "highest_bid"
@@ -250,6 +251,7 @@ class BuyerShape(Shape):
     duplicates: DuplicatesShape | None = None
     endpoint: Given[EndpointShape] = None
     endpoints: Given[dict[Key, EndpointShape]] = None
+    not_with: list[Text] = []
 
 
 class OrderShape(Shape):
@@ -259,7 +261,7 @@ class OrderShape(Shape):
     campaign: Text
     endpoint: Given[Text] = None
     price: Price = "bid"
-    sale: Annotated[str, choice("exclusive", "either", later=("shared",))] = "either"
+    sale: Annotated[str, choice("exclusive", "shared", "either")] = "either"
     fields: Given[list[Text]] = None
     filter: Mapping = {}
     schedule: Annotated[None, later("schedules")] = None

@@ -1,11 +1,12 @@
 """The rule book: one market compiled into an immutable snapshot that a worker swaps in whole."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from exchange.rules.intake import LeadReader
 from exchange.rules.matching import Matcher, compile_filters
-from exchange.values.market import Buyer, Campaign, Endpoint, Market, Order
+from exchange.rules.shares import Apart
+from exchange.values.market import Buyer, Campaign, Endpoint, Market, Order, Sale
 from exchange.values.vertical import Stage, Vertical
 
 
@@ -21,6 +22,10 @@ class OrderEntry:
     endpoint: Endpoint
     visible: tuple[str, ...]
     auth_headers: Mapping[str, str] | None = field(repr=False)
+    sale: Sale | None = Sale.EXCLUSIVE
+    """What it is asked for: what order and campaign both allow; None where they allow nothing in common."""
+    shown: tuple[str, ...] = ()
+    """What is the same for two orders that are sent the same ping."""
 
     @property
     def key(self) -> str:
@@ -39,6 +44,8 @@ class CampaignBook:
     matcher: Matcher
     duplicate_days: Mapping[str, int]
     """The windows of the buyers who do not want a person twice, in days."""
+    apart: Apart = field(default_factory=dict)
+    """The buyers who must not share a lead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,29 +78,56 @@ def _compile_campaign(
 ) -> CampaignBook:
     vertical = market.verticals[campaign.vertical]
     ping_fields = vertical.names(Stage.PING)
-    entries = tuple(_entry(market, order, ping_fields, auth_headers) for order in orders)
+    entries = tuple(_entry(market, campaign, order, ping_fields, auth_headers) for order in orders)
+    matcher = compile_filters(vertical, [entry.order.filter for entry in entries])
+    askable = sum(1 << number for number, entry in enumerate(entries) if entry.sale is not None)
     return CampaignBook(
         campaign=campaign,
         vertical=vertical,
         reader=LeadReader(vertical),
         entries=entries,
         by_key={entry.key: entry for entry in entries},
-        matcher=compile_filters(vertical, [entry.order.filter for entry in entries]),
+        matcher=replace(matcher, everyone=matcher.everyone & askable),
         duplicate_days={
             entry.buyer.key: entry.buyer.duplicates.window_days
             for entry in entries
             if entry.buyer.duplicates is not None
         },
+        apart=_apart({entry.buyer.key: entry.buyer for entry in entries}),
     )
 
 
-def _entry(market: Market, order: Order, ping_fields: tuple[str, ...], auth_headers: AuthHeaders) -> OrderEntry:
+def _entry(
+    market: Market, campaign: Campaign, order: Order, ping_fields: tuple[str, ...], auth_headers: AuthHeaders
+) -> OrderEntry:
     buyer = market.buyers[order.buyer]
     wanted = ping_fields if order.fields is None else frozenset(order.fields)
+    visible = tuple(name for name in ping_fields if name in wanted)
+    sale = _asked_for(campaign.sale, order.sale)
     return OrderEntry(
         order=order,
         buyer=buyer,
         endpoint=buyer.endpoints[order.endpoint],
-        visible=tuple(name for name in ping_fields if name in wanted),
+        visible=visible,
         auth_headers=auth_headers.get((buyer.key, order.endpoint)),
+        sale=sale,
+        shown=(sale or "", *visible),
     )
+
+
+def _asked_for(sold: Sale, taken: Sale) -> Sale | None:
+    """What a campaign and an order both allow."""
+    if sold is Sale.BEST:
+        return taken
+    return sold if taken in {sold, Sale.EITHER} else None
+
+
+def _apart(buyers: Mapping[str, Buyer]) -> Apart:
+    """Who must not share a lead with whom: if one of both does not want to, neither does."""
+    found: dict[str, set[str]] = {}
+    for buyer in buyers.values():
+        for other in buyer.not_with:
+            if other in buyers:
+                found.setdefault(buyer.key, set()).add(other)
+                found.setdefault(other, set()).add(buyer.key)
+    return {key: frozenset(others) for key, others in found.items()}

@@ -11,9 +11,12 @@ import orjson
 from exchange.storage.database import Connection, Database
 from exchange.storage.ping_rows import PingRow
 from exchange.values.ids import day_of
+from exchange.values.market import Sale
 from exchange.values.reason import Reason
-from exchange.values.trace import OrderOutcome, PingStatus, PingTrace, Rung
+from exchange.values.trace import BidOutcome, OrderOutcome, PingStatus, PingTrace, Rung, Sums, legs_of
 from exchange.values.vertical import Lead
+
+_SHORTENED = (Rung, OrderOutcome)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,12 @@ class RecordedPing:
     outcomes: tuple[OrderOutcome, ...]
     phases_ms: dict[str, float]
     post_id: UUID | None
+    sums: Sums | None = None
+
+    @property
+    def legs(self) -> tuple[int, ...]:
+        """What a shared offer promised for each of its legs; nothing for an exclusive one."""
+        return legs_of(self.ladder)
 
 
 def row_of(trace: PingTrace) -> PingRow:
@@ -58,8 +67,13 @@ def row_of(trace: PingTrace) -> PingRow:
         expires_at=offer.expires_at if offer else None,
         ladder=_dumps(offer.ladder) if offer else None,
         lead=_dumps(trace.lead),
-        trace=_dumps({"orders": trace.outcomes, "phases_ms": trace.phases_ms}),
+        trace=_dumps(_told(trace)),
     )
+
+
+def _told(trace: PingTrace) -> dict[str, object]:
+    found: dict[str, object] = {"orders": trace.outcomes, "phases_ms": trace.phases_ms}
+    return found if trace.sums is None else found | {"sums": trace.sums}
 
 
 def recorded(trace: PingTrace) -> RecordedPing:
@@ -82,6 +96,7 @@ def recorded(trace: PingTrace) -> RecordedPing:
         outcomes=trace.outcomes,
         phases_ms=dict(trace.phases_ms),
         post_id=None,
+        sums=trace.sums,
     )
 
 
@@ -125,20 +140,29 @@ def _read(row: Mapping[str, Any]) -> RecordedPing:
         expires_at=row["expires_at"],
         ladder=tuple(Rung(*rung) for rung in orjson.loads(row["ladder"] or "[]")),
         lead=orjson.loads(row["lead"]),
-        outcomes=tuple(
-            OrderOutcome(order, buyer, Reason(code), *more) for order, buyer, code, *more in trace["orders"]
-        ),
+        outcomes=tuple(_outcome(*found) for found in trace["orders"]),
         phases_ms=trace["phases_ms"],
         post_id=row["post_id"],
+        sums=Sums(*trace["sums"]) if "sums" in trace else None,
     )
 
 
+def _outcome(order: str, buyer: str, code: int, *more: Any) -> OrderOutcome:
+    outcome = OrderOutcome(order, buyer, Reason(code), *more)
+    if not outcome.bids:
+        return outcome
+    bids = [BidOutcome(*bid)._replace(sale=Sale(bid[0]), reason=Reason(bid[-1])) for bid in outcome.bids]
+    return outcome._replace(bids=tuple(bids))
+
+
 def _dumps(value: object) -> str:
-    """JSON text; rungs and outcomes become lists of their fields, in order."""
+    """JSON text; rungs and outcomes become lists of their fields, in order, without the last where it is empty."""
     return orjson.dumps(value, default=_plain).decode()
 
 
 def _plain(value: object) -> object:
+    if isinstance(value, _SHORTENED) and not value[-1]:
+        return value[:-1]
     if isinstance(value, tuple):
         return tuple(value)
     if isinstance(value, Mapping):

@@ -9,13 +9,17 @@ from exchange.values.vertical import Value, Vertical
 RETURNS_WINDOW_DAYS = 14
 """How long a sale may be returned, unless a campaign says otherwise."""
 
+MAX_SHARES = 3
+"""By how many at most a shared lead is bought, unless a campaign says otherwise."""
+
 
 class Sale(StrEnum):
-    """How a lead is sold. `EITHER` is what an order takes, never what a bid is."""
+    """How a lead is sold. `EITHER` is what an order takes, `BEST` what a campaign sells; neither is what a bid is."""
 
     EXCLUSIVE = "exclusive"
     SHARED = "shared"
     EITHER = "either"
+    BEST = "best"
 
 
 class Fallback(StrEnum):
@@ -140,6 +144,7 @@ class Campaign:
     caps: Caps = field(default_factory=dict)
     duplicates: Duplicates | None = None
     returns_window_days: int = RETURNS_WINDOW_DAYS
+    max_shares: int = MAX_SHARES
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +168,8 @@ class Buyer:
     max_bid_micros: int | None = None
     margin: Margin | None = None
     duplicates: Duplicates | None = None
+    not_with: tuple[str, ...] = ()
+    """The buyers whom he does not share a lead with."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,6 @@ ENDPOINT = "buyers/northwind/endpoint"
 
 LATER: list[tuple[str, Any, str]] = [
     ("verticals/auto_insurance/fields/zip/multiple", True, "a field with several values"),
-    (f"{CAMPAIGN}/sale", "shared", "shared"),
-    (f"{CAMPAIGN}/sale", "best", "best"),
-    (f"{CAMPAIGN}/max_shares", 3, "shared sales"),
-    (f"{CAMPAIGN}/max_shares", True, "shared sales"),
     (f"{CAMPAIGN}/method", "priority", "priority"),
     (f"{CAMPAIGN}/method", "weighted", "weighted"),
     (f"{CAMPAIGN}/method", "round_robin", "round_robin"),
@@ -23,7 +19,6 @@ LATER: list[tuple[str, Any, str]] = [
     (f"{ENDPOINT}/auth", "oauth2", "auth oauth2"),
     (f"{ORDER}/price", "12.00", "a fixed price"),
     (f"{ORDER}/price", 12, "a fixed price"),
-    (f"{ORDER}/sale", "shared", "shared"),
     (f"{ORDER}/schedule", {"days": ["mon"], "hours": "08:00-20:00"}, "schedules"),
     (f"{ORDER}/weight", 60, "weights"),
     (f"{ORDER}/filter/or", [{"age": 5}], "groups of conditions (or)"),
@@ -59,8 +54,6 @@ def test_what_is_not_built_inside_a_value_is_refused_by_name(path: str, value: A
     ("path", "value"),
     [
         ("verticals/auto_insurance/fields/zip/multiple", False),
-        (f"{CAMPAIGN}/sale", "exclusive"),
-        (f"{CAMPAIGN}/max_shares", 1),
         (f"{CAMPAIGN}/method", "highest_bid"),
         (f"{CAMPAIGN}/fallback", "none"),
         (f"{CAMPAIGN}/duplicates", None),
@@ -74,7 +67,6 @@ def test_what_is_not_built_inside_a_value_is_refused_by_name(path: str, value: A
         (f"{ENDPOINT}/unknown", None),
         (f"{ENDPOINT}/auth", "none"),
         (f"{ORDER}/price", "bid"),
-        (f"{ORDER}/sale", "either"),
         (f"{ORDER}/schedule", None),
         (f"{ORDER}/caps", {}),
         (f"{ORDER}/budget", {}),
