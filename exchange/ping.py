@@ -191,7 +191,10 @@ def _terms(request: PingRequest) -> Terms:
     terms = Terms(campaign.floor_micros, campaign.fallback, request.min_price_micros)
     if campaign.sale is Sale.EXCLUSIVE:
         return terms
-    return terms._replace(sale=campaign.sale, max_shares=campaign.max_shares, apart=request.book.apart)
+    room = request.room.leads_left(request.seller.key, campaign.key)
+    return terms._replace(
+        sale=campaign.sale, max_shares=max(1, min(campaign.max_shares, room)), apart=request.book.apart
+    )
 
 
 def _trace(

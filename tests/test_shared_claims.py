@@ -72,18 +72,20 @@ async def test_caps_count_each_leg_and_a_full_one_is_gone_by(shared_world: World
     await shared_world.assert_sound()
 
 
-async def test_a_sellers_cap_has_room_for_as_many_legs_as_are_left(shared_world: World) -> None:
+async def test_no_more_legs_are_offered_or_sold_than_a_sellers_cap_has_room_for(shared_world: World) -> None:
     async with Buyer(bids("10.00")) as ann, Buyer(bids("9.00")) as bob:
         document = shared_market({"ann": ann, "bob": bob})
         [row] = await shared_world.rows(
             "select count(*) from attempts a join posts p using (post_id) "
             "where p.seller = 'other' and is_live(a.state) and not a.test"
         )
+        await shared_world.apply(document)
+        before = await shared_world.ping(seller="other")
         document["sellers"]["other"]["caps"] = {"total": row["count"] + 1}
         await shared_world.apply(document)
-        offer = await shared_world.ping(seller="other")
-        post = await shared_world.post(offer["ping_id"], seller="other")
-    assert (post["status"], post["shares"]) == ("accepted", 1)
+        assert (await shared_world.ping(seller="other"))["shares"] == 1
+        post = await shared_world.post(before["ping_id"], seller="other")
+    assert (before["shares"], post["status"], post["shares"]) == (2, "accepted", 1)
     assert told(post)[1][2:] == ("rejected", 506)
     await shared_world.assert_sound()
 

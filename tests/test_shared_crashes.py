@@ -1,6 +1,7 @@
 """Shared posts whose gateway is lost between two legs: what was sold stays sold, the rest is unknown for a while."""
 
 import asyncio
+import base64
 import json
 import os
 import signal
@@ -11,7 +12,7 @@ from support.buyer import Buyer, Received, bids, reply, says
 from support.commands import shell_on
 from support.market import CONTACT, LEAD
 from support.shares import attempts, shared_market, standing, state_of, told
-from support.unknowns import reconcile
+from support.unknowns import KEY, UNCLEAR, one_after_another, reconcile
 from support.waiting import Held
 from support.world import World, open_world
 
@@ -86,3 +87,25 @@ async def test_a_gateway_that_is_killed_between_two_legs(services: Services, tmp
             assert (await world.send("/v1/post", body)).content == first.content
             assert (await standing(world, "ann"), await standing(world, "bob")) == ((-1000, 0), (-900, 0))
             await world.assert_sound()
+
+
+async def test_an_unknown_leg_is_sent_again_with_the_same_bytes(services: Services, tmp_path: Path) -> None:
+    answers = one_after_another(UNCLEAR, says({"status": "accepted"}))
+    key = base64.b64encode(KEY).decode()
+    async with (
+        Buyer(bids("10.00"), answers) as ann,
+        Buyer(bids("9.00")) as bob,
+        open_world(services, tmp_path, master_key=key) as world,
+    ):
+        document = shared_market({"ann": ann, "bob": bob})
+        document["buyers"]["ann"]["endpoint"]["idempotent_post"] = True
+        await world.apply(document)
+        post = await world.post((await world.ping())["ping_id"])
+        assert (post["status"], post["price"]) == ("pending", "7.65")
+        assert await reconcile(world) == 1
+        first, again = ann.posts
+        assert first.body == again.body
+        assert again.json["sale"] == "shared"
+        found = await state_of(world, post)
+        assert (found["status"], found["price"], found["shares"]) == ("accepted", "16.15", 2)
+        await world.assert_sound()

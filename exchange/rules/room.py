@@ -196,9 +196,15 @@ class Room:
 
     def refuses(self, seller: str, campaign: str) -> bool:
         """Whether the seller or the campaign has no room for another lead."""
+        return self.leads_left(seller, campaign) < 1
+
+    def leads_left(self, seller: str, campaign: str) -> int:
+        """How many more leads, or legs of one, the seller and the campaign have room for."""
+        if not self.limits_pings:
+            return NO_LIMIT
         zone = self._zones.get(campaign, "UTC")
         scopes = Scope("seller", seller, zone), Scope("campaign", campaign, zone)
-        return any(found is not None and found.left.leads < 1 for found in map(self._subjects.get, scopes))
+        return min([NO_LIMIT, *(found.left.leads for found in map(self._subjects.get, scopes) if found is not None)])
 
     def _close(self, ping_id: UUID, *, was_posted: bool) -> None:
         for gross_micros, subjects in self._offers.pop(ping_id, ()):

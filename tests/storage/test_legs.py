@@ -10,6 +10,7 @@ from support.market import market
 
 from exchange.embedded.lease import Services
 from exchange.marketfile.reader import read
+from exchange.rules.attempts import AttemptState
 from exchange.rules.caps import Cap, Limit, Scope
 from exchange.rules.legs import LegStatus
 from exchange.storage import catalogue, invariants
@@ -17,6 +18,7 @@ from exchange.storage.database import Database
 from exchange.storage.posts import Ended, LegOver, NewPost, Plan, PostState, Prepared, PreparedLegs, Result
 from exchange.storage.sales import Sales
 from exchange.storage.vault import Sealed
+from exchange.storage.verdicts import How, Resolved, Verdict, resolve
 from exchange.values.bid import Accepted, Delivery, NotSent, Rejected, Unknown
 from exchange.values.ids import uuid7
 from exchange.values.market import Period
@@ -153,6 +155,27 @@ async def test_the_first_answer_is_the_answer_and_says_how_each_leg_stands(datab
     assert isinstance(ended, Ended)
     assert (ended.result.state, ended.answer) == (PostState.ACCEPTED, said)
     assert await sales.first_answer(post, b"", answer, timeout_s=5) == said
+    await sound(database)
+
+
+async def test_a_verdict_on_one_leg_leaves_the_post_to_the_legs_that_are_under_way(database: Database) -> None:
+    sales, post, plans = Sales(database), new_post(8, 7), new_plans(["ann", "bob"], 2)
+    one, two = await claimed(sales, post, plans)
+    assert await sales.conclude_leg(post, one.plan, Unknown(), [], answer) == LegOver()
+    yes = Verdict(AttemptState.ACCEPTED, Reason.ACCEPTED, How.OPERATOR)
+    found = await resolve(database, one.plan.attempt_id, yes, epoch=None)
+    assert isinstance(found, Resolved)
+    assert (found.state, found.post.payout_micros) == (PostState.IN_PROGRESS, 8 * UNIT)
+    ended = await sales.conclude_leg(post, two.plan, Unknown(), [], answer)
+    assert isinstance(ended, Ended)
+    assert ended.answer == b"pending accepted pending"
+    no = Verdict(AttemptState.PRESUMED_REJECTED, Reason.PRESUMED_REJECTED, How.PRESUMPTION)
+    found = await resolve(database, two.plan.attempt_id, no, epoch=None)
+    assert isinstance(found, Resolved)
+    assert found.state is PostState.ACCEPTED
+    stands = await sales.find(post.post_id)
+    assert stands is not None
+    assert [(leg.status, int(leg.reason)) for leg in stands.legs] == [("accepted", 501), ("rejected", 508)]
     await sound(database)
 
 
