@@ -64,7 +64,7 @@ async def test_a_bid_for_a_sale_that_was_not_asked_is_108(shared_world: World) -
 
 
 async def test_buyers_who_do_not_share_with_one_another_are_not_in_one_offer(shared_world: World) -> None:
-    async with Buyer(bids("10.00")) as ann, Buyer(bids("9.00"), REJECTS) as bob, Buyer(bids("8.00")) as cid:
+    async with Buyer(bids("10.00")) as ann, Buyer(bids("9.00"), REJECTS) as bob, Buyer(bids("8.60")) as cid:
         document = shared_market({"ann": ann, "bob": bob, "cid": cid})
         document["buyers"]["cid"]["not_with"] = ["ann"]
         post = await sell(shared_world, document)
