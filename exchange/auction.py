@@ -194,7 +194,7 @@ def _decide_ways(entrants: Sequence[Entrant], terms: Terms, ping_id: UUID) -> De
     """Decides by the higher gross sum of the ways that the campaign sells; a tie is exclusive (contract, section 3)."""
     exclusive = _Way(Sale.EXCLUSIVE, entrants if terms.sale is Sale.BEST else (), terms, ping_id)
     shared = _Way(Sale.SHARED, entrants, terms, ping_id)
-    sums = Sums(exclusive.gross_micros or None, shared.gross_micros or None)
+    sums = Sums(exclusive.gross_micros or None, shared.gross_micros or None, terms.max_shares)
     best = shared if shared.gross_micros > exclusive.gross_micros else exclusive
     if not best.winners:
         was_asked = any(entrant.asked.elapsed_ms is not None for entrant in entrants)

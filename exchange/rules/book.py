@@ -1,7 +1,7 @@
 """The rule book: one market compiled into an immutable snapshot that a worker swaps in whole."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from exchange.rules.intake import LeadReader
 from exchange.rules.matching import Matcher, compile_filters
@@ -46,6 +46,8 @@ class CampaignBook:
     """The windows of the buyers who do not want a person twice, in days."""
     apart: Apart = field(default_factory=dict)
     """The buyers who must not share a lead."""
+    askable: int = -1
+    """The orders, as a bit set, that take leads as the campaign sells them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,21 +81,20 @@ def _compile_campaign(
     vertical = market.verticals[campaign.vertical]
     ping_fields = vertical.names(Stage.PING)
     entries = tuple(_entry(market, campaign, order, ping_fields, auth_headers) for order in orders)
-    matcher = compile_filters(vertical, [entry.order.filter for entry in entries])
-    askable = sum(1 << number for number, entry in enumerate(entries) if entry.sale is not None)
     return CampaignBook(
         campaign=campaign,
         vertical=vertical,
         reader=LeadReader(vertical),
         entries=entries,
         by_key={entry.key: entry for entry in entries},
-        matcher=replace(matcher, everyone=matcher.everyone & askable),
+        matcher=compile_filters(vertical, [entry.order.filter for entry in entries]),
         duplicate_days={
             entry.buyer.key: entry.buyer.duplicates.window_days
             for entry in entries
             if entry.buyer.duplicates is not None
         },
         apart=_apart({entry.buyer.key: entry.buyer for entry in entries}),
+        askable=sum(1 << number for number, entry in enumerate(entries) if entry.sale is not None),
     )
 
 

@@ -40,7 +40,7 @@ def route(
     asked: list[OrderEntry] = []
     kept_out: list[tuple[OrderEntry, Reason]] = []
     entries, floor_micros = book.entries, book.campaign.floor_micros
-    for index in bits(book.matcher.matching(lead)):
+    for index in bits(book.matcher.matching(lead) & book.askable):
         entry = entries[index]
         reason = closed(entry, seller, available, floor_micros, room.get(entry.order.key))
         if reason is None and had_by and entry.buyer.key in had_by:

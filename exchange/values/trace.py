@@ -78,10 +78,14 @@ def sold_first(ladder: Sequence[Rung]) -> Sequence[Rung]:
 
 
 class Sums(NamedTuple):
-    """The gross prices that a lead could have been sold at both ways; None where nobody would have it so."""
+    """The gross prices that a lead could have been sold at both ways; None where nobody would have it so.
+
+    `shares_max` is by how many at most a share could have been bought: the campaign's number, or what room was left.
+    """
 
     exclusive_micros: int | None
     shared_micros: int | None
+    shares_max: int
 
 
 class PingTrace(NamedTuple):
