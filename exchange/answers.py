@@ -7,11 +7,12 @@ from uuid import UUID
 
 import orjson
 
+from exchange.rules.legs import Leg, LegStatus
 from exchange.storage.pings import RecordedPing
 from exchange.storage.posts import PostState, RecordedPost, Result, Returned
 from exchange.values.money import format_amount
 from exchange.values.reason import Reason
-from exchange.values.trace import PingStatus, PingTrace
+from exchange.values.trace import PingStatus, PingTrace, legs_of
 
 Document = dict[str, Any]
 
@@ -20,7 +21,7 @@ def ping_answer(trace: PingTrace, offer_ttl_s: int, ignored: Sequence[str]) -> b
     """The answer to a ping. `ignored` names the lead fields that were dropped at the door."""
     document: Document = {"ping_id": str(trace.ping_id), "status": trace.status.value}
     if trace.offer is not None:
-        document |= _price(trace.offer.payout_micros, trace.currency)
+        document |= _price(trace.offer.payout_micros, trace.currency) | _offered_legs(legs_of(trace.offer.ladder))
         document |= {"expires_in": offer_ttl_s, "expires_at": rfc3339(trace.offer.expires_at)}
     document |= _reason(trace.reason)
     return orjson.dumps(document | {"ignored": list(ignored)})
@@ -31,7 +32,8 @@ def ping_state(ping: RecordedPing, now: datetime) -> Document:
     document: Document = {"ping_id": str(ping.ping_id), "status": ping.status.value, "campaign": ping.campaign}
     if ping.payout_micros is None or ping.expires_at is None:
         return document | _reason(ping.reason)
-    document |= _price(ping.payout_micros, ping.currency) | {"expires_at": rfc3339(ping.expires_at)}
+    document |= _price(ping.payout_micros, ping.currency) | _offered_legs(ping.legs)
+    document |= {"expires_at": rfc3339(ping.expires_at)}
     if ping.post_id is not None:
         return document | {"status": "posted", "post_id": str(ping.post_id)}
     return document | {"status": "expired" if ping.expires_at <= now else PingStatus.OFFERED.value}
@@ -42,7 +44,9 @@ def post_answer(
 ) -> bytes:
     """The answer to a post, also to `/v1/leads`, where `post_id` is None if its ping found no buyer."""
     document: Document = _ids(post_id, ping_id) | {"status": result.state.value}
-    if result.state is PostState.ACCEPTED:
+    if result.legs:
+        document |= _shared(result, currency)
+    elif result.state is PostState.ACCEPTED:
         document |= {"price": format_amount(payout_micros), "currency": currency, "shares": 1}
         document |= {"redirect_url": result.redirect_url}
     else:
@@ -53,6 +57,9 @@ def post_answer(
 def post_state(post: RecordedPost) -> Document:
     """What is true of a post now."""
     document: Document = _ids(post.post_id, post.ping_id) | {"status": post.state.value}
+    if post.legs and post.state is not PostState.IN_PROGRESS:
+        result = Result(post.state, post.reason or Reason.UNKNOWN, post.redirect_url, post.legs)
+        return document | _shared(result, post.currency) | _returned(post.returned)
     match post.state:
         case PostState.ACCEPTED:
             document |= {"price": format_amount(post.payout_micros), "currency": post.currency, "shares": 1}
@@ -64,6 +71,34 @@ def post_state(post: RecordedPost) -> Document:
             return document
         case _:
             return document | _reason(post.reason)
+
+
+def _shared(result: Result, currency: str) -> Document:
+    """What a post of several legs has come to: its price is the sum of those that were accepted."""
+    document: Document = {}
+    sold = [leg for leg in result.legs if leg.status is LegStatus.ACCEPTED]
+    if sold or result.state is PostState.PENDING:
+        price = format_amount(sum(leg.payout_micros for leg in sold))
+        document |= {"price": price, "currency": currency, "shares": len(sold)}
+    if result.state is PostState.ACCEPTED:
+        document |= {"redirect_url": result.redirect_url}
+    if result.reason is not Reason.ACCEPTED:
+        document |= _reason(result.reason)
+    return document | {"legs": [_leg(leg) for leg in result.legs]}
+
+
+def _leg(leg: Leg) -> Document:
+    reason = None if leg.reason is Reason.ACCEPTED else reason_document(leg.reason)
+    price = format_amount(leg.payout_micros)
+    return {"leg": leg.number, "price": price, "status": leg.status.value, "reason": reason}
+
+
+def _offered_legs(promised: Sequence[int]) -> Document:
+    """How a shared offer differs from an exclusive one."""
+    if not promised:
+        return {}
+    legs = [{"leg": number, "price": format_amount(micros)} for number, micros in enumerate(promised, 1)]
+    return {"sale": "shared", "shares": len(legs), "legs": legs}
 
 
 def rfc3339(moment: datetime) -> str:

@@ -6,6 +6,7 @@ be repeated from its record.
 """
 
 from collections.abc import Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 from uuid import UUID
 
@@ -13,11 +14,14 @@ from exchange.rules.charging import Taker, charges
 from exchange.rules.pricing import leaves_nothing, payout_of
 from exchange.rules.ranking import Candidate, Ranking, inputs_of, order_of, tie_break
 from exchange.rules.room import Left
+from exchange.rules.shares import Apart, Share, best_shares
 from exchange.values.bid import Asked, Bid, Refusal
-from exchange.values.market import Fallback, Margin
+from exchange.values.market import MAX_SHARES, Fallback, Margin, Sale
 from exchange.values.money import MICROS_PER_CENT
 from exchange.values.reason import Reason
-from exchange.values.trace import Inputs, OrderOutcome, Rung
+from exchange.values.trace import BidOutcome, Inputs, OrderOutcome, Rung, Sums
+
+NOBODY_APART: Apart = MappingProxyType({})
 
 
 class Entrant(NamedTuple):
@@ -50,12 +54,16 @@ class Terms(NamedTuple):
     payout_floor_micros: int = 0
     ranking: Ranking | None = None
     second_price: bool = False
+    sale: Sale = Sale.EXCLUSIVE
+    max_shares: int = MAX_SHARES
+    apart: Apart = NOBODY_APART
 
 
 class Decision(NamedTuple):
     """The auction's result. Where `reason` is None, `ladder[0]` won and `payout_micros` may be promised.
 
     `inputs` is what the ranking went by, of those that could win, where it is more than bids and terms.
+    `sums` are what both ways of selling would have brought, where the campaign knows more than one.
     """
 
     reason: Reason | None
@@ -63,14 +71,17 @@ class Decision(NamedTuple):
     ladder: tuple[Rung, ...]
     outcomes: tuple[OrderOutcome, ...]
     inputs: Inputs | None = None
+    sums: Sums | None = None
 
 
 def decide(entrants: Sequence[Entrant], terms: Terms, ping_id: UUID) -> Decision:
-    """Decides an exclusive sale to the best bid.
+    """Decides a sale to the best bid, or, as the campaign sells, to the best set of shared bids.
 
     The ladder holds the winner and then, best first, every order whose own gross price covers the payout that the
     winner's bid promises (contract, section 1); under `Fallback.NONE` the winner alone.
     """
+    if terms.sale is not Sale.EXCLUSIVE:
+        return _decide_ways(entrants, terms, ping_id)
     reasons = [_refusal(entrant, terms) for entrant in entrants]
     inputs = None
     if terms.ranking is None:
@@ -191,10 +202,142 @@ def _outcomes(entrants: Sequence[Entrant], reasons: Sequence[Reason | None]) -> 
     outcomes = []
     for (order, buyer, _, _, _, _, (_, reply, elapsed_ms), _), reason in zip(entrants, reasons, strict=True):
         if isinstance(reply, Bid):
-            gross_micros, bid_id = reply
+            gross_micros, bid_id, _, _, others = reply
             outcome = OrderOutcome(order, buyer, reason or Reason.OUTBID, gross_micros, bid_id, elapsed_ms)
+            if others:
+                outcome = outcome._replace(bids=_with_worse(reply, outcome.reason))
         else:
             refused, detail, quoted_micros = reply
             outcome = OrderOutcome(order, buyer, reason or refused, quoted_micros, None, elapsed_ms, detail)
         outcomes.append(outcome)
+    return tuple(outcomes)
+
+
+def _with_worse(best: Bid, reason: Reason) -> tuple[BidOutcome, ...]:
+    """An order's best bid of a kind, and its worse ones, which that one supersedes."""
+    return (_bid_outcome(best, reason), *(_bid_outcome(bid, Reason.SUPERSEDED) for bid in best.others))
+
+
+def _bid_outcome(bid: Bid, reason: Reason) -> BidOutcome:
+    return BidOutcome(bid.sale, bid.gross_micros, bid.bid_id, bid.shares_max, reason)
+
+
+# Where leads are shared, every order has up to two bids that count, one for each way. Each way is its own contest; then
+# the ways are compared.
+
+
+class _Way:
+    """The contest of one way of selling: the bids of this kind, who of them won, and what the sale brings."""
+
+    def __init__(self, sale: Sale, entrants: Sequence[Entrant], terms: Terms, ping_id: UUID) -> None:
+        found = [(index, _bid_of_kind(entrant.asked.reply, sale)) for index, entrant in enumerate(entrants)]
+        self.numbers = [index for index, bid in found if bid is not None]
+        self.bids = [bid for _, bid in found if bid is not None]
+        self.entrants = [
+            entrants[index]._replace(asked=entrants[index].asked._replace(reply=bid))
+            for index, bid in found
+            if bid is not None
+        ]
+        self.reasons = [_refusal(entrant, terms) for entrant in self.entrants]
+        if terms.ranking is None:
+            self.ranked = _ranked(self.entrants, self.reasons, ping_id)
+        else:
+            self.ranked, _ = _ranked_by(terms.ranking, self.entrants, self.reasons, terms, ping_id)
+        self.winners = _best_set(self, terms) if sale is Sale.SHARED else self.ranked[:1]
+        self.gross_micros = sum(self.bids[winner].gross_micros for winner in self.winners)
+
+    def payouts(self) -> list[int]:
+        """What each winner's bid leaves for the seller."""
+        return [payout_of(_gross(self.entrants[winner]), self.entrants[winner].margin) for winner in self.winners]
+
+
+def _decide_ways(entrants: Sequence[Entrant], terms: Terms, ping_id: UUID) -> Decision:
+    """Decides by the higher gross sum of the ways that the campaign sells; a tie is exclusive (contract, section 3)."""
+    exclusive = _Way(Sale.EXCLUSIVE, entrants if terms.sale is Sale.BEST else (), terms, ping_id)
+    shared = _Way(Sale.SHARED, entrants, terms, ping_id)
+    sums = Sums(exclusive.gross_micros or None, shared.gross_micros or None, terms.max_shares)
+    best = shared if shared.gross_micros > exclusive.gross_micros else exclusive
+    if not best.winners:
+        reason = Reason.NO_BIDS if any(map(_took_part, entrants)) else Reason.NO_ELIGIBLE_ORDERS
+        return Decision(reason, None, (), _outcomes_of_ways(entrants, exclusive, shared), sums=sums)
+    payouts = best.payouts()
+    enough = terms.min_price_micros is None or sum(payouts) >= terms.min_price_micros
+    for winner in best.winners:
+        best.reasons[winner] = Reason.WON if enough else Reason.BELOW_MIN_PRICE
+    outcomes = _outcomes_of_ways(entrants, exclusive, shared)
+    if not enough:
+        return Decision(Reason.BELOW_MIN_PRICE, None, (), outcomes, sums=sums)
+    ladder = _ladder_of_legs(best, payouts, terms) if best is shared else _ladder_of_one(best, payouts[0], terms)
+    return Decision(None, sum(payouts), ladder, outcomes, sums=sums)
+
+
+def _best_set(way: _Way, terms: Terms) -> list[int]:
+    """The set of shared bids that brings the most together, highest first."""
+    shares = [
+        Share(way.entrants[index].buyer, way.bids[index].gross_micros, _shares_max(way.bids[index], terms))
+        for index in way.ranked
+    ]
+    return [way.ranked[position] for position in best_shares(shares, terms.max_shares, terms.apart)]
+
+
+def _ladder_of_one(way: _Way, payout_micros: int, terms: Terms) -> tuple[Rung, ...]:
+    kept = way.ranked[:1] if terms.fallback is Fallback.NONE else way.ranked
+    return _ladder([way.entrants[index] for index in kept], payout_micros)
+
+
+def _ladder_of_legs(way: _Way, payouts: Sequence[int], terms: Terms) -> tuple[Rung, ...]:
+    """The legs' winners, then the reserve: whoever else covers some leg's payout and shares with so many."""
+    rungs = [
+        rung._replace(payout_micros=payout)
+        for winner, payout in zip(way.winners, payouts, strict=True)
+        for rung in _ladder([way.entrants[winner]], payout)
+    ]
+    if terms.fallback is Fallback.NONE:
+        return tuple(rungs)
+    reserve = [
+        way.entrants[index]
+        for index in way.ranked
+        if index not in way.winners and _shares_max(way.bids[index], terms) >= len(rungs)
+    ]
+    return (*rungs, *_ladder(reserve, min(payouts)))
+
+
+def _shares_max(bid: Bid, terms: Terms) -> int:
+    return terms.max_shares if bid.shares_max is None else bid.shares_max
+
+
+def _bid_of_kind(reply: Bid | Refusal, sale: Sale) -> Bid | None:
+    """An order's best bid for one way of selling."""
+    if isinstance(reply, Refusal):
+        return None
+    return max((bid for bid in (reply, *reply.others) if bid.sale is sale), key=_by_gross, default=None)
+
+
+def _by_gross(bid: Bid) -> int:
+    return bid.gross_micros
+
+
+_ORDER_OF_REASONS = (Reason.WON, Reason.BELOW_MIN_PRICE, Reason.OUTBID)
+"""What an order's own reason is, where its bids have several."""
+
+
+def _outcomes_of_ways(entrants: Sequence[Entrant], *ways: _Way) -> tuple[OrderOutcome, ...]:
+    """One outcome an order, with that of each of its bids."""
+    counted: list[dict[int, tuple[Bid, Reason]]] = []
+    for way in ways:
+        reasons = [reason or Reason.OUTBID for reason in way.reasons]
+        counted.append(dict(zip(way.numbers, zip(way.bids, reasons, strict=True), strict=True)))
+    outcomes = []
+    for number, (order, buyer, _, _, _, _, (_, reply, elapsed_ms), _) in enumerate(entrants):
+        if isinstance(reply, Refusal):
+            refused, detail, quoted_micros = reply
+            outcomes.append(OrderOutcome(order, buyer, refused, quoted_micros, None, elapsed_ms, detail))
+            continue
+        best = [found[number] for found in counted if number in found]
+        best.sort(key=lambda item: _ORDER_OF_REASONS.index(item[1]) if item[1] in _ORDER_OF_REASONS else 9)
+        worse = [bid for bid in (reply, *reply.others) if not any(bid is counts for counts, _ in best)]
+        bids = [_bid_outcome(bid, reason) for bid, reason in best]
+        bids += [_bid_outcome(bid, Reason.SUPERSEDED if best else Reason.INVALID_RESPONSE) for bid in worse]
+        _, gross_micros, bid_id, _, reason = bids[0]
+        outcomes.append(OrderOutcome(order, buyer, reason, gross_micros, bid_id, elapsed_ms, "", tuple(bids)))
     return tuple(outcomes)

@@ -341,14 +341,16 @@ def add_return(
     post_id: UUID,
     reason: Annotated[str, typer.Option(help="Why, such as wrong_number.")],
     note: Annotated[str, typer.Option(help="More for the record.")] = "",
+    leg: Annotated[int | None, typer.Option(help="Only this leg of a shared sale.", min=1)] = None,
 ) -> None:
-    """Credit the buyer of a lead and take the payout back from its seller."""
+    """Credit the buyer of a lead and take the payout back from its seller; of a shared lead all its buyers."""
     from exchange.commands import records
 
-    taken = with_database(_settings(), lambda database: records.return_sale(database, post_id, reason, note))
-    gross, payout = format_amount(taken.gross_micros), format_amount(taken.payout_micros)
-    line = f"Returned: {gross} {taken.currency} to {taken.buyer}, {payout} from {taken.seller}."
-    console.print(line, highlight=False, soft_wrap=True)
+    done = with_database(_settings(), lambda database: records.return_sale(database, post_id, reason, note, leg))
+    for taken in done:
+        gross, payout = format_amount(taken.gross_micros), format_amount(taken.payout_micros)
+        line = f"Returned: {gross} {taken.currency} to {taken.buyer}, {payout} from {taken.seller}."
+        console.print(line, highlight=False, soft_wrap=True)
 
 
 def main() -> None:

@@ -22,13 +22,13 @@ from exchange.rules.selection import Expectations, select
 from exchange.rules.turns import Turns
 from exchange.terms import terms_of, told_floor
 from exchange.tiers import TierTimes, ask_in_tiers
-from exchange.values.bid import Asked, Bid, Refusal
+from exchange.values.bid import Asked, Bid, Refusal, Reply
 from exchange.values.deadline import Deadline
 from exchange.values.ids import uuid7
 from exchange.values.market import Sale, Seller
 from exchange.values.money import format_amount
 from exchange.values.reason import Reason
-from exchange.values.trace import Inputs, Offer, OrderOutcome, PingStatus, PingTrace
+from exchange.values.trace import Inputs, Offer, OrderOutcome, PingStatus, PingTrace, Sums
 from exchange.values.vertical import Lead
 
 
@@ -57,6 +57,7 @@ class PingRequest(NamedTuple):
         outcomes: tuple[OrderOutcome, ...],
         phases_ms: Mapping[str, float],
         inputs: Inputs | None = None,
+        sums: Sums | None = None,
     ) -> PingTrace:
         """What is kept of this ping, whatever became of it."""
         return PingTrace(
@@ -76,6 +77,7 @@ class PingRequest(NamedTuple):
             outcomes=outcomes,
             phases_ms=phases_ms,
             inputs=inputs,
+            sums=sums,
         )
 
 
@@ -114,7 +116,7 @@ class Pings:
         """
         ping_id, started_s = uuid7(), time.monotonic()
         available = {} if request.test else available
-        terms = terms_of(request.book, request.seller, request.lead, request.min_price_micros)
+        terms = _terms(request)
         routing = _route(request, available, terms.floor_micros, time.time())
         asked = await self._replies(request, ping_id, routing.asked, available, terms)
         asked_s = time.monotonic()
@@ -161,7 +163,7 @@ class Pings:
         prices = selling.prices_for(request.lead)
 
         async def ask(some: Sequence[OrderEntry], until: Deadline) -> Sequence[Asked]:
-            said = {entry.key: Asked(entry.key, Bid(prices[entry.key])) for entry in some if entry.key in prices}
+            said = {entry.key: fixed_reply(entry, prices[entry.key]) for entry in some if entry.key in prices}
             said |= self._left_out(request, ping_id, [entry.key for entry in some if entry.key not in said])
             if asking := [entry for entry in some if entry.key not in said]:
                 replies = await self._ask(request, ping_id, asking, until)
@@ -205,16 +207,15 @@ class Pings:
         return await self._fanout.ask(self._calls(request, ping_id, entries, left_ms), decide_by)
 
     def _calls(self, request: PingRequest, ping_id: UUID, entries: Sequence[OrderEntry], left_ms: int) -> list[Call]:
-        """One call an order; the body is made once for each set of visible fields."""
+        """One call an order; the body is made once for each set of visible fields, and way of selling."""
         self._drop_lines_before(request.market_version)
-        bodies: dict[tuple[str, ...], bytes] = {}
-        read = native.bid_reader(sale=Sale.EXCLUSIVE, currency=request.currency)
+        pings: dict[tuple[str, ...], tuple[bytes, Callable[[int, bytes], Reply]]] = {}
         calls = []
         for entry in entries:
-            body = bodies.get(entry.visible)
-            if body is None:
-                body = bodies[entry.visible] = _body(request, ping_id, entry.visible)
-            calls.append(Call(self._line(entry), body, min(entry.endpoint.ping_timeout_ms, left_ms), read))
+            ping = pings.get(entry.shown)
+            if ping is None:
+                ping = pings[entry.shown] = _body_and_reader(request, ping_id, entry)
+            calls.append(Call(self._line(entry), ping[0], min(entry.endpoint.ping_timeout_ms, left_ms), ping[1]))
         return calls
 
     def _line(self, entry: OrderEntry) -> Line:
@@ -238,23 +239,43 @@ def _route(request: PingRequest, available: Available, floor_micros: int, now_s:
     return route(book, lead, seller, available, left, request.had_by, floor_micros, now_s)
 
 
+def _terms(request: PingRequest) -> Terms:
+    book, seller = request.book, request.seller
+    if book.campaign.sale is Sale.EXCLUSIVE:
+        return terms_of(book, seller, request.lead, request.min_price_micros)
+    left = request.room.leads_left(seller.key, book.campaign.key)
+    return terms_of(book, seller, request.lead, request.min_price_micros, shares_left=left)
+
+
+def fixed_reply(entry: OrderEntry, gross_micros: int) -> Asked:
+    """What stands for the reply of an order that has a fixed price: a bid for each way in which it takes leads."""
+    shared = Bid(gross_micros, sale=Sale.SHARED)
+    if entry.sale is Sale.SHARED:
+        return Asked(entry.key, shared)
+    return Asked(entry.key, Bid(gross_micros, others=(shared,) if entry.sale is Sale.EITHER else ()))
+
+
 def _may_be_asked(entry: OrderEntry) -> bool:
     order = entry.order
     return not order.paused and order.price_micros is None and entry.auth_headers is not None
 
 
-def _body(request: PingRequest, ping_id: UUID, visible: tuple[str, ...]) -> bytes:
-    campaign = request.book.campaign
-    return native.ping_body(
+def _body_and_reader(
+    request: PingRequest, ping_id: UUID, entry: OrderEntry
+) -> tuple[bytes, Callable[[int, bytes], Reply]]:
+    """What is sent to all orders that are shown the same, and what reads their answers."""
+    campaign, sale = request.book.campaign, entry.sale or Sale.EXCLUSIVE
+    body = native.ping_body(
         ping_id=ping_id,
         campaign=campaign.key,
         vertical=campaign.vertical,
         test=request.test,
         currency=request.currency,
-        floor_micros=told_floor(request.book, request.lead, visible),
-        sale=Sale.EXCLUSIVE,
-        lead={name: request.lead[name] for name in visible if name in request.lead},
+        floor_micros=told_floor(request.book, request.lead, entry.visible),
+        sale=sale,
+        lead={name: request.lead[name] for name in entry.visible if name in request.lead},
     )
+    return body, native.bid_reader(sale=sale, currency=request.currency)
 
 
 def _entrants(
@@ -280,9 +301,8 @@ def _trace(
         expires_at = datetime.now(UTC) + timedelta(seconds=campaign.offer_ttl_s)
         offer = Offer(decision.payout_micros, expires_at, decision.ladder)
     status = PingStatus.UNSOLD if offer is None else PingStatus.OFFERED
-    return request.trace(
-        ping_id, status, decision.reason, offer, decision.outcomes + kept_out, phases_ms, decision.inputs
-    )
+    outcomes = decision.outcomes + kept_out
+    return request.trace(ping_id, status, decision.reason, offer, outcomes, phases_ms, decision.inputs, decision.sums)
 
 
 def _ms(seconds: float) -> float:
@@ -294,11 +314,13 @@ def decide_again(
     ping_id: UUID,
     replies: Sequence[tuple[OrderEntry, Asked]],
     measured: Mapping[str, int] | None,
+    shares_left: int,
 ) -> Decision:
     """The auction of a ping once more, from what each order replied; limits that only that moment knew are none.
 
-    `measured` is what the campaign's method went by.
+    `measured` is what the campaign's method went by, `shares_left` how many legs there was room for.
     """
     entries, asked = [entry for entry, _ in replies], [reply for _, reply in replies]
-    terms = terms_of(request.book, request.seller, request.lead, request.min_price_micros, measured)
+    book, min_price_micros = request.book, request.min_price_micros
+    terms = terms_of(book, request.seller, request.lead, min_price_micros, measured, shares_left=shares_left)
     return decide(_entrants(request, entries, asked, {}), terms, ping_id)

@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TypeVar
@@ -12,32 +12,41 @@ from uuid import UUID
 import orjson
 import structlog
 
-from exchange.answers import post_answer
 from exchange.background import Background
 from exchange.buyers.delivery import Courier
 from exchange.buyers.dialects import native
 from exchange.errors import StorageUnavailable
 from exchange.observe import metrics
+from exchange.plans import plans_of, render
 from exchange.record import Recorder, note_verdict
 from exchange.rules.attempts import reason_of
 from exchange.rules.book import CampaignBook, OrderEntry
-from exchange.rules.caps import caps_of_order, caps_of_ping
+from exchange.rules.caps import caps_of_ping
 from exchange.rules.duplicates import identity_hashes, window_days
-from exchange.rules.ladder import open_rungs, rest_of
+from exchange.rules.ladder import rest_of
 from exchange.storage.idempotency import KeyState, RequestKey
 from exchange.storage.pings import RecordedPing
-from exchange.storage.posts import PENDING, Ended, NewPost, Plan, PostedBefore, Prepared, Render, Result
+from exchange.storage.posts import (
+    PENDING,
+    Ended,
+    LegOver,
+    NewPost,
+    Plan,
+    PostedBefore,
+    Prepared,
+    PreparedLegs,
+    Render,
+    Result,
+)
 from exchange.storage.sales import Sales
 from exchange.storage.vault import Vault
 from exchange.storage.verdicts import Resolved
 from exchange.values.bid import Delivery, NotSent, Unknown
 from exchange.values.deadline import Deadline
 from exchange.values.ids import uuid7
-from exchange.values.market import Sale, Seller
-from exchange.values.trace import Rung
+from exchange.values.market import Seller
 from exchange.values.vertical import Lead
 
-LEASE_MARGIN_S = 30.0
 CLAIM_AGAIN_S = 1.0
 WITHDRAWN_WITHIN_S = 3.0
 LAST_LOOK_S = 0.25
@@ -86,7 +95,13 @@ class _Sale:
 
     def own(self, plan: Plan) -> Plan:
         """The plan as it was made here: one that was read back from an attempt does not know how long its lease is."""
-        return next((found for found in self.ladder if found.attempt_id == plan.attempt_id), plan)
+        found = next((found for found in self.ladder if found.attempt_id == plan.attempt_id), plan)
+        return found if found.leg == plan.leg else replace(found, leg=plan.leg)
+
+    @property
+    def reserve(self) -> tuple[Plan, ...]:
+        """Of a shared post: who comes after the winners of its legs."""
+        return tuple(plan for plan in self.ladder if not plan.leg)
 
 
 class Posts:
@@ -124,14 +139,14 @@ class Posts:
             case Ended():
                 self._recorder.post(request.ping, claimed.result, None)
                 return claimed.answer
-            case Prepared():
+            case Prepared() | PreparedLegs():
                 answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
                 self._background.start(self._sell(sale, claimed, answer), "post")
                 return await self._in_seller_time(sale, answer)
             case _:
                 return claimed
 
-    async def _claim(self, sale: _Sale) -> Prepared | Ended | PostedBefore | KeyState:
+    async def _claim(self, sale: _Sale) -> Prepared | PreparedLegs | Ended | PostedBefore | KeyState:
         """Claims the offer. A commit that was not confirmed is found by claiming once more.
 
         Raises StorageUnavailable where that fails too; what may have been stored is withdrawn when Postgres is back.
@@ -178,29 +193,38 @@ class Posts:
             duplicate_days=window_days(book.campaign),
             caps=caps_of_ping(request.seller, book.campaign),
             changed=request.changed,
+            legs=ping.legs,
+            apart=book.apart,
         )
-        rungs = open_rungs(ping.ladder, post.payout_micros, request.book, request.seller, time.time())
-        entries = {rung.order: entry for rung, entry in rungs}
-        return _Sale(request, post, _plans(rungs), entries, partial(_render, post), time.monotonic())
+        plans, entries = plans_of(ping, book, request.seller, time.time())
+        return _Sale(request, post, plans, entries, partial(render, post), time.monotonic())
 
-    async def _sell(self, sale: _Sale, prepared: Prepared, answer: "asyncio.Future[bytes]") -> None:
-        """Goes down the ladder until a post ends, and answers with what was stored."""
-        leased_s = sale.started_s
+    async def _sell(self, sale: _Sale, claimed: Prepared | PreparedLegs, answer: "asyncio.Future[bytes]") -> None:
+        """Sells to one buyer, or to those of all legs at once, and answers with what was stored."""
         try:
-            while True:
-                plan, told_by = sale.own(prepared.plan), _told_by(sale, prepared)
-                sending = _closed() if answer.done() else self._send(sale, plan, leased_s + plan.lease_s)
-                delivery = await self._in_time(sale, plan, sending)
-                leased_s = time.monotonic()
-                step = await self._conclude(sale, plan, delivery, answer, told_by)
-                if not isinstance(step, Prepared):
-                    break
-                prepared = step
-            await self._tell(sale, plan, step, answer)
-            if delivery is SILENCE:
-                await self._resolve_late(plan, await sending)
+            if isinstance(claimed, Prepared):
+                await self._go_down(sale, claimed, answer)
+            else:
+                await _all_of([self._go_down(sale, leg, answer) for leg in claimed.legs])
         finally:
             _tell(answer, sale.render(PENDING))  # whatever broke: the lead may be at a buyer
+
+    async def _go_down(self, sale: _Sale, prepared: Prepared, answer: "asyncio.Future[bytes]") -> None:
+        """Goes down the ladder until a post ends, or a leg of it."""
+        leased_s = sale.started_s
+        while True:
+            plan, told_by = sale.own(prepared.plan), _told_by(sale, prepared)
+            sending = _closed() if answer.done() else self._send(sale, plan, leased_s + plan.lease_s)
+            delivery = await self._in_time(sale, plan, sending)
+            leased_s = time.monotonic()
+            step = await self._conclude(sale, plan, delivery, answer, told_by)
+            if not isinstance(step, Prepared):
+                break
+            prepared = step
+        if isinstance(step, Ended) or not plan.leg:
+            await self._tell(sale, plan, step if isinstance(step, Ended) else None, answer)
+        if delivery is SILENCE:
+            await self._resolve_late(plan, await sending)
 
     async def _in_seller_time(self, sale: _Sale, answer: "asyncio.Future[bytes]") -> bytes:
         """The answer; at the seller's deadline what is stored by then, else `pending`, and the ladder is closed.
@@ -211,7 +235,7 @@ class Posts:
         if not answer.done():
             first = sale.render(PENDING)
             try:
-                first = await self._sales.first_answer(sale.post.post_id, first, timeout_s=LAST_LOOK_S)
+                first = await self._sales.first_answer(sale.post, first, sale.render, timeout_s=LAST_LOOK_S)
             except StorageUnavailable as error:
                 log.warning("answered_without_postgres", post_id=str(sale.post.post_id), error=str(error))
             _tell(answer, first)
@@ -242,7 +266,7 @@ class Posts:
             test=sale.post.test,
             gross_micros=plan.gross_micros,
             currency=sale.post.currency,
-            sale=Sale.EXCLUSIVE,
+            sale=plan.sale,
             lead=sale.request.lead,
         )
         headers = native.post_headers(plan.attempt_id) | dict(entry.auth_headers or {})
@@ -260,30 +284,25 @@ class Posts:
 
     async def _conclude(
         self, sale: _Sale, plan: Plan, delivery: Delivery, answer: "asyncio.Future[bytes]", told_by: datetime
-    ) -> Prepared | Ended | None:
+    ) -> Prepared | Ended | LegOver | None:
         """Records an outcome, however long Postgres is away; once the seller has his answer, that one stays."""
         metrics.BUYER_POSTS.labels(plan.buyer, reason_of(delivery).wire_name).inc()
 
-        def render(result: Result) -> bytes:
+        def answered(result: Result) -> bytes:
             return answer.result() if answer.done() else sale.render(result)
 
-        async def conclude() -> Prepared | Ended | None:
+        async def conclude() -> Prepared | Ended | LegOver | None:
             rest = rest_of(
-                sale.ladder,
-                plan.ordinal,
+                sale.reserve if plan.leg else sale.ladder,
+                0 if plan.leg else plan.ordinal,
                 remaining_ms=sale.request.deadline.remaining_ms(),
                 attempt_min_ms=self._times.attempt_min_ms,
                 is_told=answer.done(),
             )
-            return await self._sales.conclude(
-                sale.post,
-                plan,
-                delivery,
-                rest,
-                render,
-                still_listening=delivery is SILENCE,
-                told_by=told_by,
-            )
+            known, silent = (sale.post, plan, delivery, rest, answered), delivery is SILENCE
+            if plan.leg:
+                return await self._sales.conclude_leg(*known, still_listening=silent)
+            return await self._sales.conclude(*known, still_listening=silent, told_by=told_by)
 
         step = await _until_stored(_named(plan), conclude)
         if step is None:
@@ -307,6 +326,13 @@ def _log_refused(plan: Plan, delivery: Delivery, why: str) -> None:
     """Keeps in the log what could not be written any more: it may be the truth."""
     word = reason_of(delivery).wire_name
     log.warning("late_write_refused", attempt_id=str(plan.attempt_id), buyer=plan.buyer, reason=word, detail=why)
+
+
+async def _all_of(legs: Sequence[Coroutine[None, None, None]]) -> None:
+    """Runs the legs of a post side by side; one that breaks does not stop the others."""
+    ended = await asyncio.gather(*legs, return_exceptions=True)
+    if broken := [error for error in ended if isinstance(error, BaseException)]:
+        raise BaseExceptionGroup("legs of a post", broken)
 
 
 def _told_by(sale: _Sale, prepared: Prepared) -> datetime:
@@ -335,28 +361,6 @@ def _closed() -> "asyncio.Future[Delivery]":
     closed: asyncio.Future[Delivery] = asyncio.get_running_loop().create_future()
     closed.set_result(NotSent("the seller's time was over"))
     return closed
-
-
-def _plans(rungs: Sequence[tuple[Rung, OrderEntry]]) -> tuple[Plan, ...]:
-    """The attempts that could be made, best first, numbered from 1."""
-    return tuple(
-        Plan(
-            attempt_id=uuid7(),
-            ordinal=ordinal,
-            order=rung.order,
-            buyer=rung.buyer,
-            gross_micros=rung.gross_micros,
-            bid_id=rung.bid_id,
-            lease_s=entry.endpoint.post_timeout_ms / 1000 + LEASE_MARGIN_S,
-            caps=caps_of_order(entry.order, entry.buyer),
-            duplicate_days=window_days(entry.buyer),
-        )
-        for ordinal, (rung, entry) in enumerate(rungs, 1)
-    )
-
-
-def _render(post: NewPost, result: Result) -> bytes:
-    return post_answer(post.post_id, post.ping_id, result, post.payout_micros, post.currency, post.changed)
 
 
 def _tell(answer: "asyncio.Future[bytes]", content: bytes) -> None:

@@ -31,7 +31,7 @@ from exchange.storage.doubts import OpenAttempt
 from exchange.storage.vault import Vault
 from exchange.storage.verdicts import How, Resolved, Verdict, resolve, verdict_by, verdict_of
 from exchange.values.bid import Delivery, NotSent, Unknown
-from exchange.values.market import Endpoint, Market, Sale
+from exchange.values.market import Endpoint, Market
 
 STATUS_TIMEOUT_MS = 10_000
 LEASE_S = 300.0
@@ -172,7 +172,7 @@ class Reconciler:
             test=post.test,
             gross_micros=plan.gross_micros,
             currency=post.currency,
-            sale=Sale.EXCLUSIVE,
+            sale=plan.sale,
             lead=lead,
         )
 

@@ -5,7 +5,7 @@ from typing import Any
 import structlog
 
 from exchange.observe import metrics
-from exchange.rules.attempts import SOLD
+from exchange.rules.legs import LegStatus
 from exchange.storage.feed import Feed
 from exchange.storage.journal import Journal
 from exchange.storage.offers import Offers
@@ -15,7 +15,7 @@ from exchange.storage.verdicts import Resolved
 from exchange.values.deadline import Deadline
 from exchange.values.money import format_amount
 from exchange.values.reason import Reason
-from exchange.values.trace import PingTrace
+from exchange.values.trace import PingTrace, sold_first
 
 log = structlog.get_logger(__name__)
 
@@ -53,8 +53,11 @@ class Recorder:
         accepted = result.state is PostState.ACCEPTED
         reason = "" if accepted else result.reason.wire_name
         metrics.POSTS.labels(ping.campaign, result.state.value, reason).inc()
-        if accepted and plan is not None and not ping.test:
+        if accepted and plan is not None and not ping.test and not result.legs:
             _count_money(ping.campaign, plan.gross_micros, ping.payout_micros or 0)
+        for leg in result.legs if not ping.test else ():
+            if leg.status is LegStatus.ACCEPTED:
+                _count_money(ping.campaign, leg.gross_micros, leg.payout_micros)
         facts: dict[str, str | None] = {
             "ping_id": str(ping.ping_id),
             "campaign": ping.campaign,
@@ -69,9 +72,9 @@ def note_verdict(found: Resolved) -> None:
     """Notes what became of an attempt that was unknown: its post, answered `pending` before, counts once more."""
     post, plan, verdict = found.post, found.plan, found.verdict
     metrics.ATTEMPTS_RESOLVED.labels(plan.buyer, verdict.how.value, verdict.reason.wire_name).inc()
-    state = PostState.ACCEPTED if verdict.state in SOLD else PostState.REJECTED
     reason = "" if verdict.reason is Reason.ACCEPTED else verdict.reason.wire_name
-    metrics.POSTS.labels(post.campaign, state.value, reason).inc()
+    if found.state in {PostState.ACCEPTED, PostState.REJECTED}:  # a shared post may wait for another leg
+        metrics.POSTS.labels(post.campaign, found.state.value, reason).inc()
     if found.is_sale and not post.test:
         _count_money(post.campaign, plan.gross_micros, post.payout_micros)
     log.info(
@@ -88,6 +91,7 @@ def note_verdict(found: Resolved) -> None:
 def _shown(trace: PingTrace, asked: int) -> dict[str, Any]:
     """What whoever watches is shown of a ping."""
     best = trace.offer.ladder[0] if trace.offer else None
+    gross_micros = sum(rung.gross_micros for rung in sold_first(trace.offer.ladder)) if trace.offer else None
     return {
         "kind": "ping",
         "ping_id": str(trace.ping_id),
@@ -98,7 +102,7 @@ def _shown(trace: PingTrace, asked: int) -> dict[str, Any]:
         "orders": len(trace.outcomes),
         "asked": asked,
         "order": best.order if best else None,
-        "gross": format_amount(best.gross_micros) if best else None,
+        "gross": None if gross_micros is None else format_amount(gross_micros),
         "payout": format_amount(trace.offer.payout_micros) if trace.offer else None,
         "ask_ms": trace.phases_ms["ask"],
     }

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from exchange.auction import Terms
 from exchange.rules.book import CampaignBook
-from exchange.values.market import Seller
+from exchange.rules.room import NO_LIMIT
+from exchange.values.market import Sale, Seller
 from exchange.values.vertical import Lead
 
 
@@ -14,15 +15,20 @@ def terms_of(
     lead: Lead,
     min_price_micros: int | None,
     measured: Mapping[str, int] | None = None,
+    *,
+    shares_left: int = NO_LIMIT,
 ) -> Terms:
     """What a bid must meet, and how bids are ranked. Of the campaign's and the seller's floors the higher counts.
 
-    `measured` are the inputs of a decision that is made again.
+    `measured` are the inputs of a decision that is made again, `shares_left` how many legs there is room for.
     """
     campaign, selling = book.campaign, book.selling
     payout_floor_micros = max(campaign.payout_floor_micros, seller.payout_floor_micros)
     floor_micros = max(floor_for(book, lead), seller.floor_micros)
     terms = Terms(floor_micros, campaign.fallback, min_price_micros, payout_floor_micros)
+    if campaign.sale is not Sale.EXCLUSIVE:
+        shares_max = max(1, min(campaign.max_shares, shares_left))
+        terms = terms._replace(sale=campaign.sale, max_shares=shares_max, apart=book.apart)
     if selling is None:
         return terms
     ranking = selling.ranking

@@ -14,7 +14,7 @@ from exchange.observe import metrics
 from exchange.reconcile import Reconciler
 from exchange.storage import caps, chores, doubts, fingerprints, recovery
 from exchange.storage.database import Database
-from exchange.storage.posts import PENDING
+from exchange.storage.posts import Result
 
 RECONCILE_EVERY_S = 1.0
 RECOVER_EVERY_S = 5.0
@@ -71,5 +71,5 @@ async def _tidy(database: Database) -> None:
         log.info("tidied", days=made, count=forgotten)
 
 
-def _pending_answer(post_id: UUID, ping_id: UUID, changed: Sequence[str]) -> bytes:
-    return post_answer(post_id, ping_id, PENDING, 0, "", changed)
+def _pending_answer(post_id: UUID, ping_id: UUID, changed: Sequence[str], result: Result, currency: str) -> bytes:
+    return post_answer(post_id, ping_id, result, 0, currency, changed)

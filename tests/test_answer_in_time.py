@@ -11,13 +11,13 @@ from support.waiting import Held, until
 from support.world import World, open_world
 
 from exchange.embedded.lease import Services
+from exchange.storage import posts
 from exchange.storage.posts import Ended, Plan, PostState, Prepared, Result, plan_of, post_of
 from exchange.storage.sales import Sales
 from exchange.values.bid import Accepted, Delivery, Rejected, Unknown
 from exchange.values.reason import Reason
 
-ATTEMPT = "select a.*, p.seller, p.campaign, p.market_version, p.lead_fingerprint, p.lead_sealed, p.lead_key, "
-ATTEMPT += "p.changed_fields from attempts a join posts p using (post_id) where a.ping_id = $1"
+ATTEMPT = f"select {posts.ATTEMPT} from attempts a join posts p using (post_id) where a.ping_id = $1"  # noqa: S608
 
 
 async def state_of(world: World, post: Document) -> Document:

@@ -12,7 +12,7 @@ from exchange.auction import Decision, Entrant, Terms, decide
 from exchange.rules.pricing import payout_of
 from exchange.values.bid import Asked, Bid, Refusal
 from exchange.values.ids import uuid7
-from exchange.values.market import Fallback, Margin
+from exchange.values.market import MAX_SHARES, Fallback, Margin, Sale
 from exchange.values.reason import Reason
 
 CENT = 10_000
@@ -63,6 +63,9 @@ terms = st.builds(
     payout_floor_micros=st.just(0) | amounts,
     ranking=st.none(),
     second_price=st.just(False),
+    sale=st.just(Sale.EXCLUSIVE),
+    max_shares=st.just(MAX_SHARES),
+    apart=st.just({}),
 )
 ping_ids = st.builds(uuid7)
 

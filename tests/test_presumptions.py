@@ -147,7 +147,8 @@ BACK = ["return_charge", "return_payout", "return_margin"]
 
 
 async def give_back(world: World, post: Document, reason: str = "wrong_number") -> Taken:
-    return await records.return_sale(world.database, post["post_id"], reason, "")
+    [taken] = await records.return_sale(world.database, post["post_id"], reason, "")
+    return taken
 
 
 async def test_a_return_credits_the_buyer_and_takes_the_payout_back_once(world: World) -> None:

@@ -16,6 +16,29 @@ _REASON: Schema = {
     "properties": {"code": {"type": "integer"}, "name": {"type": "string"}, "text": {"type": "string"}},
     "required": ["code", "name", "text"],
 }
+_OFFERED_LEGS: Schema = {
+    "type": "array",
+    "description": "Of a shared offer: what each leg is promised; `price` is their sum.",
+    "items": {
+        "type": "object",
+        "required": ["leg", "price"],
+        "properties": {"leg": {"type": "integer", "minimum": 1}, "price": _AMOUNT},
+    },
+}
+_POSTED_LEGS: Schema = {
+    "type": "array",
+    "description": "Of a shared post: what each leg has come to; `price` is the sum of the accepted ones.",
+    "items": {
+        "type": "object",
+        "required": ["leg", "price", "status", "reason"],
+        "properties": {
+            "leg": {"type": "integer", "minimum": 1},
+            "price": _AMOUNT,
+            "status": {"enum": ["accepted", "rejected", "pending"]},
+            "reason": {"oneOf": [_REASON, {"type": "null"}]},
+        },
+    },
+}
 _OFFERED: Schema = {
     "campaign": {"type": "string"},
     "source": _TEXT | {"description": "The seller's own sub-id."},
@@ -49,6 +72,7 @@ SCHEMAS: dict[str, Schema] = {
             "currency": {"type": "string"},
             "sale": {"enum": ["exclusive", "shared"]},
             "shares": {"type": "integer"},
+            "legs": _OFFERED_LEGS,
             "expires_in": {"type": "integer", "description": "Seconds."},
             "expires_at": {"type": "string", "format": "date-time"},
             "reason": _REASON,
@@ -77,6 +101,7 @@ SCHEMAS: dict[str, Schema] = {
             "price": _AMOUNT,
             "currency": {"type": "string"},
             "shares": {"type": "integer"},
+            "legs": _POSTED_LEGS,
             "redirect_url": {"type": ["string", "null"]},
             "reason": _REASON,
             "changed_fields": {"type": "array", "items": {"type": "string"}},
@@ -94,6 +119,7 @@ SCHEMAS: dict[str, Schema] = {
             "currency": {"type": "string"},
             "sale": {"enum": ["exclusive", "shared"]},
             "shares": {"type": "integer"},
+            "legs": _OFFERED_LEGS,
             "expires_at": {"type": "string", "format": "date-time"},
             "reason": _REASON,
         },
@@ -108,6 +134,7 @@ SCHEMAS: dict[str, Schema] = {
             "price": _AMOUNT,
             "currency": {"type": "string"},
             "shares": {"type": "integer"},
+            "legs": _POSTED_LEGS,
             "redirect_url": {"type": ["string", "null"]},
             "reason": _REASON,
             "returned": {

@@ -14,10 +14,11 @@ from exchange.past.replay import Replay
 from exchange.past.told import told
 from exchange.storage.database import Database
 from exchange.storage.history import AttemptHistory
+from exchange.storage.pings import RecordedPing
 from exchange.values.money import format_amount
 from exchange.values.reason import Reason
 from exchange.values.selling import Method
-from exchange.values.trace import Inputs
+from exchange.values.trace import BidOutcome, Inputs
 from exchange.values.vertical import Value
 
 WHY_IT_MAY_DIFFER = (
@@ -76,12 +77,31 @@ def _print_head(explanation: Explanation, console: Console) -> None:
             console,
             f"{ping.status}: {format_amount(explanation.gross_micros)} = "
             f"{_amount(explanation.payout_micros)} to the seller + {format_amount(explanation.margin_micros)} margin; "
-            "ladder: " + " → ".join(rung.order for rung in ping.ladder),
+            f"ladder: {_ladder(ping)}",
         )
+    if ping.sums is not None:
+        ways = {"exclusive": ping.sums.exclusive_micros, "shared": ping.sums.shared_micros}
+        _say(console, "the ways: " + ", ".join(f"{way} {_amount(micros) or 'nobody'}" for way, micros in ways.items()))
     if ping.inputs is not None:
         _say(console, _went_by(ping.inputs))
     phases = ", ".join(f"{name} {ms:.1f} ms" for name, ms in ping.phases_ms.items())
     console.print(f"[dim]{escape(phases)}[/]\n", highlight=False)
+
+
+def _ladder(ping: RecordedPing) -> str:
+    """Who may have the lead, in order; of a shared one the legs with what each is promised, then the reserve."""
+    won = [
+        f"leg {number} {rung.order} {_amount(rung.gross_micros)} = {_amount(payout)} + "
+        f"{_amount(rung.gross_micros - payout)}"
+        for number, (rung, payout) in enumerate(zip(ping.ladder, ping.legs, strict=False), 1)
+    ]
+    rest = " → ".join(rung.order for rung in ping.ladder[len(won) :])
+    return "; ".join([*won, *([f"then {rest}"] if won and rest else [rest] if rest else [])])
+
+
+def _bid_cells(bid: BidOutcome) -> tuple[str, ...]:
+    shares = f" to {bid.shares_max} at most" if bid.shares_max else ""
+    return "", f"  {bid.sale}{shares}", "", _amount(bid.gross_micros), "", _reason(bid.reason)
 
 
 def _went_by(inputs: Inputs) -> str:
@@ -97,6 +117,8 @@ def _table(stories: tuple[OrderStory, ...]) -> Table:
         table.add_column(name, justify="right" if name in {"#", "bid", "ms"} else "left", overflow="fold")
     for story in stories:
         table.add_row(*_cells(story), style="dim" if story.outcome.reason is Reason.FILTERED else None)
+        for bid in story.outcome.bids:
+            table.add_row(*_bid_cells(bid), style="dim")
     return table
 
 
@@ -148,7 +170,8 @@ def _print_attempt(item: AttemptHistory, console: Console) -> None:
     detail = f" ({item.detail})" if item.detail else ""
     margin_micros = item.gross_micros - item.payout_micros
     sums = f"{_amount(item.gross_micros)} = {_amount(item.payout_micros)} + {_amount(margin_micros)}"
-    _say(console, f"{item.made_at:%H:%M:%S} {item.order} at {sums}: {reason}{detail}")
+    leg = f"leg {item.leg} " if item.leg else ""
+    _say(console, f"{item.made_at:%H:%M:%S} {leg}{item.order} at {sums}: {reason}{detail}")
     for event in item.events:
         note = f" ({event.note})" if event.note else ""
         _say(console, f"  {event.at:%Y-%m-%d %H:%M:%S} {event.what}{note}")

@@ -83,21 +83,27 @@ def resolved_line(found: Resolved) -> str:
     )
 
 
-async def return_sale(database: Database, post_id: UUID, reason: str, note: str) -> Taken:
-    """Returns the sale of a post. Raises CommandError where it has none, or the campaign does not allow it."""
+async def return_sale(database: Database, post_id: UUID, reason: str, note: str, leg: int | None = None) -> list[Taken]:
+    """Returns the sale of a post: of a shared one every leg that was not returned before, or one leg.
+
+    Raises CommandError where there is none, or the campaign does not allow it; then nothing is returned.
+    """
     reason, note = _text(reason, "the reason"), _text(note, "the note")
     if not reason:
         raise CommandError("a return needs a reason")
-    sold = await returns.sale_of(database, post_id)
-    if sold is None:
-        raise CommandError(f"post {post_id} has no sale")
-    trouble = returns.trouble_with(sold, await _window_days(database, sold))
-    if trouble:
-        raise CommandError(f"post {post_id} cannot be returned: {trouble}")
-    taken = await returns.take_back(database, sold.attempt_id, reason, note)
-    if taken is None:
+    sales = [sold for sold in await returns.sales_of(database, post_id) if leg in {None, sold.leg}]
+    if not sales:
+        raise CommandError(f"post {post_id} has no sale{'' if leg is None else f' in leg {leg}'}")
+    sales = [sold for sold in sales if sold.returned_at is None] or sales
+    window_days = await _window_days(database, sales[0])
+    for sold in sales:
+        if trouble := returns.trouble_with(sold, window_days):
+            raise CommandError(f"post {post_id} cannot be returned: {trouble}")
+    taken = [await returns.take_back(database, sold.attempt_id, reason, note) for sold in sales]
+    done = [item for item in taken if item is not None]
+    if not done:
         raise CommandError(f"post {post_id} was returned or corrected just now")
-    return taken
+    return done
 
 
 async def _window_days(database: Database, sold: Sold) -> int:

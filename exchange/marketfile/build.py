@@ -65,6 +65,7 @@ def build_campaign(key: str, shape: CampaignShape, whens: Sequence[Filter] = ())
         fanout_max=shape.max_fanout,
         exploration=shape.exploration,
         tier_share_percent=None if shape.tiers is None else shape.tiers.share,
+        max_shares=shape.max_shares,
     )
 
 
@@ -94,6 +95,7 @@ def build_buyer(key: str, shape: BuyerShape) -> Buyer:
         duplicates=_duplicates(shape.duplicates),
         exclude_sellers=frozenset(shape.exclude_sellers),
         adjustment=_adjustment(shape),
+        not_with=tuple(shape.not_with),
     )
 
 

@@ -1,5 +1,7 @@
 """The limits of a market file: everything in it is bounded, and every bound has a name."""
 
+from exchange.rules.shares import SHARES_MAX
+
 FILE_BYTES_MAX = 64 * 1024 * 1024
 """Of the YAML text in UTF-8; ORDERS_MAX orders of usual length fit."""
 
@@ -60,6 +62,7 @@ WINDOW_DAYS = (1, 3_650)
 TIER_SHARE = (1, 100)
 FANOUT = (1, 10_000)
 WEIGHT = (1, 1_000_000)
+SHARES = (1, SHARES_MAX)
 PRIORITY = (-1_000_000, 1_000_000)
 AMOUNT_RULES_MAX = 100
 """In one list of prices or floors."""

@@ -89,6 +89,10 @@ def _read_buyer(key: str, raw: object, index: Index, problems: Problems) -> Buye
     check_endpoints(raw, path, problems)
     _check_excluded(raw, path, "seller", index.sellers, problems)
     check_adjustment(raw, path, problems)
+    rivals = raw.get("not_with") if isinstance(raw, dict) else None
+    check_list(rivals, f"{path}.not_with", "buyer", index.buyers, problems)
+    if isinstance(rivals, list) and key in rivals:
+        problems.add(f"{path}.not_with", "names the buyer himself: nobody is sold one lead twice")
     return None if shape is None else build_buyer(key, shape)
 
 

@@ -77,6 +77,9 @@ def check_method(raw: object, path: str, problems: Problems) -> None:
     method = raw.get("method", "highest_bid")
     if raw.get("price_rule") == "second_price" and method != "highest_bid":
         problems.add(f"{path}.price_rule", "second_price goes with method highest_bid only")
+    plain = method == "highest_bid" and raw.get("price_rule") != "second_price"
+    if name_in(raw, "sale") in {"shared", "best"} and not plain:
+        problems.add(f"{path}.sale", "goes with method highest_bid, and with first prices, only")
     if "tiers" in raw and method != "priority":
         problems.add(f"{path}.tiers", "goes with method priority only")
 

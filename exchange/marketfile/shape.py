@@ -18,6 +18,7 @@ from exchange.marketfile.limits import (
     PRIORITY,
     RETURN_DAYS,
     SCHEDULE_WINDOWS_MAX,
+    SHARES,
     TIER_SHARE,
     WEIGHT,
     WINDOW_DAYS,
@@ -52,7 +53,7 @@ from exchange.marketfile.scalars import (
 )
 from exchange.marketfile.times import DaysList, Holidays, HoursText, Moment, moment_text, windows_of
 from exchange.rules.schedule import ever_opens
-from exchange.values.market import EXPLORATION, Presumption
+from exchange.values.market import EXPLORATION, MAX_SHARES, Presumption
 from exchange.values.schedule import Schedule
 from exchange.values.selling import Method, PriceRule
 from exchange.values.vertical import FieldType, Stage
@@ -181,8 +182,8 @@ class CampaignShape(Shape):
     ping_timeout_ms: PingTimeout = 800
     post_timeout_ms: PostTimeout = 8000
     offer_ttl_s: Annotated[int, whole(*OFFER_TTL_S)] = 300
-    sale: Annotated[str, choice("exclusive", later=("shared", "best"))] = "exclusive"
-    max_shares: Annotated[None, later("shared sales", 1)] = None
+    sale: Annotated[str, choice("exclusive", "shared", "best")] = "exclusive"
+    max_shares: Annotated[int, whole(*SHARES)] = MAX_SHARES
     fallback: Annotated[str, choice("break_even", "none")] = "break_even"
     method: Annotated[str, choice(*Method)] = "highest_bid"
     tiers: Given[TiersShape] = None
@@ -288,6 +289,7 @@ class BuyerShape(Shape):
     exclude_sellers: list[Text] = []
     endpoint: Given[EndpointShape] = None
     endpoints: Given[dict[Key, EndpointShape]] = None
+    not_with: list[Text] = []
 
 
 class WindowShape(Shape):
@@ -341,7 +343,7 @@ class OrderShape(Shape):
     endpoint: Given[Text] = None
     price: Price = None
     prices: Given[list[PriceShape]] = None
-    sale: Annotated[str, choice("exclusive", "either", later=("shared",))] = "either"
+    sale: Annotated[str, choice("exclusive", "shared", "either")] = "either"
     fields: Given[list[Text]] = None
     filter: Mapping = {}
     schedule: ScheduleShape | None = None

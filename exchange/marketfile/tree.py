@@ -111,6 +111,7 @@ def _campaign(item: Campaign) -> Tree:
             "post_timeout_ms": _value(item.post_timeout_ms),
             "offer_ttl_s": _value(item.offer_ttl_s),
             "sale": Leaf(item.sale),
+            "max_shares": Leaf(str(item.max_shares)),
             "fallback": Leaf(item.fallback),
             "method": Leaf(item.method),
             "max_fanout": _value(item.fanout_max),
@@ -144,6 +145,7 @@ def _buyer(item: Buyer) -> Tree:
             "exclude_sellers": _named(sorted(item.exclude_sellers)),
             "endpoint": endpoints[ENDPOINT_NAME] if alone else None,
             "endpoints": None if alone else endpoints,
+            "not_with": _list(item.not_with) if item.not_with else None,
         }
     )
 

@@ -8,15 +8,16 @@ seller would have posted, or a buyer taken the lead: a ping that ends in an offe
 from dataclasses import dataclass, field
 
 from exchange.past.replay import reply_of, run_again
+from exchange.ping import fixed_reply
 from exchange.rules.book import CampaignBook, OrderEntry, RuleBook
 from exchange.rules.routing import route
 from exchange.storage.pings import RecordedPing
 from exchange.terms import terms_of
-from exchange.values.bid import Asked, Bid
+from exchange.values.bid import Asked
 from exchange.values.ids import moment_of
 from exchange.values.market import Seller
 from exchange.values.reason import Reason
-from exchange.values.trace import OrderOutcome, PingStatus
+from exchange.values.trace import PingStatus, Rung, sold_first
 
 BY_RULE = frozenset(map(Reason, (201, 202, 206, 212, 213, 214, 215)))
 """Reasons of the rules alone: filter, schedule, pause, seller, consent, tier, selection.
@@ -92,7 +93,7 @@ class Backtest:
         if ping.status is PingStatus.REFUSED:
             self.tally.refused += 1
             return
-        old = _sold(ping.outcomes, ping.payout_micros)
+        old = _sold(ping.ladder, ping.payout_micros)
         if old is not None:
             self._count(ping, old, is_new=False)
         new = self._again(ping)
@@ -107,7 +108,7 @@ class Backtest:
             return None
         replies = self._replies(ping, book, seller)
         decision = run_again(ping, book, seller, replies)
-        return _sold(decision.outcomes, decision.payout_micros)
+        return _sold(decision.ladder, decision.payout_micros)
 
     def _replies(self, ping: RecordedPing, book: CampaignBook, seller: Seller) -> list[tuple[OrderEntry, Asked]]:
         """What is known of the orders that the new rules would ask."""
@@ -119,7 +120,7 @@ class Backtest:
         for entry in route(book, ping.lead, seller, {}, floor_micros=floor_micros, now_s=now_s).asked:
             outcome = recorded.get(entry.key)
             if entry.key in prices:
-                replies.append((entry, Asked(entry.key, Bid(prices[entry.key]))))
+                replies.append((entry, fixed_reply(entry, prices[entry.key])))
             elif outcome is None or outcome.reason in BY_RULE or outcome.buyer != entry.buyer.key:
                 unknown += 1
             else:
@@ -140,8 +141,7 @@ class Backtest:
             (place.new if is_new else place.old).add(gross, 0)
 
 
-def _sold(outcomes: tuple[OrderOutcome, ...], payout_micros: int | None) -> Sold | None:
+def _sold(ladder: tuple[Rung, ...], payout_micros: int | None) -> Sold | None:
     if payout_micros is None:
         return None
-    winners = tuple((item.buyer, item.gross_micros or 0) for item in outcomes if item.reason is Reason.WON)
-    return Sold(winners, payout_micros)
+    return Sold(tuple((rung.buyer, rung.gross_micros) for rung in sold_first(ladder)), payout_micros)

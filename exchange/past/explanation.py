@@ -20,7 +20,7 @@ from exchange.storage.pings import RecordedPing
 from exchange.storage.posts import RecordedPost
 from exchange.values.ids import moment_of
 from exchange.values.reason import Reason
-from exchange.values.trace import OrderOutcome, PingStatus
+from exchange.values.trace import OrderOutcome, PingStatus, sold_first
 from exchange.values.vertical import Lead, Value
 
 RANKED = frozenset({Reason.WON, Reason.OUTBID, Reason.BELOW_MIN_PRICE})
@@ -87,13 +87,13 @@ def explain(
     replay: Replay | None = None,
 ) -> Explanation:
     """Explains a ping. `book` is the market that it was decided under, `applied_at` its time; None where it is gone."""
-    won = [outcome.gross_micros or 0 for outcome in ping.outcomes if outcome.reason is Reason.WON]
+    gross = [rung.gross_micros for rung in sold_first(ping.ladder)]
     return Explanation(
         ping=ping,
         pinged_at=moment_of(ping.ping_id),
         applied_at=applied_at,
         orders=(*_recorded(ping, book), *_filtered(ping, book)),
-        gross_micros=sum(won) if won and ping.payout_micros is not None else None,
+        gross_micros=sum(gross) if gross and ping.payout_micros is not None else None,
         payout_micros=ping.payout_micros,
         post=post,
         attempts=tuple(attempts),
@@ -155,6 +155,9 @@ def _kept_out(book: CampaignBook, entry: OrderEntry, lead: Lead) -> OrderStory:
         for found in failing_fields(book, entry, lead)
     )
     outcome = OrderOutcome(entry.key, entry.buyer.key, Reason.FILTERED)
+    if entry.sale is None:
+        why = f"takes {entry.order.sale} leads only, which {book.campaign.key} does not sell"
+        outcome = outcome._replace(detail=why)
     return OrderStory(outcome, priority=entry.order.priority, failed=failed)
 
 

@@ -11,6 +11,7 @@ from exchange.auction import Decision
 from exchange.ping import PingRequest, decide_again
 from exchange.rules.book import CampaignBook, OrderEntry, RuleBook
 from exchange.rules.matching import bits
+from exchange.rules.room import NO_LIMIT
 from exchange.storage.pings import RecordedPing
 from exchange.values.bid import Asked, Bid, Refusal
 from exchange.values.deadline import Deadline
@@ -21,6 +22,9 @@ from exchange.values.trace import OrderOutcome, PingStatus
 
 JUDGED = frozenset({Reason.WON, Reason.OUTBID, Reason.ABOVE_MAX_BID, Reason.BELOW_FLOOR, Reason.BELOW_MIN_PRICE})
 """Reasons that an auction gives to a bid by its rules alone: such a bid is bid again."""
+
+OF_THAT_MOMENT = frozenset({Reason.CAPPED, Reason.OUT_OF_BUDGET, Reason.INSUFFICIENT_BALANCE})
+"""What it gives to one by what was left at that moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +84,22 @@ def run_again(
         min_price_micros=ping.min_price_micros,
         test=ping.test,
     )
-    return decide_again(request, ping.ping_id, replies, None if ping.inputs is None else ping.inputs.values)
+    measured = None if ping.inputs is None else ping.inputs.values
+    shares_left = NO_LIMIT if ping.sums is None else ping.sums.shares_max
+    return decide_again(request, ping.ping_id, replies, measured, shares_left)
 
 
 def reply_of(outcome: OrderOutcome) -> Asked:
     """What an order had replied, from what became of it: a bid that was judged, or a refusal as it stands."""
-    if outcome.reason in JUDGED and outcome.gross_micros is not None:
-        recorded = outcome._asdict()  # a bid keeps under the same names whatever the record has of it
-        return Asked(
-            outcome.order, Bid(**{name: recorded[name] for name in Bid._fields if name in recorded}), outcome.elapsed_ms
-        )
+    bids = [
+        Bid(bid.gross_micros, bid.bid_id, bid.sale, bid.shares_max)
+        for bid in outcome.bids
+        if bid.reason not in OF_THAT_MOMENT and outcome.reason not in OF_THAT_MOMENT
+    ]
+    if not outcome.bids and outcome.reason in JUDGED and outcome.gross_micros is not None:
+        bids = [Bid(outcome.gross_micros, outcome.bid_id)]
+    if bids:
+        return Asked(outcome.order, bids[0]._replace(others=tuple(bids[1:])), outcome.elapsed_ms)
     return Asked(outcome.order, Refusal(outcome.reason, outcome.detail, outcome.gross_micros), outcome.elapsed_ms)
 
 
@@ -123,7 +133,7 @@ def _unlike(ping: RecordedPing, decision: Decision) -> Iterator[Difference]:
 
 def _strangers(ping: RecordedPing, book: CampaignBook) -> Iterator[Difference]:
     """Orders that the filters let through now, though not then, and the other way round."""
-    suited = {book.entries[index].key for index in bits(book.matcher.matching(ping.lead))}
+    suited = {book.entries[index].key for index in bits(book.matcher.matching(ping.lead) & book.askable)}
     recorded = {outcome.order for outcome in ping.outcomes}
     for order in sorted(suited - recorded):
         yield Difference(f"order {order}", "kept out by its filter", "let through by it")

@@ -10,7 +10,7 @@ from exchange.storage.history import AttemptHistory
 from exchange.storage.posts import RecordedPost
 from exchange.values.money import format_amount
 from exchange.values.reason import Reason
-from exchange.values.trace import Rung
+from exchange.values.trace import BidOutcome, Rung, Sums
 
 Document = dict[str, Any]
 
@@ -40,6 +40,8 @@ def told(explanation: Explanation) -> Document:
         "lead": dict(ping.lead),
         "orders": [_order(story) for story in explanation.orders],
         "ladder": [_rung(rung) for rung in ping.ladder],
+        "legs": [{"leg": number, "price": format_amount(micros)} for number, micros in enumerate(ping.legs, 1)],
+        "sums": _sums(ping.sums),
         "post": _post(explanation.post, explanation.attempts),
         "replay": _replay(explanation.replay),
         "notes": list(explanation.notes),
@@ -48,6 +50,18 @@ def told(explanation: Explanation) -> Document:
 
 def _rung(rung: Rung) -> Document:
     return {"order": rung.order, "buyer": rung.buyer, "gross": _amount(rung.gross_micros)}
+
+
+def _sums(sums: Sums | None) -> Document | None:
+    """What both ways of selling would have brought; null for nobody."""
+    if sums is None:
+        return None
+    return {"exclusive": _amount(sums.exclusive_micros), "shared": _amount(sums.shared_micros)}
+
+
+def _bid(bid: BidOutcome) -> Document:
+    facts = {"sale": bid.sale.value, "bid": _amount(bid.gross_micros), "bid_id": bid.bid_id}
+    return facts | {"max_shares": bid.shares_max, "reason": _reason(bid.reason)}
 
 
 def _order(story: OrderStory) -> Document:
@@ -60,6 +74,7 @@ def _order(story: OrderStory) -> Document:
         "bid": _amount(outcome.gross_micros),
         "bid_id": outcome.bid_id,
         "elapsed_ms": outcome.elapsed_ms,
+        "bids": [_bid(bid) for bid in outcome.bids],
         "rank": story.rank,
         "rung": story.rung,
         "priority": story.priority,
@@ -87,6 +102,7 @@ def _post(post: RecordedPost | None, attempts: tuple[AttemptHistory, ...]) -> Do
 def _attempt(item: AttemptHistory) -> Document:
     return {
         "attempt_id": str(item.attempt_id),
+        "leg": item.leg or None,
         "order": item.order,
         "buyer": item.buyer,
         "state": item.state.value,

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from exchange.rules.intake import LeadReader
 from exchange.rules.matching import Matcher, compile_filters
 from exchange.rules.selling import Selling, compile_selling
-from exchange.rules.states import States, compile_states
+from exchange.rules.shares import Apart
+from exchange.rules.states import States, compile_states, set_of
 from exchange.rules.zones import instant_of, zone_of
 from exchange.values.filters import Filter
-from exchange.values.market import Buyer, Campaign, Endpoint, Market, Order, Seller
+from exchange.values.market import Buyer, Campaign, Endpoint, Market, Order, Sale, Seller
 from exchange.values.selling import Method
 from exchange.values.vertical import Stage, Vertical
 
@@ -28,6 +29,10 @@ class OrderEntry:
     visible: tuple[str, ...]
     auth_headers: Mapping[str, str] | None = field(repr=False)
     paused_until_s: float = 0.0
+    sale: Sale | None = Sale.EXCLUSIVE
+    """What it is asked for: what order and campaign both allow; None where they allow nothing in common."""
+    shown: tuple[str, ...] = ()
+    """What is the same for two orders that are sent the same ping."""
 
     @property
     def key(self) -> str:
@@ -55,6 +60,10 @@ class CampaignBook:
     """What keeps orders out whatever the lead; None where nothing ever does."""
     selling: Selling | None = None
     """Fixed prices and the like, where there are any."""
+    apart: Apart = field(default_factory=dict)
+    """The buyers who must not share a lead."""
+    askable: int = -1
+    """The orders, as a bit set, that take leads as the campaign sells them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +112,7 @@ def _compile_campaign(
 ) -> CampaignBook:
     vertical = market.verticals[campaign.vertical]
     ping_fields = vertical.names(Stage.PING)
-    entries = tuple(_entry(market, order, ping_fields, auth_headers) for order in orders)
+    entries = tuple(_entry(market, campaign, order, ping_fields, auth_headers) for order in orders)
     unusable = [number for number, entry in enumerate(entries) if entry.auth_headers is None]
     return CampaignBook(
         campaign=campaign,
@@ -123,20 +132,46 @@ def _compile_campaign(
             sellers_exclude=any(campaign.key in seller.campaigns for seller in excluding),
         ),
         selling=compile_selling(vertical, campaign, orders, market.buyers),
+        apart=_apart({entry.buyer.key: entry.buyer for entry in entries}),
+        askable=set_of([number for number, entry in enumerate(entries) if entry.sale is not None]),
     )
 
 
-def _entry(market: Market, order: Order, ping_fields: tuple[str, ...], auth_headers: AuthHeaders) -> OrderEntry:
+def _entry(
+    market: Market, campaign: Campaign, order: Order, ping_fields: tuple[str, ...], auth_headers: AuthHeaders
+) -> OrderEntry:
     buyer = market.buyers[order.buyer]
     wanted = ping_fields if order.fields is None else frozenset(order.fields)
+    visible = tuple(name for name in ping_fields if name in wanted)
+    sale = _asked_for(campaign.sale, order.sale)
     return OrderEntry(
         order=order,
         buyer=buyer,
         endpoint=buyer.endpoints[order.endpoint],
-        visible=tuple(name for name in ping_fields if name in wanted),
+        visible=visible,
         auth_headers=auth_headers.get((buyer.key, order.endpoint)),
         paused_until_s=_paused_until_s(order, buyer),
+        sale=sale,
+        shown=(sale or "", *visible),
     )
+
+
+def _asked_for(sold: Sale, taken: Sale) -> Sale | None:
+    """What a campaign and an order both allow."""
+    if sold is Sale.BEST:
+        return taken
+    return sold if taken in {sold, Sale.EITHER} else None
+
+
+def _apart(buyers: Mapping[str, Buyer]) -> Apart:
+    """Who must not share a lead with whom: if one of both does not want to, neither does."""
+    found: dict[str, set[str]] = {}
+    for buyer in buyers.values():
+        for other in buyer.not_with:
+            if other in buyers:
+                found.setdefault(buyer.key, set()).add(other)
+                found.setdefault(other, set()).add(buyer.key)
+    return {key: frozenset(others) for key, others in found.items()}
 
 
 def _paused_until_s(order: Order, buyer: Buyer) -> float:

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from exchange.rules.caps import Cap, Limit, Scope, window
 from exchange.values.market import Period
-from exchange.values.trace import PingTrace
+from exchange.values.trace import PingTrace, sold_first
 
 NO_LIMIT = 1 << 62
 DEVIATIONS = 3.0
@@ -107,7 +107,7 @@ class Room:
         self._zones: Mapping[str, str] = {}
         self._rows: dict[_RowKey, Row] = {}
         self._windows: dict[tuple[Period, str], tuple[int, int]] = {}
-        self._offers: dict[UUID, tuple[int, tuple[_Subject, ...]]] = {}
+        self._offers: dict[UUID, tuple[tuple[int, tuple[_Subject, ...]], ...]] = {}
         self._heard: set[_Subject] = set()
         self._expiries: list[tuple[datetime, UUID]] = []
 
@@ -142,19 +142,22 @@ class Room:
                 self._recount(subject, now)
 
     def offered(self, trace: PingTrace) -> None:
-        """Takes note of an offer to the order that it would go to."""
+        """Takes note of an offer to the order that it would go to, or to those of its legs."""
         if trace.offer is None or not self._subjects:
             return
-        best, zone = trace.offer.ladder[0], self._zones.get(trace.campaign, "UTC")
-        found = [
-            *self._by_name.get(("order", best.order), ()),
-            *filter(None, (self._subjects.get(Scope("seller", trace.seller, zone)),)),
-            *filter(None, (self._subjects.get(Scope("campaign", trace.campaign, zone)),)),
-        ]
-        if found:
-            self._offers[trace.ping_id] = best.gross_micros, tuple(found)
+        zone, parts = self._zones.get(trace.campaign, "UTC"), []
+        for rung in sold_first(trace.offer.ladder):
+            found = [
+                *self._by_name.get(("order", rung.order), ()),
+                *filter(None, (self._subjects.get(Scope("seller", trace.seller, zone)),)),
+                *filter(None, (self._subjects.get(Scope("campaign", trace.campaign, zone)),)),
+            ]
+            if found:
+                parts.append((rung.gross_micros, tuple(found)))
+                self._move(found, 1, rung.gross_micros)
+        if parts:
+            self._offers[trace.ping_id] = tuple(parts)
             heapq.heappush(self._expiries, (trace.offer.expires_at, trace.ping_id))
-            self._move(found, 1, best.gross_micros)
 
     def posted(self, ping_id: UUID) -> None:
         """An offer was posted: what it used is counted by now."""
@@ -193,18 +196,24 @@ class Room:
 
     def refuses(self, seller: str, campaign: str) -> bool:
         """Whether the seller or the campaign has no room for another lead."""
+        return self.leads_left(seller, campaign) < 1
+
+    def leads_left(self, seller: str, campaign: str) -> int:
+        """How many more leads, or legs of one, the seller and the campaign have room for."""
+        if not self.limits_pings:
+            return NO_LIMIT
         zone = self._zones.get(campaign, "UTC")
         scopes = Scope("seller", seller, zone), Scope("campaign", campaign, zone)
-        return any(found is not None and found.left.leads < 1 for found in map(self._subjects.get, scopes))
+        return min([NO_LIMIT, *(found.left.leads for found in map(self._subjects.get, scopes) if found is not None)])
 
     def _close(self, ping_id: UUID, *, was_posted: bool) -> None:
-        gross_micros, subjects = self._offers.pop(ping_id, (0, ()))
-        for subject in subjects:
-            if subject.posted + subject.expired >= MEMORY_OFFERS:
-                subject.posted, subject.expired = subject.posted / 2, subject.expired / 2
-            subject.posted += was_posted
-            subject.expired += not was_posted
-        self._move(subjects, -1, -gross_micros)
+        for gross_micros, subjects in self._offers.pop(ping_id, ()):
+            for subject in subjects:
+                if subject.posted + subject.expired >= MEMORY_OFFERS:
+                    subject.posted, subject.expired = subject.posted / 2, subject.expired / 2
+                subject.posted += was_posted
+                subject.expired += not was_posted
+            self._move(subjects, -1, -gross_micros)
 
     def _move(self, subjects: Iterable[_Subject], offers: int, micros: int) -> None:
         for subject in subjects:

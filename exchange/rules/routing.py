@@ -47,7 +47,7 @@ def route(
     entries = book.entries
     if floor_micros is None:
         floor_micros = book.campaign.floor_micros
-    found = book.matcher.matching(lead)
+    found = book.matcher.matching(lead) & book.askable
     if book.states is not None:
         for reason, members in book.states.closed(lead, seller, now_s):
             if out := found & members:

@@ -135,10 +135,23 @@ def _document(answer: Answer, media_type: str) -> Mapping[str, Any]:
 
 
 def _check_offer(document: Mapping[str, Any]) -> None:
-    if document.get("sale") != "exclusive" or document.get("shares") != 1:
+    legs = document.get("legs", [])
+    if document.get("sale") == "shared" and isinstance(legs, list) and legs:
+        _check_legs(legs, document)
+    elif legs or document.get("sale") != "exclusive" or document.get("shares") != 1:
         raise _Malformed("sale or shares are not those of an exclusive offer")
     if not isinstance(document.get("expires_in"), int) or not isinstance(document.get("expires_at"), str):
         raise _Malformed("expires_in or expires_at is missing")
+
+
+def _check_legs(legs: list[Any], document: Mapping[str, Any]) -> None:
+    """The legs of a shared offer are numbered, and their prices add up to the offer's."""
+    if document.get("shares") != len(legs) or not all(isinstance(leg, dict) for leg in legs):
+        raise _Malformed("shares is not the number of legs")
+    if [leg.get("leg") for leg in legs] != list(range(1, len(legs) + 1)):
+        raise _Malformed("the legs are not numbered from 1")
+    if sum(_price({"currency": "USD"} | leg) for leg in legs) != _price(document):
+        raise _Malformed("the legs do not add up to the price")
 
 
 def _one_of(document: Mapping[str, Any], name: str, allowed: tuple[str, ...]) -> str:

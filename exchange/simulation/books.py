@@ -25,7 +25,10 @@ class PostRow:
 
 @dataclass(frozen=True, slots=True)
 class AttemptRow:
-    """A delivery to one order: `state` is prepared, accepted, rejected, not_sent or unknown."""
+    """A delivery to one order: `state` is prepared, accepted, rejected, not_sent or unknown.
+
+    `leg` is that of a shared sale, 0 of an exclusive one.
+    """
 
     attempt_id: str
     post_id: str
@@ -35,6 +38,7 @@ class AttemptRow:
     state: str
     gross_micros: int
     payout_micros: int
+    leg: int = 0
 
 
 @dataclass(frozen=True, slots=True)

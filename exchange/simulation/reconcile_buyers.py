@@ -34,17 +34,18 @@ def _deliveries(evidence: Evidence) -> Iterator[str]:
 
 
 def _unrecorded_deliveries(evidence: Evidence) -> Iterator[str]:
-    """Buyers saw no attempt that is not recorded, none twice, and no two of them took the same lead."""
-    takers: dict[str, list[str]] = {}
+    """Buyers saw no attempt that is not recorded, none twice, and no two of them took the same lead, or leg of it."""
+    takers: dict[tuple[str, int], list[str]] = {}
     for attempt_id, seen in evidence.deliveries.items():
         if attempt_id not in evidence.attempts:
             yield f"{seen[0][0]} has {seen[0][1].decision} attempt {attempt_id}, which is not recorded."
         if len(seen) > 1:
             yield f"Attempt {attempt_id} is in the buyers' logs {len(seen)} times."
+        row = evidence.attempts.get(attempt_id)
         for buyer, entry in seen:
             if entry.decision is Decision.ACCEPTED:
-                takers.setdefault(entry.ping_id, []).append(buyer)
-    for ping_id, buyers in takers.items():
+                takers.setdefault((entry.ping_id, row.leg if row else 0), []).append(buyer)
+    for (ping_id, _), buyers in takers.items():
         if len(buyers) > 1:
             yield f"The lead of ping {ping_id} was taken {len(buyers)} times: by {', '.join(sorted(buyers))}."
 

@@ -1,9 +1,9 @@
 """Compares what sellers were told with what the exchange recorded, both ways."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
-from exchange.simulation.books import PingRow
+from exchange.simulation.books import AttemptRow, PingRow, PostRow
 from exchange.simulation.evidence import OPEN_STATES, Evidence, amount_text
 from exchange.simulation.tally import ACCEPTED, OFFERED, PENDING, REJECTED, Fault, PostTold, TurnedAway
 
@@ -74,9 +74,12 @@ def _post_answers(evidence: Evidence) -> Iterator[str]:
 def _post_prices(evidence: Evidence, told: PostTold, ping: PingRow | None) -> Iterator[str]:
     if told.status != ACCEPTED:
         return
-    if ping is not None and ping.payout_micros != told.price_micros:
-        yield f"Post {told.post_id}: told {amount_text(told.price_micros)}, promised {amount_text(ping.payout_micros)}."
-    paid = [row.payout_micros for row in evidence.attempts_of_post.get(told.post_id, ()) if row.state == ACCEPTED]
+    attempts = evidence.attempts_of_post.get(told.post_id, ())
+    promised = ping.payout_micros if ping is not None else None
+    is_kept = promised == told.price_micros or _is_shared(attempts)  # of a shared lead some legs may be refused
+    if promised is not None and not is_kept:
+        yield f"Post {told.post_id}: told {amount_text(told.price_micros)}, promised {amount_text(promised)}."
+    paid = [row.payout_micros for row in attempts if row.state == ACCEPTED]
     if sum(paid) != told.price_micros:
         yield f"Post {told.post_id}: told {amount_text(told.price_micros)}, recorded is {amount_text(sum(paid))}."
 
@@ -102,19 +105,38 @@ def _problems(evidence: Evidence) -> Iterator[str]:
 
 
 def _posts_and_attempts(evidence: Evidence) -> Iterator[str]:
-    """A post's state is that of its attempts; at most one of them may hold the lead; each pays what was promised."""
+    """A post's state is that of its attempts; at most one of each leg may hold it; each pays what was promised."""
     for row in evidence.books.posts:
-        states = Counter(attempt.state for attempt in evidence.attempts_of_post.get(row.post_id, ()))
+        attempts = evidence.attempts_of_post.get(row.post_id, ())
+        states = Counter(attempt.state for attempt in attempts)
         live, sold = sum(states[state] for state in OPEN_STATES), states[ACCEPTED]
-        if live + sold > 1:
+        holders = [attempt for attempt in attempts if attempt.state in {ACCEPTED, *OPEN_STATES}]
+        if len(holders) > min(len({item.leg for item in holders}), len({item.buyer for item in holders})):
             yield f"Post {row.post_id} has {sold} accepted and {live} open attempts."
-        expected = ACCEPTED if sold else PENDING if live else REJECTED
+        expected = PENDING if live else ACCEPTED if sold else REJECTED
         if row.state not in {expected, "in_progress"}:
             yield f"Post {row.post_id} is {row.state}, its attempts say {expected}."
+        yield from _legs(evidence, row, attempts)
     for attempt in evidence.books.attempts:
         post, ping = evidence.posts.get(attempt.post_id), evidence.pings.get(attempt.ping_id)
         if post is None or ping is None or post.ping_id != attempt.ping_id:
             yield f"Attempt {attempt.attempt_id} belongs to no recorded post of its ping."
-        elif attempt.payout_micros != ping.payout_micros:
+        elif not attempt.leg and attempt.payout_micros != ping.payout_micros:
             paid, promised = amount_text(attempt.payout_micros), amount_text(ping.payout_micros)
             yield f"Attempt {attempt.attempt_id} pays {paid}, promised was {promised}."
+
+
+def _legs(evidence: Evidence, row: PostRow, attempts: Sequence[AttemptRow]) -> Iterator[str]:
+    """The attempts of a leg all pay the same, and the legs together no more than was promised."""
+    promised: dict[int, set[int]] = {}
+    for attempt in attempts if _is_shared(attempts) else ():
+        promised.setdefault(attempt.leg, set()).add(attempt.payout_micros)
+    ping, paid = evidence.pings.get(row.ping_id), sum(map(max, promised.values()))
+    if any(len(payouts) > 1 for payouts in promised.values()):
+        yield f"Post {row.post_id} has a leg whose attempts do not pay the same."
+    if ping is not None and paid > (ping.payout_micros or 0):
+        yield f"Post {row.post_id} pays {amount_text(paid)}, promised was {amount_text(ping.payout_micros)}."
+
+
+def _is_shared(attempts: Sequence[AttemptRow]) -> bool:
+    return any(attempt.leg for attempt in attempts)

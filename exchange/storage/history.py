@@ -33,13 +33,17 @@ class AttemptHistory:
     events: tuple[Event, ...]
     payout_micros: int = 0
     resolved_at: datetime | None = None
+    leg: int = 0
+    """That of a shared post; 0 of an exclusive one."""
 
 
 async def attempts_of(database: Database, post_id: UUID) -> list[AttemptHistory]:
     """The attempts of a post, first to last."""
 
     async def work(connection: Connection) -> list[AttemptHistory]:
-        rows = await connection.fetch("select * from attempts where post_id = $1 order by leg, ordinal", post_id)
+        rows = await connection.fetch(
+            "select * from attempts where post_id = $1 order by leg, created_at, ordinal", post_id
+        )
         events: dict[UUID, list[Event]] = {}
         for row in await connection.fetch(
             "select attempt_id, r.created_at, state_before || ' -> ' || state_after || ' by ' || how as what, note "
@@ -62,6 +66,7 @@ async def attempts_of(database: Database, post_id: UUID) -> list[AttemptHistory]
                 events=tuple(events.get(row["attempt_id"], ())),
                 payout_micros=row["payout_micros"],
                 resolved_at=row["resolved_at"],
+                leg=0 if row["exclusive"] else row["leg"],
             )
             for row in rows
         ]

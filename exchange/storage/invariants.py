@@ -55,6 +55,19 @@ INVARIANTS = {
     "no lead was accepted twice": (
         f"select 1 from attempts where exclusive and state in {_SOLD} group by post_id having count(*) > 1"  # noqa: S608
     ),
+    "no buyer and no leg has a shared lead twice": (
+        "select 1 from attempts where not exclusive and is_live(state) group by post_id, leg having count(*) > 1 "
+        "union all "
+        "select 1 from attempts where not exclusive and is_live(state) group by post_id, buyer having count(*) > 1"
+    ),
+    "every attempt pays what its post, or its leg, was promised": (
+        "select 1 from attempts a join posts p using (post_id) where a.exclusive <> (p.legs is null) "
+        "or a.payout_micros is distinct from case when a.exclusive then p.payout_micros else p.legs[a.leg] end"
+    ),
+    "every shared post was promised the sum of its legs": (
+        "select 1 from posts p where p.legs is not null "
+        "and p.payout_micros <> (select sum(micros) from unnest(p.legs) as micros)"
+    ),
     "no ping lies outside its day": "select 1 from pings_default",
     "no sale was corrected that stands": (
         f"select 1 from attempts t {_MOVED} where t.state in {_SOLD} "  # noqa: S608

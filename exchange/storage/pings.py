@@ -11,13 +11,16 @@ import orjson
 from exchange.storage.database import Connection, Database
 from exchange.storage.ping_rows import PingRow
 from exchange.values.ids import day_of
+from exchange.values.market import Sale
 from exchange.values.reason import Reason
 from exchange.values.selling import Method
-from exchange.values.trace import Inputs, OrderOutcome, PingStatus, PingTrace, Rung
+from exchange.values.trace import BidOutcome, Inputs, OrderOutcome, PingStatus, PingTrace, Rung, Sums, legs_of
 from exchange.values.vertical import Lead
 
 PAGE_TIMEOUT_S = 60.0
 """To find the next pings of a rare campaign may mean to look at many."""
+
+_SHORTENED = (Rung, OrderOutcome)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,12 @@ class RecordedPing:
     inputs: Inputs | None = None
     source: str | None = None
     ref: str | None = None
+    sums: Sums | None = None
+
+    @property
+    def legs(self) -> tuple[int, ...]:
+        """What a shared offer promised for each of its legs; nothing for an exclusive one."""
+        return legs_of(self.ladder)
 
 
 def row_of(trace: PingTrace) -> PingRow:
@@ -65,8 +74,17 @@ def row_of(trace: PingTrace) -> PingRow:
         expires_at=offer.expires_at if offer else None,
         ladder=_dumps(offer.ladder) if offer else None,
         lead=_dumps(trace.lead),
-        trace=_dumps({"orders": trace.outcomes, "phases_ms": trace.phases_ms} | _inputs_of(trace)),
+        trace=_dumps(_told(trace)),
     )
+
+
+def _told(trace: PingTrace) -> dict[str, object]:
+    found: dict[str, object] = {"orders": trace.outcomes, "phases_ms": trace.phases_ms}
+    if trace.inputs is not None:
+        found["inputs"] = trace.inputs
+    if trace.sums is not None:
+        found["sums"] = trace.sums
+    return found
 
 
 def recorded(trace: PingTrace) -> RecordedPing:
@@ -92,6 +110,7 @@ def recorded(trace: PingTrace) -> RecordedPing:
         inputs=trace.inputs,
         source=trace.source,
         ref=trace.ref,
+        sums=trace.sums,
     )
 
 
@@ -156,27 +175,32 @@ def _read(row: Mapping[str, Any]) -> RecordedPing:
         expires_at=row["expires_at"],
         ladder=tuple(Rung(*rung) for rung in orjson.loads(row["ladder"] or "[]")),
         lead=orjson.loads(row["lead"]),
-        outcomes=tuple(
-            OrderOutcome(order, buyer, Reason(code), *more) for order, buyer, code, *more in trace["orders"]
-        ),
+        outcomes=tuple(_outcome(*found) for found in trace["orders"]),
         phases_ms=trace["phases_ms"],
         post_id=row["post_id"],
         inputs=Inputs(Method(trace["inputs"][0]), trace["inputs"][1]) if "inputs" in trace else None,
         source=row["source"],
         ref=row["ref"],
+        sums=Sums(*trace["sums"]) if "sums" in trace else None,
     )
 
 
-def _inputs_of(trace: PingTrace) -> dict[str, object]:
-    return {} if trace.inputs is None else {"inputs": trace.inputs}
+def _outcome(order: str, buyer: str, code: int, *more: Any) -> OrderOutcome:
+    outcome = OrderOutcome(order, buyer, Reason(code), *more)
+    if not outcome.bids:
+        return outcome
+    bids = [BidOutcome(*bid)._replace(sale=Sale(bid[0]), reason=Reason(bid[-1])) for bid in outcome.bids]
+    return outcome._replace(bids=tuple(bids))
 
 
 def _dumps(value: object) -> str:
-    """JSON text; rungs and outcomes become lists of their fields, in order."""
+    """JSON text; rungs and outcomes become lists of their fields, in order, without the last where it is empty."""
     return orjson.dumps(value, default=_plain).decode()
 
 
 def _plain(value: object) -> object:
+    if isinstance(value, _SHORTENED) and not value[-1]:
+        return value[:-1]
     if isinstance(value, tuple):
         return tuple(value)
     if isinstance(value, Mapping):

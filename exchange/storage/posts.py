@@ -1,7 +1,7 @@
 """Posts and their attempts as storage sees them."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
@@ -9,8 +9,11 @@ from uuid import UUID
 import asyncpg
 
 from exchange.rules.caps import Cap
+from exchange.rules.legs import Leg
+from exchange.rules.shares import Apart
 from exchange.storage.idempotency import RequestKey
 from exchange.storage.vault import Sealed
+from exchange.values.market import Sale
 from exchange.values.reason import Reason
 
 
@@ -40,11 +43,20 @@ class NewPost:
     duplicate_days: int | None = None
     caps: tuple[Cap, ...] = ()
     changed: tuple[str, ...] = ()
+    legs: tuple[int, ...] = ()
+    """What is promised for each leg of a shared sale, together `payout_micros`; an exclusive one has none."""
+    apart: Apart = field(default_factory=dict)
+
+    def of_leg(self, plan: "Plan") -> "NewPost":
+        """The post as it is for one leg: what is paid for is what that one was promised."""
+        return replace(self, payout_micros=self.legs[plan.leg - 1])
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """An attempt that could be made: one rung of the ladder that is still open. `lease_s` bounds its uncertainty.
+
+    `leg` is that of a shared post, from 1; 0 of an exclusive one, and while a rung of the reserve belongs to none.
 
     `epoch` is whose attempt it is: who takes it over raises it, and nobody changes an attempt under an older one.
     """
@@ -59,6 +71,12 @@ class Plan:
     caps: tuple[Cap, ...] = ()
     duplicate_days: int | None = None
     epoch: int = 1
+    leg: int = 0
+
+    @property
+    def sale(self) -> Sale:
+        """How the buyer is sold the lead."""
+        return Sale.SHARED if self.leg else Sale.EXCLUSIVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +86,7 @@ class Result:
     state: PostState
     reason: Reason
     redirect_url: str | None = None
+    legs: tuple[Leg, ...] = ()
 
 
 PENDING = Result(PostState.PENDING, Reason.UNKNOWN)
@@ -86,6 +105,18 @@ class Prepared:
 
     plan: Plan
     at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedLegs:
+    """The attempts of a shared post that may be sent, one a leg; a leg that nobody can take has none."""
+
+    legs: tuple[Prepared, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LegOver:
+    """A leg has come to its end, and another one of the post is still under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +159,7 @@ class RecordedPost:
     created_at: datetime
     finished_at: datetime | None
     returned: Returned | None
+    legs: tuple[Leg, ...] = ()
 
 
 POST_WIDTH, ATTEMPT_WIDTH = 12, 7
@@ -159,7 +191,8 @@ def attempt_row(plan: Plan) -> tuple[object, ...]:
 ATTEMPT = (
     "a.attempt_id, a.post_id, a.ping_id, a.ordinal, a.order_key, a.buyer, a.test, a.bid_id, a.currency, "
     "a.gross_micros, a.payout_micros, a.state, a.epoch, a.tries, a.created_at, p.seller, p.campaign, "
-    "p.market_version, p.lead_fingerprint, p.lead_sealed, p.lead_key, p.changed_fields"
+    "p.market_version, p.lead_fingerprint, p.lead_sealed, p.lead_key, p.changed_fields, "
+    "case when a.exclusive then 0 else a.leg end as leg, p.legs"
 )
 """The columns of an attempt `a` and its post `p` from which `post_of` and `plan_of` make what was planned."""
 
@@ -179,6 +212,7 @@ def post_of(row: asyncpg.Record) -> NewPost:
         sealed=Sealed(row["lead_sealed"] or b"", row["lead_key"] or b""),
         key=None,
         changed=tuple(row["changed_fields"]),
+        legs=tuple(row["legs"] or ()),
     )
 
 
@@ -193,4 +227,5 @@ def plan_of(row: asyncpg.Record) -> Plan:
         bid_id=row["bid_id"],
         lease_s=0,
         epoch=row["epoch"],
+        leg=row["leg"],
     )

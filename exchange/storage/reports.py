@@ -39,7 +39,8 @@ async def recorded_since(database: Database, first: UUID, seller_left_out: str) 
                 ),
                 attempts=await connection.fetch(
                     "select a.attempt_id, a.post_id, a.ping_id, a.order_key, a.buyer, a.state, a.gross_micros, "
-                    "a.payout_micros from attempts a join posts p using (post_id) "
+                    "a.payout_micros, case when a.exclusive then 0 else a.leg end as leg "
+                    "from attempts a join posts p using (post_id) "
                     "where a.ping_id >= $1 and p.seller <> $2 order by a.attempt_id",
                     first,
                     seller_left_out,

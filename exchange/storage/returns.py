@@ -13,9 +13,10 @@ from exchange.storage.verdicts import amounts_of
 
 @dataclass(frozen=True, slots=True)
 class Sold:
-    """The sale of a post. `returned_at` is when it was returned, if it was."""
+    """The sale of a post, or of a leg of it. `returned_at` is when it was returned, if it was."""
 
     attempt_id: UUID
+    leg: int
     campaign: str
     market_version: int
     test: bool
@@ -35,20 +36,20 @@ class Taken:
     payout_micros: int
 
 
-async def sale_of(database: Database, post_id: UUID) -> Sold | None:
-    """The sale of a post, or None where it has none. A sale was made when its money moved."""
-    row = await database.run(
-        lambda connection: connection.fetchrow(
-            "select a.attempt_id, p.campaign, p.market_version, a.test, "
+async def sales_of(database: Database, post_id: UUID) -> list[Sold]:
+    """The sales of a post, leg by leg. A sale was made when its money moved."""
+    rows = await database.run(
+        lambda connection: connection.fetch(
+            "select a.attempt_id, a.leg::integer, p.campaign, p.market_version, a.test, "
             "coalesce((select created_at from transfers t where t.attempt_id = a.attempt_id and t.kind = 'charge'), "
             "a.resolved_at) as sold_at, r.created_at as returned_at, now() as now "
             "from posts p join attempts a using (post_id) left join returns r using (attempt_id) "
-            "where p.post_id = $1 and a.state = any ($2)",
+            "where p.post_id = $1 and a.state = any ($2) order by a.leg",
             post_id,
             [state.value for state in SOLD],
         )
     )
-    return None if row is None else Sold(*row.values())
+    return [Sold(*row.values()) for row in rows]
 
 
 def trouble_with(sold: Sold, window_days: int) -> str:

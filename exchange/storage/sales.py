@@ -6,12 +6,13 @@ next attempt.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
 from exchange.errors import RefusedByDatabase
 from exchange.rules.attempts import AttemptState, Effect, effect_of, reason_of, state_after
-from exchange.storage import holds, idempotency, steps
+from exchange.storage import holds, idempotency, legs, standing, steps
 from exchange.storage.database import Connection, Database
 from exchange.storage.idempotency import KeyState
 from exchange.storage.posts import (
@@ -19,11 +20,13 @@ from exchange.storage.posts import (
     PENDING,
     Counted,
     Ended,
+    LegOver,
     NewPost,
     Plan,
     PostedBefore,
     PostState,
     Prepared,
+    PreparedLegs,
     RecordedPost,
     Render,
     Result,
@@ -56,32 +59,27 @@ class Sales:
 
     async def claim(
         self, post: NewPost, plans: Sequence[Plan], render: Render, *, timeout_s: float | None = None
-    ) -> Prepared | Ended | PostedBefore | KeyState:
+    ) -> Prepared | PreparedLegs | Ended | PostedBefore | KeyState:
         """Commit 1. Uses the offer up and prepares the first plan that money allows; without one the post ends, 506.
+
+        Of a shared post every leg is prepared that somebody can take.
 
         Nothing is stored where the ping was posted before or the key stands for something already. May be repeated
         after a commit that was not confirmed: what that one did is then found.
         """
-        if plans and (straight := await self._claim_straight(post, plans[0], timeout_s)) is not None:
+        if plans and not post.legs and (straight := await self._claim_straight(post, plans[0], timeout_s)) is not None:
             return straight
 
-        async def work(connection: Connection) -> Prepared | Ended:
-            if post.key is not None:
-                taken = await idempotency.take(connection, post.key, post.post_id)
-                if taken is not None:
-                    raise _NotClaimedError(taken)
-            if not await steps.begin(connection, post):
-                raise _NotClaimedError(await _posted_before(connection, post.ping_id))
-            if (refused := await holds.admit(connection, post)) is not None:
-                return await steps.end(connection, post, Result(PostState.REJECTED, refused), render)
-            return await _go_on(connection, post, plans, render, Reason.OFFER_WITHDRAWN)
+        async def work(connection: Connection) -> Prepared | PreparedLegs | Ended:
+            return await _claim(connection, post, plans, render)
 
         try:
             done = await self._database.transact(work, timeout_s=timeout_s)
         except _NotClaimedError as error:
             if error.found.post_id != post.post_id:
                 return error.found
-            stands = await self._database.run(lambda connection: _stands(connection, post))
+            find = legs.stands if post.legs else _stands
+            stands = await self._database.run(lambda connection: find(connection, post))
             if stands is None:
                 raise LookupError("a claim of our own has been taken over") from None
             done = stands
@@ -141,6 +139,24 @@ class Sales:
             self._tell(post, [plan, *next_plans])
         return done
 
+    async def conclude_leg(
+        self,
+        post: NewPost,
+        plan: Plan,
+        delivery: Delivery,
+        reserve: Sequence[Plan],
+        render: Render,
+        *,
+        still_listening: bool = False,
+    ) -> Prepared | Ended | LegOver | None:
+        """Commit 2 of one leg of a shared post; see `exchange.storage.legs.conclude`."""
+        done = await legs.conclude(
+            self._database, post, plan, delivery, reserve, render, still_listening=still_listening
+        )
+        if effect_of(AttemptState.PREPARED, state_after(delivery)) is Effect.RELEASE:
+            self._tell(post, [plan, *reserve])
+        return done
+
     async def _sell(
         self, post: NewPost, plan: Plan, delivery: Accepted, render: Render, by: datetime
     ) -> Prepared | Ended | None:
@@ -169,11 +185,16 @@ class Sales:
         verdict = verdict_of(delivery, How.LATE_ANSWER)
         return await resolve(self._database, plan.attempt_id, verdict, epoch=plan.epoch)
 
-    async def first_answer(self, post_id: UUID, answer: bytes, *, timeout_s: float) -> bytes:
-        """The answer that is stored for a post; from now on that is `answer`, where there was none."""
+    async def first_answer(self, post: NewPost, answer: bytes, render: Render, *, timeout_s: float) -> bytes:
+        """The answer that is stored for a post; from now on that is `answer`, where there was none.
+
+        For a shared post, of which some legs may have ended, it is what `render` makes of them at that moment.
+        """
+        if post.legs:
+            return await legs.first_answer(self._database, post, render, timeout_s=timeout_s)
         query = "update posts set answer = coalesce(answer, $2) where post_id = $1 returning answer"
         stored: bytes | None = await self._database.run(
-            lambda connection: connection.fetchval(query, post_id, answer), timeout_s=timeout_s
+            lambda connection: connection.fetchval(query, post.post_id, answer), timeout_s=timeout_s
         )
         return answer if stored is None else stored
 
@@ -189,34 +210,30 @@ class Sales:
 
     async def find(self, post_id: UUID) -> RecordedPost | None:
         """What is true of a post now."""
-        row = await self._database.run(
-            lambda connection: connection.fetchrow(
-                "select p.*, a.redirect_url, r.created_at as returned_at, r.payout_micros as returned_micros "
-                "from posts p "
-                "left join attempts a on a.post_id = p.post_id and a.state in ('accepted', 'presumed_accepted') "
-                "left join returns r on r.attempt_id = a.attempt_id where p.post_id = $1",
-                post_id,
-            )
-        )
-        if row is None:
-            return None
-        return RecordedPost(
-            post_id=post_id,
-            ping_id=row["ping_id"],
-            seller=row["seller"],
-            state=PostState(row["state"]),
-            reason=None if row["reason"] is None else Reason(row["reason"]),
-            currency=row["currency"],
-            payout_micros=row["payout_micros"],
-            redirect_url=row["redirect_url"],
-            created_at=row["created_at"],
-            finished_at=row["finished_at"],
-            returned=None if row["returned_at"] is None else Returned(row["returned_at"], row["returned_micros"]),
-        )
+        return await self._database.run(lambda connection: _find(connection, post_id))
 
     async def of_ping(self, ping_id: UUID) -> PostedBefore | None:
         """The post of a ping, if it has one."""
         return await self._database.run(lambda connection: _find_of_ping(connection, ping_id))
+
+
+async def _claim(
+    connection: Connection, post: NewPost, plans: Sequence[Plan], render: Render
+) -> Prepared | PreparedLegs | Ended:
+    if post.key is not None:
+        taken = await idempotency.take(connection, post.key, post.post_id)
+        if taken is not None:
+            raise _NotClaimedError(taken)
+    if not await steps.begin(connection, post):
+        raise _NotClaimedError(await _posted_before(connection, post.ping_id))
+    refused = await holds.admit(connection, post)
+    if post.legs:
+        if refused is not None:
+            return await legs.end_at_once(connection, post, refused, render)
+        return await legs.claim(connection, post, plans, render)
+    if refused is not None:
+        return await steps.end(connection, post, Result(PostState.REJECTED, refused), render)
+    return await _go_on(connection, post, plans, render, Reason.OFFER_WITHDRAWN)
 
 
 async def _posted_before(connection: Connection, ping_id: UUID) -> PostedBefore:
@@ -264,3 +281,33 @@ async def _stands(connection: Connection, post: NewPost) -> Prepared | Ended | N
     if row is None or row["answer"] is None:
         return None
     return Ended(Result(PostState(row["state"]), Reason(row["reason"]), row["redirect_url"]), row["answer"])
+
+
+async def _find(connection: Connection, post_id: UUID) -> RecordedPost | None:
+    row = await connection.fetchrow(
+        "select p.*, a.redirect_url, r.returned_at, r.returned_micros from posts p "
+        "left join lateral (select redirect_url from attempts where post_id = p.post_id "
+        "and state in ('accepted', 'presumed_accepted') limit 1) a on true "
+        "left join lateral (select max(created_at) as returned_at, sum(payout_micros)::bigint as returned_micros "
+        "from returns where post_id = p.post_id) r on true where p.post_id = $1",
+        post_id,
+    )
+    if row is None:
+        return None
+    found = RecordedPost(
+        post_id=post_id,
+        ping_id=row["ping_id"],
+        seller=row["seller"],
+        state=PostState(row["state"]),
+        reason=None if row["reason"] is None else Reason(row["reason"]),
+        currency=row["currency"],
+        payout_micros=row["payout_micros"],
+        redirect_url=row["redirect_url"],
+        created_at=row["created_at"],
+        finished_at=row["finished_at"],
+        returned=None if row["returned_at"] is None else Returned(row["returned_at"], row["returned_micros"]),
+    )
+    if not row["legs"]:
+        return found
+    made = standing.result_of(row["legs"], await standing.attempts_of(connection, post_id))
+    return replace(found, state=made.state, reason=made.reason, redirect_url=made.redirect_url, legs=made.legs)

@@ -29,6 +29,8 @@ _OUTCOME_WIDTH = 5
 
 _BEGIN = f"select begin_post({row('new_post', 1, POST_WIDTH)})"
 _PREPARE = f"select prepare_attempt({row('new_attempt', 1, ATTEMPT_WIDTH)}, {row('new_post', 8, POST_WIDTH)})"
+_BEGIN_SHARED = f"select begin_shared_post({row('new_post', 1, POST_WIDTH)}, $13)"
+_PREPARE_SHARE = f"select prepare_share({row('new_attempt', 1, ATTEMPT_WIDTH)}, {row('new_post', 8, POST_WIDTH)}, $20)"
 _MOVE = f"select move_attempt($1, $2, {row('outcome', 3, _OUTCOME_WIDTH)}, $8)"
 _END = "select end_post($1, $2, $3, $4)"
 _CLAIM = (
@@ -125,13 +127,20 @@ async def step_down(
 
 async def begin(connection: Connection, post: NewPost) -> bool:
     """Uses an offer up; False where its ping has a post already."""
-    begun: bool = await connection.fetchval(_BEGIN, *post_row(post))
+    if post.legs:
+        begun: bool = await connection.fetchval(_BEGIN_SHARED, *post_row(post), post.legs)
+    else:
+        begun = await connection.fetchval(_BEGIN, *post_row(post))
     return begun
 
 
 async def prepare(connection: Connection, post: NewPost, plan: Plan) -> datetime:
     """Writes down what is about to be sent, with all that it needs held before; the time on the database's clock."""
-    prepared_at: datetime = await connection.fetchval(_PREPARE, *attempt_row(plan), *post_row(post))
+    if plan.leg:
+        shared = *attempt_row(plan), *post_row(post.of_leg(plan)), plan.leg
+        prepared_at: datetime = await connection.fetchval(_PREPARE_SHARE, *shared)
+    else:
+        prepared_at = await connection.fetchval(_PREPARE, *attempt_row(plan), *post_row(post))
     return prepared_at
 
 

@@ -1,12 +1,12 @@
 """Verdicts: what became of an attempt that was unknown, or presumed, and the money that moves with it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import assert_never
 from uuid import UUID
 
 from exchange.rules.attempts import SOLD, AttemptState, Effect, effect_of, may_become, presumed, reason_of, state_after
-from exchange.storage import accounts, holds
+from exchange.storage import accounts, holds, standing
 from exchange.storage.accounts import Amounts
 from exchange.storage.database import Connection, Database
 from exchange.storage.posts import ATTEMPT, NewPost, Plan, PostState, plan_of, post_of
@@ -39,12 +39,13 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """An attempt that a verdict changed, with the state before it."""
+    """An attempt that a verdict changed, with the state before it, and what its post is since."""
 
     before: AttemptState
     verdict: Verdict
     post: NewPost
     plan: Plan
+    state: PostState
 
     @property
     def is_sale(self) -> bool:
@@ -98,15 +99,16 @@ async def resolve(
         effect = effect_of(before, verdict.state)
         if effect is Effect.REFUND and row["is_returned"]:
             return Unresolved("its sale was returned: there is nothing left to correct")
-        found = Resolved(before, verdict, post_of(row), plan_of(row))
-        await _change(connection, found)
+        state = PostState.ACCEPTED if verdict.state in SOLD else PostState.REJECTED
+        found = Resolved(before, verdict, post_of(row), plan_of(row), state)
+        found = await _change(connection, found)
         await _move_money(connection, found, effect)
         return found
 
     return await database.transact(work)
 
 
-async def _change(connection: Connection, found: Resolved) -> None:
+async def _change(connection: Connection, found: Resolved) -> Resolved:
     verdict, attempt_id = found.verdict, found.plan.attempt_id
     await connection.execute(
         "update attempts set state = $2, reason = $3, detail = $4, reference = coalesce($5, reference), "
@@ -118,12 +120,16 @@ async def _change(connection: Connection, found: Resolved) -> None:
         verdict.reference,
         verdict.redirect_url,
     )
-    await connection.execute(
-        "update posts set state = $2, reason = $3, finished_at = now() where post_id = $1",
-        found.post.post_id,
-        (PostState.ACCEPTED if verdict.state in SOLD else PostState.REJECTED).value,
-        int(verdict.reason),
-    )
+    if found.post.legs:
+        result = await standing.let_stand(connection, found.post.post_id, found.post.legs)
+        found = replace(found, state=result.state)
+    else:
+        await connection.execute(
+            "update posts set state = $2, reason = $3, finished_at = now() where post_id = $1",
+            found.post.post_id,
+            found.state.value,
+            int(verdict.reason),
+        )
     await connection.execute(
         "insert into resolutions (attempt_id, state_before, state_after, how, note) values ($1, $2, $3, $4, $5)",
         attempt_id,
@@ -132,6 +138,7 @@ async def _change(connection: Connection, found: Resolved) -> None:
         verdict.how.value,
         verdict.note,
     )
+    return found
 
 
 async def _move_money(connection: Connection, found: Resolved, effect: Effect) -> None:

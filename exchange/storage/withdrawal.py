@@ -22,9 +22,11 @@ async def withdraw(database: Database, post: NewPost, plans: Sequence[Plan]) -> 
         attempts = await connection.fetch(found, post.post_id)
         if any((row["state"], row["epoch"]) != ("prepared", 1) for row in attempts):
             return False
-        for row in attempts:
-            await connection.execute("update attempts set state = 'not_sent' where attempt_id = $1", row["attempt_id"])
-            await holds.release(connection, post, next(plan for plan in plans if plan.attempt_id == row["attempt_id"]))
+        made = [plan for plan in plans if plan.attempt_id in {row["attempt_id"] for row in attempts}]
+        await holds.lock(connection, post, made)
+        for plan in made:
+            await connection.execute("update attempts set state = 'not_sent' where attempt_id = $1", plan.attempt_id)
+            await holds.release(connection, post, plan)
         await fingerprints.erase_fingerprints(connection, post.post_id)
         for table in ("attempts", "idempotency_keys", "posts"):
             await connection.execute(f"delete from {table} where post_id = $1", post.post_id)  # noqa: S608  # of these

@@ -6,14 +6,22 @@ Those of a ping are named tuples, here and in `trace`: ten of each are made for 
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from exchange.values.market import Sale
 from exchange.values.reason import Reason
 
 
 class Bid(NamedTuple):
-    """A buyer's price for a lead: `gross_micros`, rounded down to the cent, and his own name for the bid."""
+    """A buyer's price for a lead: `gross_micros`, rounded down to the cent, and his own name for the bid.
+
+    `sale` is exclusive or shared; of a shared bid `shares_max` says by how many at most, None: as many as the campaign
+    sells to. `others` are further bids of the same reply, best first.
+    """
 
     gross_micros: int
     bid_id: str | None = None
+    sale: Sale = Sale.EXCLUSIVE
+    shares_max: int | None = None
+    others: "tuple[Bid, ...]" = ()
 
 
 class Refusal(NamedTuple):

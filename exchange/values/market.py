@@ -16,13 +16,17 @@ EXPLORATION = 100_000
 RETURNS_WINDOW_DAYS = 14
 """How long a sale may be returned, unless a campaign says otherwise."""
 
+MAX_SHARES = 3
+"""By how many at most a shared lead is bought, unless a campaign says otherwise."""
+
 
 class Sale(StrEnum):
-    """How a lead is sold. `EITHER` is what an order takes, never what a bid is."""
+    """How a lead is sold. `EITHER` is what an order takes, `BEST` what a campaign sells; neither is what a bid is."""
 
     EXCLUSIVE = "exclusive"
     SHARED = "shared"
     EITHER = "either"
+    BEST = "best"
 
 
 class Fallback(StrEnum):
@@ -158,6 +162,7 @@ class Campaign:
     tier_share_percent: int | None = None
     fanout_max: int | None = None
     exploration: int = EXPLORATION
+    max_shares: int = MAX_SHARES
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +197,8 @@ class Buyer:
     duplicates: Duplicates | None = None
     exclude_sellers: frozenset[str] = frozenset()
     adjustment: Adjustment | None = None
+    not_with: tuple[str, ...] = ()
+    """The buyers whom he does not share a lead with."""
 
 
 @dataclass(frozen=True, slots=True)

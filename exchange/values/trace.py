@@ -1,11 +1,12 @@
 """The record of one ping: one value that feeds the row in Postgres, the metrics, the log line and `explain`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
 
+from exchange.values.market import Sale
 from exchange.values.reason import Reason
 from exchange.values.selling import Method
 from exchange.values.vertical import Lead
@@ -17,8 +18,21 @@ class PingStatus(StrEnum):
     REFUSED = "refused"
 
 
+class BidOutcome(NamedTuple):
+    """What became of one bid. `shares_max` is of a shared one: by how many at most the lead may be bought."""
+
+    sale: Sale
+    gross_micros: int
+    bid_id: str | None
+    shares_max: int | None
+    reason: Reason
+
+
 class OrderOutcome(NamedTuple):
-    """What became of one order that the filters let through: its reason, and its bid where it made one."""
+    """What became of one order that the filters let through: its reason, and its bid where it made one.
+
+    `bids` holds each bid of an order that made several, and of every order where leads are shared.
+    """
 
     order: str
     buyer: str
@@ -27,15 +41,21 @@ class OrderOutcome(NamedTuple):
     bid_id: str | None = None
     elapsed_ms: float | None = None
     detail: str = ""
+    bids: tuple[BidOutcome, ...] = ()
 
 
 class Rung(NamedTuple):
-    """One step of an offer's ladder: an order that may take the lead at its own gross price."""
+    """One step of an offer's ladder: an order that may take the lead at its own gross price.
+
+    The rungs of a shared offer are first the winners of its legs, leg 1 first, each with the `payout_micros` that is
+    promised for its leg; then the reserve that all legs have in common.
+    """
 
     order: str
     buyer: str
     gross_micros: int
     bid_id: str | None = None
+    payout_micros: int | None = None
 
 
 class Offer(NamedTuple):
@@ -54,6 +74,29 @@ class Inputs(NamedTuple):
 
     method: Method
     values: Mapping[str, int]
+
+
+def legs_of(ladder: Sequence[Rung]) -> tuple[int, ...]:
+    """What is promised for each leg of a shared offer, in micro-units; nothing for an exclusive one."""
+    if not ladder or ladder[0].payout_micros is None:
+        return ()
+    return tuple(rung.payout_micros for rung in ladder if rung.payout_micros is not None)
+
+
+def sold_first(ladder: Sequence[Rung]) -> Sequence[Rung]:
+    """Who a lead goes to if all goes well: the winners of the legs, or the one winner."""
+    return ladder[: max(1, len(legs_of(ladder)))]
+
+
+class Sums(NamedTuple):
+    """The gross prices that a lead could have been sold at both ways; None where nobody would have it so.
+
+    `shares_max` is by how many at most a share could have been bought: the campaign's number, or what room was left.
+    """
+
+    exclusive_micros: int | None
+    shared_micros: int | None
+    shares_max: int
 
 
 class PingTrace(NamedTuple):
@@ -75,3 +118,4 @@ class PingTrace(NamedTuple):
     outcomes: tuple[OrderOutcome, ...]
     phases_ms: Mapping[str, float]
     inputs: Inputs | None = None
+    sums: Sums | None = None

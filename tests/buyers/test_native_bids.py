@@ -87,15 +87,51 @@ def test_another_currency() -> None:
 
 
 def test_the_best_of_several_bids() -> None:
-    assert meaning('{"bids":[{"bid":"1.00"},{"bid":"2.00","bid_id":"b"},{"bid":0}]}') == Bid(2_000_000, "b")
+    assert meaning('{"bids":[{"bid":"1.00"},{"bid":"2.00","bid_id":"b"},{"bid":0}]}') == Bid(
+        2_000_000, "b", others=(Bid(1_000_000),)
+    )
     assert meaning('{"bids":[{"bid":0},{"bid":"x"}]}') == Refusal(Reason.INVALID_PRICE, "`bid` is not an amount")
     assert meaning('{"bids":[]}') == NO_BID
     assert reason(json.dumps({"bids": [{"bid": "1"}] * (native.BIDS_MAX + 1)})) is Reason.INVALID_RESPONSE
 
 
 def test_a_sale_that_either_may_be() -> None:
-    assert meaning('{"bid":"1.00","sale":"shared"}', Sale.EITHER) == Bid(1_000_000)
-    assert reason('{"bid":"1.00","sale":"both"}', Sale.EITHER) is Reason.INVALID_RESPONSE
+    assert meaning('{"bid":"1.00","sale":"shared"}', Sale.EITHER) == Bid(1_000_000, sale=Sale.SHARED)
+    assert meaning('{"bid":"1.00"}', Sale.EITHER) == meaning('{ "bid":"1.00"}', Sale.EITHER) == Bid(1_000_000)
+    for said in ('"both"', '"either"', "null", "[]", "1"):
+        assert reason(f'{{"bid":"1.00","sale":{said}}}', Sale.EITHER) is Reason.INVALID_RESPONSE
+
+
+def test_a_bid_without_a_sale_means_the_pings() -> None:
+    for form in ('{"bid":"1.00"}', '{ "bid":"1.00"}', '{"bid":"1.00","sale":"shared"}'):
+        assert meaning(form, Sale.SHARED) == Bid(1_000_000, sale=Sale.SHARED)
+    assert reason('{"bid":"1.00","sale":"exclusive"}', Sale.SHARED) is Reason.INVALID_RESPONSE
+    assert reason('{"bid":"1.00","sale":"shared"}', Sale.EXCLUSIVE) is Reason.INVALID_RESPONSE
+
+
+def test_both_ways_at_once() -> None:
+    body = (
+        '{"bids":[{"sale":"shared","bid":"12.00","max_shares":3,"bid_id":"b"},'
+        '{"sale":"exclusive","bid":"31.00","bid_id":"a"},{"sale":"shared","bid":"9"}]}'
+    )
+    shared = Bid(12_000_000, "b", Sale.SHARED, 3), Bid(9_000_000, None, Sale.SHARED)
+    assert meaning(body, Sale.EITHER) == Bid(31_000_000, "a", others=shared)
+    assert meaning(body, Sale.SHARED) == shared[0]._replace(others=shared[1:])
+    assert meaning(body, Sale.EXCLUSIVE) == Bid(31_000_000, "a")
+
+
+@pytest.mark.parametrize(
+    ("said", "shares_max"), [("1", 1), ('"2"', 2), ("10", 10), ("999999", 999_999), ("null", None)]
+)
+def test_by_how_many_a_bid_may_be_shared(said: str, shares_max: int | None) -> None:
+    assert meaning(f'{{"bid":"1.00","max_shares":{said}}}', Sale.SHARED) == Bid(
+        1_000_000, None, Sale.SHARED, shares_max
+    )
+
+
+@pytest.mark.parametrize("said", ["0", "-1", "1.0", "1e1", "true", '""', '"many"', "[]", "1000000", "NaN", "01"])
+def test_by_how_many_it_cannot(said: str) -> None:
+    assert reason(f'{{"bid":"1.00","max_shares":{said}}}', Sale.SHARED) is Reason.INVALID_RESPONSE
 
 
 STATUSES = {

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import exchange.commands.records
 import exchange.commands.serving
-import exchange.post
+import exchange.plans
 import exchange.rules.doubt
 import exchange.worker
 from chaos.killed_gateway import POINTS
@@ -50,7 +50,7 @@ def live(request: dict[str, Any]) -> NoReturn:
             os.dup2(log, number)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         margin_s = request["margin_s"]
-        exchange.post.LEASE_MARGIN_S = margin_s
+        exchange.plans.LEASE_MARGIN_S = margin_s
         exchange.rules.doubt.UNDER_WAY_S = margin_s
         exchange.worker.RECOVER_EVERY_S = 0.2
         exchange.worker.RECONCILE_EVERY_S = 0.2

@@ -1,6 +1,6 @@
 """The exchange's command line with leases that outlast a buyer's time by seconds, so that tests see them run out."""
 
-import exchange.post
+import exchange.plans
 import exchange.rules.doubt
 import exchange.worker
 from exchange.cli import main
@@ -10,7 +10,7 @@ MARGIN_S = 2.0
 
 def shorten() -> None:
     """Changes the constants of this process."""
-    exchange.post.LEASE_MARGIN_S = MARGIN_S
+    exchange.plans.LEASE_MARGIN_S = MARGIN_S
     exchange.rules.doubt.UNDER_WAY_S = MARGIN_S
     exchange.worker.RECOVER_EVERY_S = 0.5
 

@@ -50,7 +50,7 @@ async def test_a_market_is_not_applied_where_nobody_agrees(shell: Shell) -> None
 
 
 async def test_five_errors_of_a_market_file_are_listed_at_once_and_change_nothing(shell: Shell) -> None:
-    document = market({"high": "http://127.0.0.1:9"}, floor="five", sale="shared", colour="red")
+    document = market({"high": "http://127.0.0.1:9"}, floor="five", sale="twice", colour="red")
     document["sellers"]["acme"]["campaigns"] = ["auto-uk"]
     document["orders"]["high"]["filter"] = {"age": {"min": 70, "max": 20}}
     failed = await shell.run("apply", written(shell.folder, document), "--yes")

@@ -11,14 +11,9 @@ ENDPOINT = "buyers/northwind/endpoint"
 
 LATER: list[tuple[str, Any, str]] = [
     ("verticals/auto_insurance/fields/zip/multiple", True, "a field with several values"),
-    (f"{CAMPAIGN}/sale", "shared", "shared"),
-    (f"{CAMPAIGN}/sale", "best", "best"),
-    (f"{CAMPAIGN}/max_shares", 3, "shared sales"),
-    (f"{CAMPAIGN}/max_shares", True, "shared sales"),
     (f"{CAMPAIGN}/fallback_method", "round_robin", "a second method for what the first leaves unsold"),
     (f"{ENDPOINT}/dialect", "leadconduit", "dialect 'leadconduit'"),
     (f"{ENDPOINT}/auth", "oauth2", "auth oauth2"),
-    (f"{ORDER}/sale", "shared", "shared"),
 ]
 
 LATER_KEYS: list[tuple[str, dict[str, Any], str, str]] = [
@@ -42,8 +37,6 @@ def test_what_is_not_built_inside_a_value_is_refused_by_name(path: str, value: A
     ("path", "value"),
     [
         ("verticals/auto_insurance/fields/zip/multiple", False),
-        (f"{CAMPAIGN}/sale", "exclusive"),
-        (f"{CAMPAIGN}/max_shares", 1),
         (f"{CAMPAIGN}/method", "highest_bid"),
         (f"{CAMPAIGN}/fallback", "none"),
         (f"{CAMPAIGN}/duplicates", None),
@@ -57,7 +50,6 @@ def test_what_is_not_built_inside_a_value_is_refused_by_name(path: str, value: A
         (f"{ENDPOINT}/unknown", None),
         (f"{ENDPOINT}/auth", "none"),
         (f"{ORDER}/price", "bid"),
-        (f"{ORDER}/sale", "either"),
         (f"{ORDER}/schedule", None),
         (f"{ORDER}/caps", {}),
         (f"{ORDER}/budget", {}),
@@ -70,9 +62,9 @@ def test_what_turns_it_off_is_accepted(path: str, value: Any) -> None:
 
 
 def test_the_rest_of_a_file_is_still_checked() -> None:
-    document = changed(f"{ORDER}/sale", "shared")
+    document = changed(f"{CAMPAIGN}/fallback_method", "round_robin")
     document["orders"]["northwind-il"]["buyer"] = "nobody"
     assert problems_of(document) == [
-        "orders.northwind-il.sale: not supported yet: shared",
+        "campaigns.auto-us.fallback_method: not supported yet: a second method for what the first leaves unsold",
         "orders.northwind-il.buyer: there is no buyer 'nobody'",
     ]

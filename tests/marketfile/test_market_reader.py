@@ -47,6 +47,7 @@ def test_the_example_is_read_into_values() -> None:
         time_zone="America/New_York",
         floor_micros=5_000_000,
         margin=Margin(parts_per_million=150_000),
+        max_shares=1,
     )
     assert market.sellers["acme"] == Seller("acme", ("auto-us",), Margin(parts_per_million=125_000))
     assert market.sellers["other"].margin == Margin(amount_micros=2_000_000)
@@ -186,8 +187,8 @@ def test_an_entry_that_is_wrong_is_not_missing_to_those_that_refer_to_it() -> No
         ("currency", "usd", "currency: must be three capital letters such as USD, not 'usd'"),
         ("currency", None, "currency: is empty: must be three capital letters such as USD"),
         ("order", {}, "order: unknown key; did you mean orders?"),
-        (f"{ORDER}/sale", "both", "orders.northwind-il.sale: must be one of exclusive, either, not 'both'"),
-        (f"{ORDER}/sale", ["either"], "orders.northwind-il.sale: must be one of exclusive, either, not a list"),
+        (f"{ORDER}/sale", "both", "orders.northwind-il.sale: must be one of exclusive, shared, either, not 'both'"),
+        (f"{ORDER}/sale", ["either"], "orders.northwind-il.sale: must be one of exclusive, shared, either, not a list"),
         (f"{ORDER}/paused", "yes", "orders.northwind-il.paused: must be true or false, not text"),
         (f"{ORDER}/paused", 1, "orders.northwind-il.paused: must be true or false, not a number"),
         (f"{ORDER}/priority", True, "orders.northwind-il.priority: must be a whole number, not true or false"),

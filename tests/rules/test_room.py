@@ -236,3 +236,16 @@ def test_a_trace_without_an_offer_takes_nothing() -> None:
     room = room_of(limited(3))
     room.offered(offer_to()._replace(status=PingStatus.UNSOLD, reason=Reason.NO_BIDS, offer=None))
     assert room.left["ann"].leads == 3
+
+
+def test_an_offer_of_shares_counts_for_each_of_its_legs() -> None:
+    room = room_of(limited(10), Cap(Scope("seller", "acme", ZONE), Limit(Period.DAY, 10, None)))
+    shared = offer_to()
+    rungs = Rung("ann", "ann", 10 * UNIT, None, 8 * UNIT), Rung("bob", "bob", 9 * UNIT, None, 7 * UNIT)
+    assert shared.offer is not None
+    shared = shared._replace(offer=shared.offer._replace(ladder=(*rungs, Rung("cid", "cid", 9 * UNIT))))
+    room.offered(shared)
+    assert room.tell(Scope("order", "ann", ZONE)) == Open(1, 10 * UNIT)
+    assert room.tell(Scope("seller", "acme", ZONE)) == Open(2, 19 * UNIT)
+    room.posted(shared.ping_id)
+    assert room.tell(Scope("seller", "acme", ZONE)) == Open()

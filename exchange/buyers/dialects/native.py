@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -30,6 +31,7 @@ _USUAL_BID = re.compile(
 """What nearly every bid looks like: a plain price, as text or number, and perhaps a plain `bid_id`. Whatever differs
 from it in the least is read by the exact parser, with the same meaning where it is only written differently.
 """
+_WHOLE = re.compile(r"[1-9][0-9]{0,5}", re.ASCII)
 
 
 def ping_body(
@@ -67,12 +69,14 @@ def read_bid(status: int, body: bytes, *, sale: Sale, currency: str) -> Reply:
     """What a buyer's answer to a ping means. `sale` and `currency` are what was asked for."""
     if status != 200:
         return _unasked_status(status)
-    usual = _USUAL_BID.fullmatch(body)
+    usual = _USUAL_BID.fullmatch(body) if sale is not Sale.SHARED else None
     return _read_exactly(body, sale=sale, currency=currency) if usual is None else _read_usual(usual)
 
 
 def bid_reader(*, sale: Sale, currency: str) -> Callable[[int, bytes], Reply]:
-    """`read_bid` for all the answers to one ping."""
+    """`read_bid` for all the answers to one ping. What is usual is a bid without `sale`, which is mostly exclusive."""
+    if sale is Sale.SHARED:
+        return partial(read_bid, sale=sale, currency=currency)
     match = _USUAL_BID.fullmatch
 
     def read(status: int, body: bytes) -> Reply:
@@ -213,7 +217,7 @@ def _one_bid(document: Mapping[str, Any], quoted: Any, *, sale: Sale, currency: 
     if micros == 0:
         return NO_BID
     offered = document.get("sale", Sale.EXCLUSIVE if sale is Sale.EITHER else sale)
-    if offered != sale and not (sale is Sale.EITHER and offered in {Sale.EXCLUSIVE, Sale.SHARED}):
+    if offered not in ((Sale.EXCLUSIVE, Sale.SHARED) if sale is Sale.EITHER else (sale,)):
         return Refusal(Reason.INVALID_RESPONSE, "a bid for a sale that was not asked")
     gross_micros = floor_to_cent(micros)
     if quoted is not None and quoted != currency:
@@ -221,14 +225,23 @@ def _one_bid(document: Mapping[str, Any], quoted: Any, *, sale: Sale, currency: 
     bid_id = document.get("bid_id")
     if bid_id is not None and not (isinstance(bid_id, str) and len(bid_id) <= TEXT_LENGTH_MAX and _storable(bid_id)):
         return Refusal(Reason.INVALID_RESPONSE, "`bid_id` is not a text that can be kept")
-    return Bid(gross_micros, None if bid_id is None else str(bid_id))
+    bid = Bid(gross_micros, None if bid_id is None else str(bid_id))
+    return bid if offered == Sale.EXCLUSIVE else _shared(bid, document.get("max_shares"))
+
+
+def _shared(bid: Bid, said: Any) -> Reply:
+    """A shared bid; `max_shares` is optional, and a whole number above nothing."""
+    if said is not None and not (isinstance(said, str) and _WHOLE.fullmatch(said)):
+        return Refusal(Reason.INVALID_RESPONSE, "`max_shares` is not a number of buyers", bid.gross_micros)
+    return bid._replace(sale=Sale.SHARED, shares_max=None if said is None else int(said))
 
 
 def _best(replies: list[Reply]) -> Reply:
-    """The order's best bid; without one, what says most about why: a mistake before a plain no."""
+    """The order's best bid, exclusive before shared, with the others; without one, what says most about why not."""
     bids = [reply for reply in replies if isinstance(reply, Bid)]
     if bids:
-        return max(bids, key=lambda bid: bid.gross_micros)
+        bids.sort(key=lambda bid: (bid.sale is not Sale.EXCLUSIVE, -bid.gross_micros))
+        return bids[0]._replace(others=tuple(bids[1:]))
     mistakes = [reply for reply in replies if isinstance(reply, Refusal) and reply.reason is not Reason.NO_BID]
     return mistakes[0] if mistakes else NO_BID
 

@@ -1,0 +1,115 @@
+"""Shares: the set of shared bids that brings the most for one lead, exactly, whoever may not have it with whom.
+
+A set is allowed where no bid in it is shared by more than its buyer wants, no buyer is in it twice, and no two are who
+must not have the same lead. Of equal sums the smaller set wins, then the one whose bids rank higher.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+SHARES_MAX = 10
+"""The most legs that a lead is ever sold in."""
+
+STEPS_MAX = 20_000
+"""Where buyers exclude one another so intricately that it takes more steps, the best set found by then stands."""
+
+Apart = Mapping[str, frozenset[str]]
+"""The buyers whom each buyer must not have a lead with; both sides are there, whoever asked for it."""
+
+
+class Share(NamedTuple):
+    """A shared bid: its buyer takes the lead at `gross_micros` where at most `shares_max` have it, he included."""
+
+    buyer: str
+    gross_micros: int
+    shares_max: int
+
+
+def best_shares(bids: Sequence[Share], shares_max: int, apart: Apart) -> tuple[int, ...]:
+    """Which of the bids, given by rank, are the best set of at most `shares_max`; best first, empty without bids."""
+    order = sorted(range(len(bids)), key=lambda index: -bids[index].gross_micros)  # equals stay by rank
+    best: tuple[int, ...] = ()
+    best_micros = 0
+    for size in range(1, min(shares_max, len(bids), SHARES_MAX) + 1):
+        willing = [index for index in order if bids[index].shares_max >= size]
+        found, micros = _highest(bids, willing, size)
+        if apart and micros > best_micros and _excludes(bids, found, apart):
+            positions, micros = _search([bids[index] for index in willing], size, apart, best_micros)
+            found = tuple(willing[position] for position in positions)
+        if micros > best_micros:
+            best, best_micros = found, micros
+    return best
+
+
+def _highest(bids: Sequence[Share], willing: Sequence[int], size: int) -> tuple[tuple[int, ...], int]:
+    """The `size` highest bids, one a buyer; nothing where there are fewer: then a smaller size has found them."""
+    taken: dict[str, int] = {}
+    for index in willing:
+        taken.setdefault(bids[index].buyer, index)
+        if len(taken) == size:
+            return tuple(taken.values()), sum(bids[chosen].gross_micros for chosen in taken.values())
+    return (), 0
+
+
+def _excludes(bids: Sequence[Share], chosen: Sequence[int], apart: Apart) -> bool:
+    """Whether any of these bids' buyers must not have the lead with another of them."""
+    buyers = {bids[index].buyer for index in chosen}
+    return any(apart[buyer] & buyers for buyer in buyers & apart.keys())
+
+
+def _search(bids: Sequence[Share], size: int, apart: Apart, above_micros: int) -> tuple[tuple[int, ...], int]:
+    """The best set of exactly `size` bids, highest first, that brings more than `above_micros`; nothing without one.
+
+    Depth first, the higher bid first, and a branch is left when even its bound is not above the best: so of equal sums
+    the set that ranks higher is found first and stays.
+    """
+    clashes = [_clashes(bids, index, apart) for index in range(len(bids))]
+    best: tuple[tuple[int, ...], int] = ((), above_micros)
+    stack: list[tuple[tuple[int, ...], int, int]] = [((), 0, (1 << len(bids)) - 1)]
+    steps = 0
+    while stack and steps < STEPS_MAX:
+        steps += 1
+        chosen, micros, open_to = stack.pop()
+        if len(chosen) == size:
+            if micros > best[1]:
+                best = (chosen, micros)
+            continue
+        bound = _bound(bids, clashes, open_to, size - len(chosen))
+        if bound is None or micros + bound <= best[1]:
+            continue
+        first = (open_to & -open_to).bit_length() - 1
+        rest = open_to & (open_to - 1)
+        stack.append((chosen, micros, rest))
+        stack.append(((*chosen, first), micros + bids[first].gross_micros, rest & ~clashes[first]))
+    return best if best[0] else ((), 0)
+
+
+def _clashes(bids: Sequence[Share], index: int, apart: Apart) -> int:
+    """The bids, as a bit set, that cannot be in a set with this one; itself among them."""
+    buyer = bids[index].buyer
+    others = apart.get(buyer, frozenset())
+    return sum(1 << other for other, bid in enumerate(bids) if bid.buyer == buyer or bid.buyer in others)
+
+
+def _bound(bids: Sequence[Share], clashes: Sequence[int], open_to: int, wanted: int) -> int | None:
+    """The most that `wanted` more of the open bids can bring; None where so many cannot be had.
+
+    The open bids are parted into groups in which each clashes with each: no set has two of one. As they come highest
+    first, the first of each group is its highest.
+    """
+    groups: list[int] = []
+    micros = 0
+    while open_to:
+        bit = open_to & -open_to
+        open_to ^= bit
+        index = bit.bit_length() - 1
+        for number, joinable in enumerate(groups):
+            if joinable & bit:
+                groups[number] = joinable & clashes[index]
+                break
+        else:
+            groups.append(clashes[index])
+            micros += bids[index].gross_micros
+            if len(groups) == wanted:
+                return micros
+    return None
