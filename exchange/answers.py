@@ -21,7 +21,9 @@ def ping_answer(trace: PingTrace, offer_ttl_s: int, ignored: Sequence[str]) -> b
     """The answer to a ping. `ignored` names the lead fields that were dropped at the door."""
     document: Document = {"ping_id": str(trace.ping_id), "status": trace.status.value}
     if trace.offer is not None:
-        document |= _price(trace.offer.payout_micros, trace.currency) | _offered_legs(legs_of(trace.offer.ladder))
+        document |= _price(trace.offer.payout_micros, trace.currency)
+        if legs := legs_of(trace.offer.ladder):
+            document |= _offered_legs(legs)
         document |= {"expires_in": offer_ttl_s, "expires_at": rfc3339(trace.offer.expires_at)}
     document |= _reason(trace.reason)
     return orjson.dumps(document | {"ignored": list(ignored)})
@@ -32,8 +34,9 @@ def ping_state(ping: RecordedPing, now: datetime) -> Document:
     document: Document = {"ping_id": str(ping.ping_id), "status": ping.status.value, "campaign": ping.campaign}
     if ping.payout_micros is None or ping.expires_at is None:
         return document | _reason(ping.reason)
-    document |= _price(ping.payout_micros, ping.currency) | _offered_legs(ping.legs)
-    document |= {"expires_at": rfc3339(ping.expires_at)}
+    document |= _price(ping.payout_micros, ping.currency) | {"expires_at": rfc3339(ping.expires_at)}
+    if ping.legs:
+        document |= _offered_legs(ping.legs)
     if ping.post_id is not None:
         return document | {"status": "posted", "post_id": str(ping.post_id)}
     return document | {"status": "expired" if ping.expires_at <= now else PingStatus.OFFERED.value}
@@ -95,8 +98,6 @@ def _leg(leg: Leg) -> Document:
 
 def _offered_legs(promised: Sequence[int]) -> Document:
     """How a shared offer differs from an exclusive one."""
-    if not promised:
-        return {}
     legs = [{"leg": number, "price": format_amount(micros)} for number, micros in enumerate(promised, 1)]
     return {"sale": "shared", "shares": len(legs), "legs": legs}
 

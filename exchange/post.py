@@ -206,6 +206,7 @@ class Posts:
                 await self._go_down(sale, claimed, answer)
             else:
                 await _all_of([self._go_down(sale, leg, answer) for leg in claimed.legs])
+                await self._tell_what_is_stored(sale, answer)
         finally:
             _tell(answer, sale.render(PENDING))  # whatever broke: the lead may be at a buyer
 
@@ -225,6 +226,13 @@ class Posts:
             await self._tell(sale, plan, step if isinstance(step, Ended) else None, answer)
         if delivery is SILENCE:
             await self._resolve_late(plan, await sending)
+
+    async def _tell_what_is_stored(self, sale: _Sale, answer: "asyncio.Future[bytes]") -> None:
+        """Answers where another has taken the last legs over, and with them the end of the post."""
+        if not answer.done():
+            self._recorder.post(sale.request.ping, PENDING, None)
+            first = sale.render(PENDING)
+            _tell(answer, await self._sales.first_answer(sale.post, first, sale.render, timeout_s=LAST_LOOK_S))
 
     async def _in_seller_time(self, sale: _Sale, answer: "asyncio.Future[bytes]") -> bytes:
         """The answer; at the seller's deadline what is stored by then, else `pending`, and the ladder is closed.
