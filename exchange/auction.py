@@ -86,6 +86,8 @@ def decide(entrants: Sequence[Entrant], terms: Terms, ping_id: UUID) -> Decision
     inputs = None
     if terms.ranking is None:
         ranked = _ranked(entrants, reasons, ping_id)
+        if terms.min_price_micros is not None:
+            ranked.sort(key=lambda index: _pays_less(entrants[index], terms.min_price_micros))
     else:
         ranked, inputs = _ranked_by(terms.ranking, entrants, reasons, terms, ping_id)
     if not ranked:
@@ -111,6 +113,11 @@ def has_buyer(entrants: Sequence[Entrant], terms: Terms) -> bool:
         _refusal(entrant, terms) is None and payout_of(_gross(entrant), entrant.margin) >= least_micros
         for entrant in entrants
     )
+
+
+def _pays_less(entrant: Entrant, payout_micros: int | None) -> bool:
+    """Whether a bid leaves the seller less than this."""
+    return payout_of(_gross(entrant), entrant.margin) < (payout_micros or 0)
 
 
 def _took_part(entrant: Entrant) -> bool:
@@ -162,8 +169,7 @@ def _ranked_by(
     groups: tuple[list[int], list[int]] = ([], [])
     for index, (entrant, refused) in enumerate(zip(entrants, reasons, strict=True)):
         if refused is None:
-            payout_micros = payout_of(_gross(entrant), entrant.margin)
-            groups[payout_micros < (terms.min_price_micros or 0)].append(index)
+            groups[_pays_less(entrant, terms.min_price_micros)].append(index)
     found: list[int] = []
     for group in groups:
         candidates = [Candidate(entrants[i].order, _gross(entrants[i]), entrants[i].priority) for i in group]

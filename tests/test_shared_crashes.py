@@ -48,18 +48,21 @@ async def test_a_leg_within_its_lease_keeps_the_post_in_progress(world: World) -
 
 async def test_what_is_told_when_all_legs_were_taken_over_is_what_is_stored(world: World) -> None:
     one, two = Held({"status": "accepted"}), Held({"status": "accepted"})
-    async with Buyer(bids("10.00"), says({"status": "rejected"})) as ann, Buyer(bids("9.00"), one) as bob:
-        async with Buyer(bids("8.00"), two) as cid:
-            await world.apply(shared_market({"ann": ann, "bob": bob, "cid": cid}, max_shares=3))
-            offer = await world.ping()
-            posting = asyncio.create_task(world.post(offer["ping_id"]))
-            await asyncio.gather(one.asked.wait(), two.asked.wait())
-            await until(lambda: world.rows("select 1 from attempts where state = 'rejected'"), bool)
-            await world.rows("update attempts set lease_until = now() - interval '1 s' where state = 'prepared'")
-            assert await recovery.give_up_expired(world.database, chores._pending_answer) == 2
-            one.release.set()
-            two.release.set()
-            post = await posting
+    async with (
+        Buyer(bids("10.00"), says({"status": "rejected"})) as ann,
+        Buyer(bids("9.00"), one) as bob,
+        Buyer(bids("8.00"), two) as cid,
+    ):
+        await world.apply(shared_market({"ann": ann, "bob": bob, "cid": cid}, max_shares=3))
+        offer = await world.ping()
+        posting = asyncio.create_task(world.post(offer["ping_id"]))
+        await asyncio.gather(one.asked.wait(), two.asked.wait())
+        await until(lambda: world.rows("select 1 from attempts where state = 'rejected'"), bool)
+        await world.rows("update attempts set lease_until = now() - interval '1 s' where state = 'prepared'")
+        assert await recovery.give_up_expired(world.database, chores._pending_answer) == 2
+        one.release.set()
+        two.release.set()
+        post = await posting
     assert [leg["status"] for leg in post["legs"]] == ["rejected", "pending", "pending"]
     assert await world.post(offer["ping_id"]) == post
     await world.assert_sound()

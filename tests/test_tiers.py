@@ -18,7 +18,7 @@ from exchange.rules.ranking import Ranking
 from exchange.tiers import TierTimes, ask_in_tiers, tiers_of
 from exchange.values.bid import Asked, Bid, Refusal
 from exchange.values.deadline import Deadline
-from exchange.values.market import Fallback
+from exchange.values.market import MAX_SHARES, Fallback, Sale
 from exchange.values.reason import Reason
 from exchange.values.selling import Method
 
@@ -30,6 +30,9 @@ terms = st.builds(
     payout_floor_micros=st.just(0) | amounts,
     ranking=st.just(Ranking({}, Method.PRIORITY)),
     second_price=st.just(False),
+    sale=st.just(Sale.EXCLUSIVE),
+    max_shares=st.just(MAX_SHARES),
+    apart=st.just({}),
 )
 
 PRIORITIES = {"ann": 2, "bob": 1, "cid": 2, "dan": 5}

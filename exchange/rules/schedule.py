@@ -79,7 +79,7 @@ class Timeline:
         if len(offsets) > 1:
             yield change_between(before, after, self._zone)
         yield from self._ends
-        day, days = first.date() - _DAY, (last.date() - first.date()).days + 2
+        day, days = first.date() - _DAY, (last.date() - first.date()).days + 3  # clocks may be set back over midnight
         for offset in offsets:
             midnight = datetime.combine(day, time(), UTC) - offset
             for number in range(days):

@@ -50,7 +50,7 @@ async def test_a_sale_is_explained_and_its_auction_run_again(shell: Shell, servi
     assert [(item["order"], item["reason"]["code"], item["rank"]) for item in found["orders"]] == [
         ("high", 2, 1), ("low", 307, 2), ("shy", 1, None), ("off", 206, None), ("old", 201, None),
     ]  # fmt: skip
-    assert found["orders"][-1]["failed"] == [{"field": "age", "wants": "{min: 60}", "value": 41}]
+    assert found["orders"][-1]["failed"] == [{"field": "age", "path": "age", "wants": "{min: 60}", "value": 41}]
     assert (found["gross"], found["payout"], found["margin"]) == ("21.00", "17.85", "3.15")
     assert (found["source"], found["ref"], found["market_version"]) == ("fb-17", "r-1", 1)
     assert [(item["order"], item["reason"]["name"], item["margin"]) for item in found["post"]["attempts"]] == [

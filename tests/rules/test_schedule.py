@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from exchange.rules.schedule import HORIZON_DAYS, Timeline, ever_opens
@@ -92,6 +92,9 @@ def cases(draw: st.DrawFn) -> tuple[str, Schedule, datetime]:
 
 @settings(max_examples=150)
 @given(cases())
+@example(
+    ("America/St_Johns", Schedule((Window(hours=Hours(0, 1)),)), datetime(2010, 11, 6, 2, 30, tzinfo=UTC))
+)  # there clocks were set back over midnight
 def test_what_is_open_and_until_when_is_what_the_clock_on_the_wall_shows(case: tuple[str, Schedule, datetime]) -> None:
     zone, schedule, first = case
     midnight, count = first.replace(second=0), 3 * DAY_MINUTES
