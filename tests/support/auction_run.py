@@ -19,7 +19,7 @@ from support.buyer import Received
 from support.waiting import until
 from support.world import World
 
-SOON_S = 5.0
+SOON_S = 15.0
 
 Faults = Iterator[str]
 
@@ -77,8 +77,10 @@ async def _ping(stage: Stage, step: Step) -> Document:
         return found
 
     def is_right(answer: Document) -> bool:
-        end = "offered" if step.expect.offer else "unsold" if step.expect.unsold else "refused"
-        return not step.soon or bool(answer.get("status") == end)
+        offer = step.expect.offer
+        end = "offered" if offer else "unsold" if step.expect.unsold else "refused"
+        is_end = answer.get("status") == end and (offer is None or answer.get("price") == offer.price)
+        return not step.soon or is_end
 
     return await until(ask, is_right, SOON_S)
 

@@ -8,6 +8,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -140,6 +141,7 @@ async def open_stage(world: World, case: Case) -> AsyncIterator[Stage]:
         taken = open_sockets.enter_context(closing(socket.socket()))
         taken.bind(("127.0.0.1", 0))  # and nobody listens there
         stage.places["nobody"] = f"127.0.0.1:{taken.getsockname()[1]}"
+        stage.places |= _days()
         stage.places["gateway"] = world.client.base_url.netloc.decode()
         for seller in document["sellers"]:
             full = names.full(seller)
@@ -150,6 +152,13 @@ async def open_stage(world: World, case: Case) -> AsyncIterator[Stage]:
         if case.deposits:
             await stage.change({})
         yield stage
+
+
+def _days() -> dict[str, str]:
+    """The days around this one, in UTC. A case that names all three holds whenever midnight comes."""
+    today = datetime.now(UTC).date()
+    names = ("yesterday", "today", "tomorrow")
+    return {name: str(today + timedelta(days=number - 1)) for number, name in enumerate(names)}
 
 
 async def _say(answer: Answer, order: str) -> bytes | None:
