@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 from support.buyer import Buyer, bids
 from support.market import Document, market
-from support.places import UNKNOWN_ZIP, known_places
+from support.places import UNKNOWN_ZIP, known_places, no_packed_places
 from support.world import World
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -64,3 +64,13 @@ async def test_a_lead_reaches_the_orders_whose_filters_accept_it(
 async def test_a_lead_that_no_filter_accepts_is_offered_to_nobody(filtering: World) -> None:
     answer = await filtering.ping({"zip": "94103", "age": 20, "credit": "fair"})
     assert (answer["status"], answer["reason"]["code"]) == ("unsold", 406)
+
+
+async def test_a_radius_works_without_a_packed_file(shared_world: World, tmp_path: Path) -> None:
+    with no_packed_places(tmp_path):
+        async with Buyer(bids("21.00")) as buyer:
+            near = {"filter": {"zip": {"within_miles": 30, "of": "60601"}}}
+            await shared_world.apply(market({"near": buyer}, orders={"near": near}))
+            answers = {name: await shared_world.ping({"zip": name}) for name in ("60201", "61101", UNKNOWN_ZIP)}
+    found = {name: (answer["status"], answer.get("reason", {}).get("code")) for name, answer in answers.items()}
+    assert found == {"60201": ("offered", None), "61101": ("unsold", 406), UNKNOWN_ZIP: ("unsold", 406)}

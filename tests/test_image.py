@@ -174,15 +174,18 @@ def test_the_installed_service_is_whole(installed: Installed) -> None:
         "python",
         "-c",
         "import exchange\n"
+        "from exchange.geodata.centroids import known\n"
         "from exchange.simulation.market import render_demo_market\n"
         "from exchange.storage.migrate import migrations_folder, read_migrations\n"
-        "print(exchange.__path__[0], *read_migrations(migrations_folder()), len(render_demo_market(9201)), sep='\\n')",
+        "print(exchange.__path__[0], *read_migrations(migrations_folder()), len(render_demo_market(9201)), sep='\\n')\n"
+        "print(known().knows('60601'))",
     )
     assert asked.returncode == 0, asked.stderr
-    package, *migrations, market_bytes = asked.stdout.splitlines()
+    package, *migrations, market_bytes, knows_places = asked.stdout.splitlines()
     assert Path(package).is_relative_to(installed.home)
     assert migrations == sorted(path.stem for path in (ROOT / "migrations").glob("*.sql"))
     assert int(market_bytes) > 1_000
+    assert knows_places == "True"
 
 
 def test_only_what_the_lock_says_is_installed(installed: Installed) -> None:

@@ -3,7 +3,7 @@
 import re
 
 from exchange.errors import FieldError
-from exchange.geodata.centroids import available, packed
+from exchange.geodata.centroids import known
 from exchange.marketfile.limits import MILES_MAX, PATTERN_CHARS_MAX, PATTERNS_MAX
 from exchange.marketfile.problems import Problems, shown, wrong
 from exchange.marketfile.scalars import as_text
@@ -81,9 +81,6 @@ def read_radius(item: Field, miles: object, of: object, path: str, problems: Pro
     """A radius around `of`, or None with its problems reported below `path`, where both keys stand."""
     if not _fits(item, frozenset({FieldType.US_ZIP}), f"{path}.within_miles", problems):
         return None
-    if not available():
-        problems.add(f"{path}.within_miles", "this installation does not know where ZIP codes are: see the manual")
-        return None
     distance = _number(miles, 0, MILES_MAX)
     if not distance:
         wanted = f"a number of miles above 0, up to {MILES_MAX:,}"
@@ -94,8 +91,8 @@ def read_radius(item: Field, miles: object, of: object, path: str, problems: Pro
     if not distance or centre is None:
         return None
     radius = Radius(distance, centre)
-    if isinstance(centre, Point) and not packed().within(radius):  # a ZIP code lies inside its own
-        problems.add(path, "no lead can match: there is no ZIP code inside")
+    if isinstance(centre, Point) and not known().within(radius):  # a ZIP code lies inside its own
+        problems.add(path, "no lead can match: there is no known ZIP code inside")
         return None
     return radius
 
@@ -109,7 +106,7 @@ def _zip(item: Field, raw: object, path: str, problems: Problems) -> str | None:
     if isinstance(found, FieldError) or found is None:
         problems.add(path, f"{shown(text)} is no ZIP code")
         return None
-    if not packed().knows(str(found)):
+    if not known().knows(str(found)):
         problems.add(path, f"nobody knows where {shown(text)} is: take a ZIP code near it, or a point")
         return None
     return str(found)

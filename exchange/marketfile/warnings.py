@@ -4,7 +4,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from exchange.errors import FileProblem
+from exchange.geodata.centroids import known
 from exchange.marketfile.secrets import references
+from exchange.rules.filters import has_radius
+from exchange.values.filters import Filter
 from exchange.values.market import Market, Order
 from exchange.values.money import format_amount
 
@@ -19,6 +22,7 @@ def warnings_of(market: Market, environment: Mapping[str, str]) -> tuple[FilePro
         *_idle_campaigns(market),
         *(found for order in market.orders.values() for found in _never_sold(market, order)),
         *_twins(market),
+        *_few_places(market),
     )
 
 
@@ -71,3 +75,21 @@ def _alike(orders: list[Order]) -> Iterator[FileProblem]:
         if first < number:
             message = f"is the same as {orders[first].key} but for its priority: {order.buyer} bids against himself"
             yield FileProblem(f"orders.{order.key}", message)
+
+
+def _few_places(market: Market) -> Iterator[FileProblem]:
+    """That radii are measured from the built-in table, said once: at the first of them."""
+    path = next((path for path, item in _filters(market) if has_radius(item)), None)
+    if path is not None and known().built_in:
+        limit = f"radii know the places of {len(known().by_zip):,} ZIP codes only; a lead of another matches no radius"
+        yield FileProblem(path, f'{limit}: see "Radii" in the manual')
+
+
+def _filters(market: Market) -> Iterator[tuple[str, Filter]]:
+    for campaign in market.campaigns.values():
+        for number, rule in enumerate(campaign.floors):
+            yield f"campaigns.{campaign.key}.floors[{number}].when", rule.when
+    for order in market.orders.values():
+        yield f"orders.{order.key}.filter", Filter(order.filter, order.filter_groups)
+        for number, rule in enumerate(order.prices):
+            yield f"orders.{order.key}.prices[{number}].when", rule.when

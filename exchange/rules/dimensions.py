@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from exchange.geodata.centroids import packed
+from exchange.geodata.centroids import known
 from exchange.rules.literals import Begins, Listed, Matches, Near, Start, Stepped, Tested
 from exchange.rules.patterns import Finder, finder
 from exchange.values.vertical import Value
@@ -142,7 +142,7 @@ def patterns(everyone: int, asked: Mapping[Matches, int], *, folded: bool) -> Pa
 def radii(everyone: int, asked: Mapping[Near, int]) -> Membership:
     """Radii: each distinct one becomes the ZIP codes inside, so that a lead looks its own up once."""
     otherwise, by_test = _by_test(_free(everyone, asked), asked.items())
-    centroids = packed()
+    centroids = known()
     around: dict[str, list[int]] = {}
     for number, radius in enumerate(by_test):
         for zip_code in centroids.within(radius):

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from exchange.geodata.centroids import packed
+from exchange.geodata.centroids import known
 from exchange.rules.patterns import finder
 from exchange.values.filters import Condition, Filter, Group, Junction
 from exchange.values.vertical import Field, FieldType, Lead, Value
@@ -38,6 +38,12 @@ def fields_of(item: Filter) -> Iterator[str]:
     for group in item.groups:
         for member in group.members:
             yield from fields_of(member)
+
+
+def has_radius(item: Filter | Condition) -> bool:
+    """Whether any part of a filter, or of a condition, is a radius."""
+    own = item.within is not None if isinstance(item, Condition) else any(map(has_radius, item.conditions.values()))
+    return own or any(has_radius(member) for group in item.groups for member in group.members)
 
 
 def failing(item: Filter, lead: Lead, fields: Fields) -> tuple[Failing, ...]:
@@ -83,7 +89,7 @@ def _own_parts_accept(item: Condition, value: Value | None, kind: FieldType) -> 
         and (item.maximum is None or compared <= item.maximum)  # type: ignore[operator]
         and (not item.prefixes or str(compared).startswith(tuple(item.prefixes)))
         and (not item.patterns or _found(item.patterns, str(value), folded=kind is FieldType.TEXT))
-        and (item.within is None or packed().holds(item.within, str(value)))
+        and (item.within is None or known().holds(item.within, str(value)))
     )
 
 

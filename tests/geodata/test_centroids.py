@@ -12,7 +12,7 @@ from support.places import PLACES, UNKNOWN_ZIP, gazetteer, known_places
 
 from exchange.errors import CommandError
 from exchange.geodata import centroids
-from exchange.geodata.centroids import EARTH_RADIUS_MILES, located, packed
+from exchange.geodata.centroids import EARTH_RADIUS_MILES, known, located
 from exchange.geodata.gazetteer import pack
 from exchange.values.filters import Point, Radius
 
@@ -90,7 +90,7 @@ def test_the_command_packs_a_file(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "exchange.geodata", str(source), "--to", str(target)]
     subprocess.run(command, check=True, timeout=60)
     with known_places(tmp_path):
-        assert centroids._read(target) == packed()
+        assert centroids._read(target) == known()
     source.write_text("something else\n")
     refused = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert refused.returncode == 1

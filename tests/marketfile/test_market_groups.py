@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 from market_example import changed, problems_of
-from support.places import UNKNOWN_ZIP, known_places
+from support.places import UNKNOWN_ZIP, known_places, no_packed_places
 
-from exchange.geodata import centroids
 from exchange.marketfile import texts
 from exchange.marketfile.difference import compare
 from exchange.marketfile.reader import read
@@ -129,7 +128,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"zip": {"within_miles": 5, "of": {"lat": 9}}}, ".zip.of.lon: is missing"),
     ({"zip": {"within_miles": 5, "of": {"lat": 9, "lon": 9, "long": 9}}},
      ".zip.of.long: unknown key; did you mean lon?"),
-    ({"zip": {"within_miles": 5, "of": {"lat": 0, "lon": 0}}}, ".zip: no lead can match: there is no ZIP code inside"),
+    ({"zip": {"within_miles": 5, "of": {"lat": 0, "lon": 0}}},
+     ".zip: no lead can match: there is no known ZIP code inside"),
     ({"zip": {"within_miles": 5, "of": "60601", "in": ["53202"]}},
      ".zip: no lead can match: what one part asks for, another excludes"),
     ({"age": {"or": []}}, ".age.or: is an empty list"),
@@ -192,11 +192,15 @@ def test_the_different_patterns_on_a_field_are_bounded(monkeypatch: pytest.Monke
     ]
 
 
-def test_without_a_file_of_centroids_a_radius_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(centroids, "PACKED", tmp_path / "none")
-    assert problems_of(changed(FILTER, {"zip": {"within_miles": 5, "of": "60601"}})) == [
-        f"{PATH}.zip.within_miles: this installation does not know where ZIP codes are: see the manual"
-    ]
+def test_without_a_packed_file_radii_are_measured_from_the_built_in_places(tmp_path: Path) -> None:
+    with no_packed_places(tmp_path):
+        assert problems_of(changed(FILTER, {"zip": {"within_miles": 30, "of": "60601"}})) == []
+        assert problems_of(changed(FILTER, {"zip": {"within_miles": 5, "of": POINT | {"lon": -90}}})) == [
+            f"{PATH}.zip: no lead can match: there is no known ZIP code inside"
+        ]
+        assert problems_of(changed(FILTER, {"zip": {"within_miles": 5, "of": UNKNOWN_ZIP}})) == [
+            f"{PATH}.zip.of: nobody knows where '{UNKNOWN_ZIP}' is: take a ZIP code near it, or a point"
+        ]
 
 
 def test_what_changes_in_a_group_is_shown_as_it_is_written() -> None:
