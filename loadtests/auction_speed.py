@@ -1,0 +1,117 @@
+"""Measures how long an auction takes: the highest of many bids, and the best set of shared ones.
+
+    python loadtests/auction_speed.py                   # --bids 50, --shares 3
+
+Bids are random. Each decision is compared with a plain one: the highest bid, and the best of all sets that are allowed.
+Times are CPU time.
+"""
+
+import argparse
+import random
+import statistics
+import time
+from collections.abc import Sequence
+from itertools import combinations
+
+from exchange.auction import Decision, Entrant, Terms, decide
+from exchange.values.bid import Asked, Bid
+from exchange.values.ids import uuid7
+from exchange.values.market import Margin, Sale
+from exchange.values.reason import Reason
+
+CENT = 10_000
+MARGIN = Margin(parts_per_million=150_000)
+FLOOR = 500 * CENT
+
+Apart = dict[str, frozenset[str]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bids", type=int, default=50)
+    parser.add_argument("--shares", type=int, default=3, help="legs at most")
+    parser.add_argument("--auctions", type=int, default=50, help="different ones")
+    parser.add_argument("--repeats", type=int, default=31)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    chance = random.Random(options.seed)
+    auctions = [entrants(options.bids, chance) for _ in range(options.auctions)]
+    rivals = apart(options.bids, chance)
+    print(f"{options.bids} bids, {options.shares} shares at most")
+    measure("the highest bid", auctions, Terms(FLOOR), options.repeats)
+    best = Terms(FLOOR, sale=Sale.BEST, max_shares=options.shares)
+    measure("the better of both ways", auctions, best, options.repeats)
+    measure("where buyers exclude others", auctions, best._replace(apart=rivals), options.repeats)
+
+
+def measure(what: str, auctions: Sequence[list[Entrant]], terms: Terms, repeats: int) -> None:
+    """Prints the median and the spread of what one auction takes, after it has been checked."""
+    ping_id = uuid7()
+    for found in auctions:
+        check(found, terms, decide(found, terms, ping_id))
+    found_us = []
+    for _ in range(repeats):
+        began_ns = time.process_time_ns()
+        for found in auctions:
+            decide(found, terms, ping_id)
+        found_us.append((time.process_time_ns() - began_ns) / 1000 / len(auctions))
+    print(f"{what:28} p50 {statistics.median(found_us):6.1f} us   {min(found_us):6.1f} to {max(found_us):6.1f} us")
+
+
+def check(found: Sequence[Entrant], terms: Terms, decision: Decision) -> None:
+    """Asserts that nobody could have sold the lead for more."""
+    won = sum(item.gross_micros or 0 for item in decision.outcomes if item.reason is Reason.WON)
+    bids = [(item.buyer, bid) for item in found for bid in _bids(item)]
+    best = max(bid.gross_micros for _, bid in bids if bid.sale is Sale.EXCLUSIVE)
+    shared = [(buyer, bid) for buyer, bid in bids if bid.sale is Sale.SHARED]
+    for size in range(1, terms.max_shares + 1) if terms.sale is Sale.BEST else ():
+        for some in combinations(shared, size):
+            if _may_share(some, terms):
+                best = max(best, sum(bid.gross_micros for _, bid in some))
+    assert won == best, (won, best)
+
+
+def _may_share(some: Sequence[tuple[str, Bid]], terms: Terms) -> bool:
+    buyers = {buyer for buyer, _ in some}
+    return (
+        len(buyers) == len(some)
+        and all((bid.shares_max or terms.max_shares) >= len(some) for _, bid in some)
+        and not any(terms.apart.get(buyer, frozenset()) & buyers for buyer in buyers)
+    )
+
+
+def _bids(item: Entrant) -> tuple[Bid, ...]:
+    reply = item.asked.reply
+    return (reply, *reply.others) if isinstance(reply, Bid) else ()
+
+
+def entrants(count: int, chance: random.Random) -> list[Entrant]:
+    """Orders that bid both ways, a share for about half; four of five buyers have one order."""
+    found = []
+    for number in range(count):
+        gross = chance.randint(600, 4_000) * CENT
+        share = Bid(
+            max(gross * chance.randint(35, 60) // 100 // CENT * CENT, FLOOR),
+            "b",
+            Sale.SHARED,
+            chance.choice([None, 2, 3]),
+        )
+        asked = Asked(f"order-{number}", Bid(gross, "a", others=(share,)), 5.0)
+        buyer = f"buyer-{number if chance.random() < 0.8 else number // 2}"
+        found.append(Entrant(f"order-{number}", buyer, chance.randint(0, 2), None, None, MARGIN, asked))
+    return found
+
+
+def apart(count: int, chance: random.Random) -> Apart:
+    """Every fifth buyer does not share with three others, nor they with him."""
+    found: dict[str, set[str]] = {}
+    for number in range(0, count, 5):
+        for other in chance.sample(range(count), 3):
+            if other != number:
+                found.setdefault(f"buyer-{number}", set()).add(f"buyer-{other}")
+                found.setdefault(f"buyer-{other}", set()).add(f"buyer-{number}")
+    return {buyer: frozenset(others) for buyer, others in found.items()}
+
+
+if __name__ == "__main__":
+    main()
