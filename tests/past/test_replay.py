@@ -22,7 +22,7 @@ DOLLARS = st.integers(0, 60).map(lambda dollars: dollars * 1_000_000)
 NO_BIDS = st.sampled_from([Reason.NO_BID, Reason.TIMEOUT, Reason.LATE, Reason.CONNECT_FAILED])
 FULL = st.sampled_from([Reason.CAPPED, Reason.OUT_OF_BUDGET, Reason.INSUFFICIENT_BALANCE])
 REPLIES = st.one_of(
-    st.builds(Bid, DOLLARS, st.none() | st.just("b-1")),
+    st.tuples(DOLLARS, st.none() | st.just("b-1")).map(lambda parts: Bid(*parts)),
     NO_BIDS.map(Refusal),
     FULL.map(lambda reason: Refusal(reason, "", 90_000_000)),
 )
