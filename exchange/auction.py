@@ -83,16 +83,9 @@ def decide(entrants: Sequence[Entrant], terms: Terms, ping_id: UUID) -> Decision
     if terms.sale is not Sale.EXCLUSIVE:
         return _decide_ways(entrants, terms, ping_id)
     reasons = [_refusal(entrant, terms) for entrant in entrants]
-    inputs = None
-    if terms.ranking is None:
-        ranked = _ranked(entrants, reasons, ping_id)
-        if terms.min_price_micros is not None:
-            ranked.sort(key=lambda index: _pays_less(entrants[index], terms.min_price_micros))
-    else:
-        ranked, inputs = _ranked_by(terms.ranking, entrants, reasons, terms, ping_id)
+    ranked, inputs = _ranking(entrants, reasons, terms, ping_id)
     if not ranked:
-        reason = Reason.NO_BIDS if any(map(_took_part, entrants)) else Reason.NO_ELIGIBLE_ORDERS
-        return Decision(reason, None, (), _outcomes(entrants, reasons))
+        return Decision(_why_nobody(entrants), None, (), _outcomes(entrants, reasons))
     best = ranked[0]
     takers = [entrants[index] for index in ranked]
     if terms.second_price:
@@ -108,10 +101,8 @@ def decide(entrants: Sequence[Entrant], terms: Terms, ping_id: UUID) -> Decision
 
 def has_buyer(entrants: Sequence[Entrant], terms: Terms) -> bool:
     """Whether any of these replies would win if there were no others."""
-    least_micros = terms.min_price_micros or 0
     return any(
-        _refusal(entrant, terms) is None and payout_of(_gross(entrant), entrant.margin) >= least_micros
-        for entrant in entrants
+        _refusal(entrant, terms) is None and not _pays_less(entrant, terms.min_price_micros) for entrant in entrants
     )
 
 
@@ -120,9 +111,10 @@ def _pays_less(entrant: Entrant, payout_micros: int | None) -> bool:
     return payout_of(_gross(entrant), entrant.margin) < (payout_micros or 0)
 
 
-def _took_part(entrant: Entrant) -> bool:
-    """Whether an order was asked, or has a price of its own."""
-    return entrant.asked.elapsed_ms is not None or isinstance(entrant.asked.reply, Bid)
+def _why_nobody(entrants: Sequence[Entrant]) -> Reason:
+    """Why there is no valid bid: nobody was asked or has a price of his own, or those are worth nothing."""
+    took_part = any(item.asked.elapsed_ms is not None or isinstance(item.asked.reply, Bid) for item in entrants)
+    return Reason.NO_BIDS if took_part else Reason.NO_ELIGIBLE_ORDERS
 
 
 def _refusal(entrant: Entrant, terms: Terms) -> Reason | None:
@@ -146,6 +138,21 @@ def _refusal(entrant: Entrant, terms: Terms) -> Reason | None:
     return None
 
 
+def _ranking(
+    entrants: Sequence[Entrant], reasons: Sequence[Reason | None], terms: Terms, ping_id: UUID
+) -> tuple[list[int], Inputs | None]:
+    """Which orders have a valid bid, best first, and what the method went by besides, of those that could win.
+
+    Whoever pays the seller's least price comes before all who do not.
+    """
+    if terms.ranking is not None:
+        return _ranked_by(terms.ranking, entrants, reasons, terms, ping_id)
+    ranked = _ranked(entrants, reasons, ping_id)
+    if terms.min_price_micros is not None:
+        ranked.sort(key=lambda index: _pays_less(entrants[index], terms.min_price_micros))
+    return ranked, None
+
+
 def _ranked(entrants: Sequence[Entrant], reasons: Sequence[Reason | None], ping_id: UUID) -> list[int]:
     """Which orders have a valid bid, best first. Few bids are equal, so hashes are only made where some are."""
     valid = [
@@ -162,10 +169,7 @@ def _ranked(entrants: Sequence[Entrant], reasons: Sequence[Reason | None], ping_
 def _ranked_by(
     ranking: Ranking, entrants: Sequence[Entrant], reasons: Sequence[Reason | None], terms: Terms, ping_id: UUID
 ) -> tuple[list[int], Inputs | None]:
-    """As `_ranked`, by more than the price. Whoever pays the seller's least price comes before all who do not.
-
-    Besides, what the method went by, of those that do.
-    """
+    """As `_ranking`, by more than the price."""
     groups: tuple[list[int], list[int]] = ([], [])
     for index, (entrant, refused) in enumerate(zip(entrants, reasons, strict=True)):
         if refused is None:
@@ -245,10 +249,9 @@ class _Way:
             if bid is not None
         ]
         self.reasons = [_refusal(entrant, terms) for entrant in self.entrants]
-        if terms.ranking is None:
-            self.ranked = _ranked(self.entrants, self.reasons, ping_id)
-        else:
-            self.ranked, _ = _ranked_by(terms.ranking, self.entrants, self.reasons, terms, ping_id)
+        if sale is Sale.SHARED:  # the seller's least price is for all legs together
+            terms = terms._replace(min_price_micros=None)
+        self.ranked, _ = _ranking(self.entrants, self.reasons, terms, ping_id)
         self.winners = _best_set(self, terms) if sale is Sale.SHARED else self.ranked[:1]
         self.gross_micros = sum(self.bids[winner].gross_micros for winner in self.winners)
 
@@ -264,8 +267,7 @@ def _decide_ways(entrants: Sequence[Entrant], terms: Terms, ping_id: UUID) -> De
     sums = Sums(exclusive.gross_micros or None, shared.gross_micros or None, terms.max_shares)
     best = shared if shared.gross_micros > exclusive.gross_micros else exclusive
     if not best.winners:
-        reason = Reason.NO_BIDS if any(map(_took_part, entrants)) else Reason.NO_ELIGIBLE_ORDERS
-        return Decision(reason, None, (), _outcomes_of_ways(entrants, exclusive, shared), sums=sums)
+        return Decision(_why_nobody(entrants), None, (), _outcomes_of_ways(entrants, exclusive, shared), sums=sums)
     payouts = best.payouts()
     enough = terms.min_price_micros is None or sum(payouts) >= terms.min_price_micros
     for winner in best.winners:
