@@ -3,20 +3,11 @@
 from collections.abc import Sequence
 
 from exchange.marketfile.secrets import ENDPOINT_NAME
-from exchange.marketfile.shape import (
-    AuthShape,
-    BudgetShape,
-    BuyerShape,
-    CampaignShape,
-    CapsShape,
-    DuplicatesShape,
-    EndpointShape,
-    MarginShape,
-    OrderShape,
-    ScheduleShape,
-    SellerShape,
-    UnknownShape,
-)
+from exchange.marketfile.shapes.campaigns import CampaignShape
+from exchange.marketfile.shapes.endpoints import AuthShape, EndpointShape, UnknownShape
+from exchange.marketfile.shapes.orders import OrderShape, ScheduleShape
+from exchange.marketfile.shapes.parties import BuyerShape, SellerShape
+from exchange.marketfile.shapes.terms import BudgetShape, CapsShape, DuplicatesShape, MarginShape
 from exchange.values.filters import Filter
 from exchange.values.market import (
     RETURNS_WINDOW_DAYS,

@@ -19,7 +19,7 @@ from exchange.marketfile.references import (
     name_in,
 )
 from exchange.marketfile.scalars import as_text
-from exchange.marketfile.shape import OrderShape
+from exchange.marketfile.shapes.orders import OrderShape
 from exchange.marketfile.verticals import Catalogue
 from exchange.values.filters import Filter
 from exchange.values.market import Order

@@ -17,7 +17,9 @@ from exchange.marketfile.references import (
     check_name,
     name_in,
 )
-from exchange.marketfile.shape import BuyerShape, CampaignShape, MarketShape, SellerShape
+from exchange.marketfile.shapes.campaigns import CampaignShape
+from exchange.marketfile.shapes.market import MarketShape
+from exchange.marketfile.shapes.parties import BuyerShape, SellerShape
 from exchange.marketfile.source import Document, scan
 from exchange.values.market import Buyer, Campaign, Market, Seller
 

@@ -8,8 +8,13 @@ from typing import Any, Literal
 
 from pydantic.json_schema import models_json_schema
 
-from exchange.marketfile import shape
 from exchange.marketfile.conditions import OPERATORS
+from exchange.marketfile.shapes.base import Shape
+from exchange.marketfile.shapes.campaigns import CampaignShape
+from exchange.marketfile.shapes.market import MarketShape
+from exchange.marketfile.shapes.orders import OrderShape
+from exchange.marketfile.shapes.parties import BuyerShape, SellerShape
+from exchange.marketfile.shapes.verticals import FieldShape, VerticalShape
 
 Schema = dict[str, Any]
 
@@ -24,13 +29,13 @@ _SECTIONS = {
     "orders": "OrderShape",
 }
 _MODELS = (
-    shape.MarketShape,
-    shape.VerticalShape,
-    shape.FieldShape,
-    shape.CampaignShape,
-    shape.SellerShape,
-    shape.BuyerShape,
-    shape.OrderShape,
+    MarketShape,
+    VerticalShape,
+    FieldShape,
+    CampaignShape,
+    SellerShape,
+    BuyerShape,
+    OrderShape,
 )
 _FILTERS = (("OrderShape", "filter"), ("PriceShape", "when"), ("FloorShape", "when"))
 _SCALAR: Schema = {"type": ["string", "integer", "boolean"]}
@@ -38,7 +43,7 @@ _SCALAR: Schema = {"type": ["string", "integer", "boolean"]}
 
 def market_schema() -> Schema:
     """The schema of a whole file."""
-    models: list[tuple[type[shape.Shape], Literal["validation"]]] = [(model, "validation") for model in _MODELS]
+    models: list[tuple[type[Shape], Literal["validation"]]] = [(model, "validation") for model in _MODELS]
     _, found = models_json_schema(models)
     parts: Schema = _untitled(found["$defs"])
     whole: Schema = parts.pop("MarketShape")

@@ -11,7 +11,7 @@ from exchange.marketfile.entries import below, named, shaped
 from exchange.marketfile.limits import FIELDS_MAX, VALUES_MAX
 from exchange.marketfile.problems import Problems, shown, wrong
 from exchange.marketfile.references import check_list
-from exchange.marketfile.shape import FieldShape, VerticalShape
+from exchange.marketfile.shapes.verticals import FieldShape, VerticalShape
 from exchange.rules.fields import reader_for
 from exchange.values.vertical import CONTACT_TYPES, ORDERED_TYPES, Field, FieldType, Stage, Value, Vertical
 

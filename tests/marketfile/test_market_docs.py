@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from market_example import changed, problems_of
 from support.places import known_places
+from support.shapes import all_shapes
 
-from exchange.marketfile import limits, shape
+from exchange.marketfile import limits
 from exchange.marketfile.conditions import OPERATORS
 from exchange.marketfile.filters import GROUPS
 from exchange.marketfile.reader import load
@@ -18,11 +19,7 @@ from exchange.values.vertical import FieldType
 PAGE = (Path(__file__).parents[2] / "docs/operate/market.md").read_text()
 BUILT, LATER = PAGE.split("## Not supported yet")
 
-MODELS = [
-    model
-    for model in vars(shape).values()
-    if isinstance(model, type) and issubclass(model, shape.Shape) and model is not shape.Shape
-]
+MODELS = all_shapes()
 KEYS = [
     (model.__name__, field.alias or name, field.annotation is type(None))
     for model in MODELS

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from market_example import changed, example
 from support.schemas import faults, references, resolve
+from support.shapes import all_shapes
 
-from exchange.marketfile import shape
 from exchange.marketfile.conditions import OPERATORS
 from exchange.marketfile.schema import market_schema, text
 from exchange.marketfile.source import parse
@@ -33,9 +33,8 @@ def test_every_reference_leads_somewhere() -> None:
 def test_every_key_of_every_shape_is_in_it() -> None:
     found = {name: set(part["properties"]) for name, part in SCHEMA["$defs"].items() if "properties" in part}
     found["MarketShape"] = set(SCHEMA["properties"])
-    for model in vars(shape).values():
-        if isinstance(model, type) and issubclass(model, shape.Shape) and model is not shape.Shape:
-            assert found[model.__name__] == {field.alias or name for name, field in model.model_fields.items()}
+    for model in all_shapes():
+        assert found[model.__name__] == {field.alias or name for name, field in model.model_fields.items()}
     [operators] = [part for part in SCHEMA["$defs"]["Condition"]["anyOf"] if "properties" in part]
     assert set(operators["properties"]) == set(OPERATORS)
 

@@ -1,0 +1,73 @@
+"""A campaign in a market file."""
+
+from typing import Annotated
+
+from exchange.marketfile.limits import (
+    FANOUT,
+    OFFER_TTL_S,
+    RETURN_DAYS,
+    SHARES,
+    TIER_SHARE,
+)
+from exchange.marketfile.outside import (
+    Zone,
+)
+from exchange.marketfile.scalars import (
+    Amount,
+    Percent,
+    Text,
+    choice,
+    later,
+    whole,
+)
+from exchange.marketfile.shapes.base import Given, Mapping, Shape
+from exchange.marketfile.shapes.terms import CapsShape, DuplicatesShape, MarginShape, PingTimeout, PostTimeout
+from exchange.values.market import EXPLORATION, MAX_SHARES
+from exchange.values.selling import Method, PriceRule
+
+
+class FloorShape(Shape):
+    """A floor for the leads that a filter accepts; the filter is read with the vertical's fields at hand."""
+
+    when: Mapping
+    floor: Amount
+
+
+class TiersShape(Shape):
+    """How the tiers of a ping tree share the time."""
+
+    share: Annotated[int, whole(*TIER_SHARE)]
+
+
+class ReturnsShape(Shape):
+    """How long a sale may be returned."""
+
+    window_days: Annotated[int, whole(*RETURN_DAYS)]
+
+
+class CampaignShape(Shape):
+    """The market for one vertical."""
+
+    vertical: Text
+    time_zone: Zone = "UTC"
+    ping_timeout_ms: PingTimeout = 800
+    post_timeout_ms: PostTimeout = 8000
+    offer_ttl_s: Annotated[int, whole(*OFFER_TTL_S)] = 300
+    sale: Annotated[str, choice("exclusive", "shared", "best")] = "exclusive"
+    max_shares: Annotated[int, whole(*SHARES)] = MAX_SHARES
+    fallback: Annotated[str, choice("break_even", "none")] = "break_even"
+    method: Annotated[str, choice(*Method)] = "highest_bid"
+    tiers: Given[TiersShape] = None
+    fallback_method: Annotated[None, later("a second method for what the first leaves unsold")] = None
+    max_fanout: Annotated[int, whole(*FANOUT)] | None = None
+    exploration: Percent = EXPLORATION
+    floor: Amount = 0
+    floors: Given[list[FloorShape]] = None
+    payout_floor: Amount = 0
+    price_rule: Annotated[str, choice(*PriceRule)] = "first_price"
+    margin: Given[MarginShape] = None
+    duplicates: DuplicatesShape | None = None
+    caps: CapsShape | None = None
+    changed_fields: Annotated[str, choice("keep", "refuse")] = "keep"
+    returns: Given[ReturnsShape] = None
+    consent: list[Text] = []
