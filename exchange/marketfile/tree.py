@@ -114,6 +114,7 @@ def _campaign(item: Campaign) -> Tree:
             "max_shares": Leaf(str(item.max_shares)),
             "fallback": Leaf(item.fallback),
             "method": Leaf(item.method),
+            "fallback_method": _value(item.fallback_method),
             "max_fanout": _value(item.fanout_max),
             "exploration": None if item.exploration == EXPLORATION else Leaf(_percent(item.exploration)),
             "tiers": None if item.tier_share_percent is None else {"share": Leaf(str(item.tier_share_percent))},

@@ -130,10 +130,10 @@ def _ranks(ping: RecordedPing, book: CampaignBook | None, rungs: Mapping[str, in
 
 
 def _ranked(ping: RecordedPing, book: CampaignBook, bids: Sequence[OrderOutcome]) -> list[OrderOutcome]:
-    """Bids as the campaign's method ranks them, by what it went by then."""
-    ranking = (book.selling and book.selling.ranking) or Ranking()
-    if ping.inputs is not None:
-        ranking = ranking._replace(measured=ping.inputs.values)
+    """Bids that come after the ladder, or of a ping without one, as the method ranks them, by what it went by then."""
+    ranking = ((book.selling and book.selling.ranking) or Ranking()).as_then(ping.inputs)
+    if ping.ladder:
+        ranking = ranking.second
     priorities = {entry.key: entry.order.priority for entry in book.entries}
     candidates = [Candidate(item.order, item.gross_micros or 0, priorities.get(item.order, 0)) for item in bids]
     return [bids[number] for number in order_of(candidates, ranking, ping.ping_id)]

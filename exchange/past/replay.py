@@ -84,9 +84,8 @@ def run_again(
         min_price_micros=ping.min_price_micros,
         test=ping.test,
     )
-    measured = None if ping.inputs is None else ping.inputs.values
     shares_left = NO_LIMIT if ping.sums is None else ping.sums.shares_max
-    return decide_again(request, ping.ping_id, replies, measured, shares_left)
+    return decide_again(request, ping.ping_id, replies, ping.inputs, shares_left)
 
 
 def reply_of(outcome: OrderOutcome) -> Asked:

@@ -82,8 +82,8 @@ class RuleBook:
 
     def by_performance(self) -> list[list[str]]:
         """The orders of each campaign that ranks by their acceptance."""
-        found = [item for item in self.campaigns.values() if item.campaign.method is Method.PERFORMANCE]
-        return [list(item.by_key) for item in found]
+        found = ((book, book.campaign) for book in self.campaigns.values())
+        return [list(book.by_key) for book, item in found if Method.PERFORMANCE in {item.method, item.fallback_method}]
 
 
 AuthHeaders = Mapping[tuple[str, str], Mapping[str, str]]
