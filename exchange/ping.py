@@ -25,7 +25,7 @@ from exchange.terms import terms_of, told_floor
 from exchange.tiers import Heard, Rounds, TierTimes, ask_in_rounds, tiers_of
 from exchange.values.bid import Asked, Bid, Refusal, Reply
 from exchange.values.deadline import Deadline
-from exchange.values.ids import uuid7
+from exchange.values.ids import moment_of, uuid7
 from exchange.values.market import Sale, Seller
 from exchange.values.money import format_amount
 from exchange.values.reason import Reason
@@ -49,6 +49,19 @@ class PingRequest(NamedTuple):
     test: bool = False
     room: Room = UNLIMITED
     had_by: frozenset[str] = frozenset()
+    aged: Lead | None = None
+    """The lead with its ages, where rules ask for them."""
+
+    @property
+    def facts(self) -> Lead:
+        """The lead as rules look at it."""
+        return self.lead if self.aged is None else self.aged
+
+    def at(self, ping_id: UUID) -> "PingRequest":
+        """The request at the moment of its ping."""
+        if self.book.ages is None:
+            return self
+        return self._replace(aged=self.book.with_ages(self.lead, moment_of(ping_id)))
 
     def trace(
         self,
@@ -117,6 +130,7 @@ class Pings:
         `available` is what each buyer can still spend, as far as is known.
         """
         ping_id, started_s = uuid7(), time.monotonic()
+        request = request.at(ping_id)
         available = {} if request.test else available
         terms = _terms(request)
         routing = _route(request, available, terms.floor_micros, time.time())
@@ -167,7 +181,7 @@ class Pings:
         decide_by, selling = request.deadline.less_ms(self._times.finish_ms), request.book.selling
         if selling is None:
             return Heard(await self._ask(request, ping_id, entries, decide_by))
-        prices = selling.prices_for(request.lead)
+        prices = selling.prices_for(request.facts)
 
         async def ask(some: Sequence[OrderEntry], until: Deadline) -> Sequence[Asked]:
             said = {entry.key: fixed_reply(entry, prices[entry.key]) for entry in some if entry.key in prices}
@@ -242,16 +256,16 @@ class Pings:
 
 
 def _route(request: PingRequest, available: Available, floor_micros: int, now_s: float) -> Routing:
-    book, lead, seller, left = request.book, request.lead, request.seller, request.room.left
+    book, lead, seller, left = request.book, request.facts, request.seller, request.room.left
     return route(book, lead, seller, available, left, request.had_by, floor_micros, now_s)
 
 
 def _terms(request: PingRequest) -> Terms:
     book, seller = request.book, request.seller
     if book.campaign.sale is Sale.EXCLUSIVE:
-        return terms_of(book, seller, request.lead, request.min_price_micros)
+        return terms_of(book, seller, request.facts, request.min_price_micros)
     left = request.room.leads_left(seller.key, book.campaign.key)
-    return terms_of(book, seller, request.lead, request.min_price_micros, shares_left=left)
+    return terms_of(book, seller, request.facts, request.min_price_micros, shares_left=left)
 
 
 def fixed_reply(entry: OrderEntry, gross_micros: int) -> Asked:
@@ -293,7 +307,7 @@ def _body_and_reader(
         vertical=campaign.vertical,
         test=request.test,
         currency=request.currency,
-        floor_micros=told_floor(request.book, request.lead, entry.visible),
+        floor_micros=told_floor(request.book, request.facts, entry.visible),
         sale=sale,
         lead={name: request.lead[name] for name in entry.visible if name in request.lead},
     )
@@ -342,7 +356,8 @@ def decide_again(
 
     `inputs` is what the campaign's method went by, `shares_left` how many legs there was room for.
     """
+    request = request.at(ping_id)
     entries, asked = [entry for entry, _ in replies], [reply for _, reply in replies]
     book, min_price_micros = request.book, request.min_price_micros
-    terms = terms_of(book, request.seller, request.lead, min_price_micros, inputs, shares_left=shares_left)
+    terms = terms_of(book, request.seller, request.facts, min_price_micros, inputs, shares_left=shares_left)
     return decide(_entrants(request, entries, asked, {}), terms, ping_id)

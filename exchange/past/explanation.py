@@ -144,7 +144,8 @@ def _filtered(ping: RecordedPing, book: CampaignBook | None) -> list[OrderStory]
     if book is None or ping.status is PingStatus.REFUSED:
         return []
     known = {outcome.order for outcome in ping.outcomes}
-    return [_kept_out(book, entry, ping.lead) for entry in book.entries if entry.key not in known]
+    lead = book.with_ages(ping.lead, moment_of(ping.ping_id))
+    return [_kept_out(book, entry, lead) for entry in book.entries if entry.key not in known]
 
 
 def _kept_out(book: CampaignBook, entry: OrderEntry, lead: Lead) -> OrderStory:
