@@ -226,7 +226,9 @@ class ConditionReader:
         candidates = condition.any_of if condition.any_of is not None else domain(item)
         if least is not None and least == greatest:
             candidates = frozenset({least})
-        judged = replace(condition, min_age_s=None, max_age_s=None)  # what age a value has, time will tell
+        judged = condition
+        if youngest is not None or oldest is not None:  # what age a value has, time will tell
+            judged = replace(judged, min_age_s=None, max_age_s=None)
         if condition.patterns and item.type is FieldType.TEXT:  # case-folded values are not what patterns see
             judged = replace(judged, patterns=frozenset())
         if candidates is None or any(accepts(judged, value, item.type) for value in candidates):
