@@ -5,14 +5,14 @@ terms rank otherwise. It depends neither on who answered first nor on anything o
 be repeated from its record.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 from uuid import UUID
 
 from exchange.rules.charging import Taker, charges
 from exchange.rules.pricing import leaves_nothing, payout_of
-from exchange.rules.ranking import Candidate, Ranking, inputs_of, order_of, tie_break
+from exchange.rules.ranking import Candidate, Ranking, inputs_of, measured_for, order_of, tie_break
 from exchange.rules.room import Left
 from exchange.rules.shares import Apart, Share, best_shares
 from exchange.values.bid import Asked, Bid, Refusal
@@ -62,7 +62,7 @@ class Terms(NamedTuple):
 class Decision(NamedTuple):
     """The auction's result. Where `reason` is None, `ladder[0]` won and `payout_micros` may be promised.
 
-    `inputs` is what the ranking went by, of those that could win, where it is more than bids and terms.
+    `inputs` is what the ranking of valid bids went by, where it is more than bids and terms.
     `sums` are what both ways of selling would have brought, where the campaign knows more than one.
     """
 
@@ -93,7 +93,7 @@ def decide(entrants: Sequence[Entrant], terms: Terms, ping_id: UUID) -> Decision
     payout_micros = payout_of(_gross(takers[0]), takers[0].margin)
     if terms.min_price_micros is not None and payout_micros < terms.min_price_micros:
         reasons[best] = Reason.BELOW_MIN_PRICE
-        return Decision(Reason.BELOW_MIN_PRICE, None, (), _outcomes(entrants, reasons))
+        return Decision(Reason.BELOW_MIN_PRICE, None, (), _outcomes(entrants, reasons), inputs)
     reasons[best] = Reason.WON
     ladder = _ladder(takers[:1] if terms.fallback is Fallback.NONE else takers, payout_micros)
     return Decision(None, payout_micros, ladder, _outcomes(entrants, reasons), inputs)
@@ -101,9 +101,14 @@ def decide(entrants: Sequence[Entrant], terms: Terms, ping_id: UUID) -> Decision
 
 def has_buyer(entrants: Sequence[Entrant], terms: Terms) -> bool:
     """Whether any of these replies would win if there were no others."""
-    return any(
-        _refusal(entrant, terms) is None and not _pays_less(entrant, terms.min_price_micros) for entrant in entrants
-    )
+    return next(iter(buyers_among(entrants, terms)), None) is not None
+
+
+def buyers_among(entrants: Iterable[Entrant], terms: Terms) -> Iterator[Entrant]:
+    """Those whose replies would win if there were no others."""
+    for entrant in entrants:
+        if _refusal(entrant, terms) is None and not _pays_less(entrant, terms.min_price_micros):
+            yield entrant
 
 
 def _pays_less(entrant: Entrant, payout_micros: int | None) -> bool:
@@ -141,7 +146,7 @@ def _refusal(entrant: Entrant, terms: Terms) -> Reason | None:
 def _ranking(
     entrants: Sequence[Entrant], reasons: Sequence[Reason | None], terms: Terms, ping_id: UUID
 ) -> tuple[list[int], Inputs | None]:
-    """Which orders have a valid bid, best first, and what the method went by besides, of those that could win.
+    """Which orders have a valid bid, best first, and what the method went by besides.
 
     Whoever pays the seller's least price comes before all who do not.
     """
@@ -174,11 +179,13 @@ def _ranked_by(
     for index, (entrant, refused) in enumerate(zip(entrants, reasons, strict=True)):
         if refused is None:
             groups[_pays_less(entrant, terms.min_price_micros)].append(index)
+    ranking = measured_for(ranking, [entrants[index].order for group in groups for index in group])
     found: list[int] = []
     for group in groups:
         candidates = [Candidate(entrants[i].order, _gross(entrants[i]), entrants[i].priority) for i in group]
-        found += [group[place] for place in order_of(candidates, ranking, ping_id)]
-    return found, inputs_of([entrants[index].order for index in groups[0]], ranking)
+        ranked = order_of(candidates, ranking.second if found else ranking, ping_id)
+        found += [group[place] for place in ranked]
+    return found, inputs_of(ranking)
 
 
 def _charged(takers: Sequence[Entrant], terms: Terms) -> list[Entrant]:

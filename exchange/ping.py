@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from exchange.auction import Decision, Entrant, Terms, decide, has_buyer
+from exchange.auction import Decision, Entrant, Terms, buyers_among, decide, has_buyer
 from exchange.buyers.calls import Call
 from exchange.buyers.dialects import native
 from exchange.buyers.fanout import Fanout
@@ -19,15 +19,17 @@ from exchange.rules.pricing import margin_for
 from exchange.rules.room import UNLIMITED, Room
 from exchange.rules.routing import Available, Routing, route
 from exchange.rules.selection import Expectations, select
+from exchange.rules.selling import Selling
 from exchange.rules.turns import Turns
 from exchange.terms import terms_of, told_floor
-from exchange.tiers import TierTimes, ask_in_tiers
+from exchange.tiers import Heard, Rounds, TierTimes, ask_in_rounds, tiers_of
 from exchange.values.bid import Asked, Bid, Refusal, Reply
 from exchange.values.deadline import Deadline
-from exchange.values.ids import uuid7
+from exchange.values.ids import moment_of, uuid7
 from exchange.values.market import Sale, Seller
 from exchange.values.money import format_amount
 from exchange.values.reason import Reason
+from exchange.values.selling import Method
 from exchange.values.trace import Inputs, Offer, OrderOutcome, PingStatus, PingTrace, Sums
 from exchange.values.vertical import Lead
 
@@ -47,6 +49,19 @@ class PingRequest(NamedTuple):
     test: bool = False
     room: Room = UNLIMITED
     had_by: frozenset[str] = frozenset()
+    aged: Lead | None = None
+    """The lead with its ages, where rules ask for them."""
+
+    @property
+    def facts(self) -> Lead:
+        """The lead as rules look at it."""
+        return self.lead if self.aged is None else self.aged
+
+    def at(self, ping_id: UUID) -> "PingRequest":
+        """The request at the moment of its ping."""
+        if self.book.ages is None:
+            return self
+        return self._replace(aged=self.book.with_ages(self.lead, moment_of(ping_id)))
 
     def trace(
         self,
@@ -115,13 +130,14 @@ class Pings:
         `available` is what each buyer can still spend, as far as is known.
         """
         ping_id, started_s = uuid7(), time.monotonic()
+        request = request.at(ping_id)
         available = {} if request.test else available
         terms = _terms(request)
         routing = _route(request, available, terms.floor_micros, time.time())
-        asked = await self._replies(request, ping_id, routing.asked, available, terms)
+        heard = await self._replies(request, ping_id, routing.asked, available, terms)
         asked_s = time.monotonic()
-        entrants = _entrants(request, routing.asked, asked, available)
-        decision = self._decide(entrants, terms, ping_id, is_test=request.test)
+        entrants = _entrants(request, routing.asked, heard.replies, available)
+        decision = self._decide(entrants, terms, ping_id, second=heard.second, is_test=request.test)
         decided_s = time.monotonic()
         phases_ms = {"ask": _ms(asked_s - started_s), "decide": _ms(decided_s - asked_s)}
         trace = _trace(request, ping_id, routing, decision, phases_ms)
@@ -129,15 +145,20 @@ class Pings:
         await self._recorder.ping(trace, request.deadline)
         return trace
 
-    def _decide(self, entrants: Sequence[Entrant], terms: Terms, ping_id: UUID, *, is_test: bool) -> Decision:
+    def _decide(
+        self, entrants: Sequence[Entrant], terms: Terms, ping_id: UUID, *, second: bool, is_test: bool
+    ) -> Decision:
         """Decides, by what has been measured up to now where the method goes by that; tests change no measures."""
         ranking = terms.ranking
         if ranking is None:
             return decide(entrants, terms, ping_id)
-        measured = self._turns.credits if ranking.takes_turns else self._acceptance()
-        decision = decide(entrants, terms._replace(ranking=ranking._replace(measured=measured)), ping_id)
-        if ranking.takes_turns and decision.inputs is not None and decision.ladder and not is_test:
-            self._turns.offered(list(decision.inputs.values), ranking.weights, decision.ladder[0].order)
+        if second:
+            ranking = ranking.second
+        terms = terms._replace(ranking=ranking.going_by(self._turns.credits, self._acceptance()))
+        decision = decide(entrants, terms, ping_id)
+        if ranking.takes_turns and decision.ladder and not is_test:
+            could = [entrant.order for entrant in buyers_among(entrants, terms)]
+            self._turns.offered(could, ranking.weights, decision.ladder[0].order)
         return decision
 
     async def warm(self, book: RuleBook, connections: int, within_s: float) -> None:
@@ -155,12 +176,12 @@ class Pings:
         entries: Sequence[OrderEntry],
         available: Available,
         terms: Terms,
-    ) -> Sequence[Asked]:
-        """What each order says to a lead. Those with a fixed price need not be asked; others may be asked in tiers."""
+    ) -> Heard:
+        """What each order says to a lead. Those with a fixed price need not be asked; others may be asked in turn."""
         decide_by, selling = request.deadline.less_ms(self._times.finish_ms), request.book.selling
         if selling is None:
-            return await self._ask(request, ping_id, entries, decide_by)
-        prices = selling.prices_for(request.lead)
+            return Heard(await self._ask(request, ping_id, entries, decide_by))
+        prices = selling.prices_for(request.facts)
 
         async def ask(some: Sequence[OrderEntry], until: Deadline) -> Sequence[Asked]:
             said = {entry.key: fixed_reply(entry, prices[entry.key]) for entry in some if entry.key in prices}
@@ -175,11 +196,11 @@ class Pings:
         def is_enough(some: Sequence[OrderEntry], replies: Sequence[Asked]) -> bool:
             return has_buyer(_entrants(request, some, replies, available), terms)
 
-        if not selling.in_tiers:
-            return await ask(entries, decide_by)
+        if not selling.in_tiers and selling.fallback_method is None:
+            return Heard(await ask(entries, decide_by))
         least_ms = self._times.ask_min_ms + 1  # what is left of it when its orders are asked is rounded down
         times = TierTimes(request.book.campaign.tier_share_percent, least_ms)
-        return await ask_in_tiers(entries, ask, is_enough, decide_by, times)
+        return await ask_in_rounds(entries, _rounds(selling, entries, prices), ask, is_enough, decide_by, times)
 
     def _left_out(self, request: PingRequest, ping_id: UUID, orders: Sequence[str]) -> dict[str, Asked]:
         """The orders that are not asked because too many are eligible."""
@@ -235,16 +256,16 @@ class Pings:
 
 
 def _route(request: PingRequest, available: Available, floor_micros: int, now_s: float) -> Routing:
-    book, lead, seller, left = request.book, request.lead, request.seller, request.room.left
+    book, lead, seller, left = request.book, request.facts, request.seller, request.room.left
     return route(book, lead, seller, available, left, request.had_by, floor_micros, now_s)
 
 
 def _terms(request: PingRequest) -> Terms:
     book, seller = request.book, request.seller
     if book.campaign.sale is Sale.EXCLUSIVE:
-        return terms_of(book, seller, request.lead, request.min_price_micros)
+        return terms_of(book, seller, request.facts, request.min_price_micros)
     left = request.room.leads_left(seller.key, book.campaign.key)
-    return terms_of(book, seller, request.lead, request.min_price_micros, shares_left=left)
+    return terms_of(book, seller, request.facts, request.min_price_micros, shares_left=left)
 
 
 def fixed_reply(entry: OrderEntry, gross_micros: int) -> Asked:
@@ -253,6 +274,21 @@ def fixed_reply(entry: OrderEntry, gross_micros: int) -> Asked:
     if entry.sale is Sale.SHARED:
         return Asked(entry.key, shared)
     return Asked(entry.key, Bid(gross_micros, others=(shared,) if entry.sale is Sale.EITHER else ()))
+
+
+def _rounds(selling: Selling, entries: Sequence[OrderEntry], fixed: Mapping[str, int]) -> Rounds:
+    """Whom the campaign's methods ask in what turn."""
+    first = tiers_of(entries) if selling.in_tiers else [entries]
+    if selling.fallback_method is None:
+        return Rounds(first)
+    then = tiers_of if selling.fallback_method is Method.PRIORITY else _all_at_once
+    at_most = len(entries) if selling.fanout_max is None else selling.fanout_max
+    more = any(sum(entry.key not in fixed for entry in tier) > at_most for tier in first)
+    return Rounds(first, then, more)
+
+
+def _all_at_once(entries: Sequence[OrderEntry]) -> Sequence[Sequence[OrderEntry]]:
+    return [entries]
 
 
 def _may_be_asked(entry: OrderEntry) -> bool:
@@ -271,7 +307,7 @@ def _body_and_reader(
         vertical=campaign.vertical,
         test=request.test,
         currency=request.currency,
-        floor_micros=told_floor(request.book, request.lead, entry.visible),
+        floor_micros=told_floor(request.book, request.facts, entry.visible),
         sale=sale,
         lead={name: request.lead[name] for name in entry.visible if name in request.lead},
     )
@@ -313,14 +349,15 @@ def decide_again(
     request: PingRequest,
     ping_id: UUID,
     replies: Sequence[tuple[OrderEntry, Asked]],
-    measured: Mapping[str, int] | None,
+    inputs: Inputs | None,
     shares_left: int,
 ) -> Decision:
     """The auction of a ping once more, from what each order replied; limits that only that moment knew are none.
 
-    `measured` is what the campaign's method went by, `shares_left` how many legs there was room for.
+    `inputs` is what the campaign's method went by, `shares_left` how many legs there was room for.
     """
+    request = request.at(ping_id)
     entries, asked = [entry for entry, _ in replies], [reply for _, reply in replies]
     book, min_price_micros = request.book, request.min_price_micros
-    terms = terms_of(book, request.seller, request.lead, min_price_micros, measured, shares_left=shares_left)
+    terms = terms_of(book, request.seller, request.facts, min_price_micros, inputs, shares_left=shares_left)
     return decide(_entrants(request, entries, asked, {}), terms, ping_id)

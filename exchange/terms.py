@@ -1,11 +1,12 @@
 """The terms of one auction, from the campaign, the seller and the lead: the same for a ping and for its replay."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from exchange.auction import Terms
 from exchange.rules.book import CampaignBook
 from exchange.rules.room import NO_LIMIT
 from exchange.values.market import Sale, Seller
+from exchange.values.trace import Inputs
 from exchange.values.vertical import Lead
 
 
@@ -14,13 +15,13 @@ def terms_of(
     seller: Seller,
     lead: Lead,
     min_price_micros: int | None,
-    measured: Mapping[str, int] | None = None,
+    inputs: Inputs | None = None,
     *,
     shares_left: int = NO_LIMIT,
 ) -> Terms:
     """What a bid must meet, and how bids are ranked. Of the campaign's and the seller's floors the higher counts.
 
-    `measured` are the inputs of a decision that is made again, `shares_left` how many legs there is room for.
+    `inputs` are those of a decision that is made again, `shares_left` how many legs there is room for.
     """
     campaign, selling = book.campaign, book.selling
     payout_floor_micros = max(campaign.payout_floor_micros, seller.payout_floor_micros)
@@ -31,9 +32,7 @@ def terms_of(
         terms = terms._replace(sale=campaign.sale, max_shares=shares_max, apart=book.apart)
     if selling is None:
         return terms
-    ranking = selling.ranking
-    if ranking is not None and measured is not None:
-        ranking = ranking._replace(measured=measured)
+    ranking = None if selling.ranking is None else selling.ranking.as_then(inputs)
     return terms._replace(ranking=ranking, second_price=selling.second_price)
 
 

@@ -1,7 +1,11 @@
-"""The ping tree: tiers of orders are asked one after another, until one of them yields a bid that can win."""
+"""The ping tree: tiers of orders are asked one after another, until one of them yields a bid that can win.
+
+A second method has a round of its own: whom the first one has left out is asked then, if nobody else would buy.
+"""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from exchange.rules.book import OrderEntry
 from exchange.values.bid import Asked, Refusal
@@ -35,18 +39,67 @@ class TierTimes:
         return min(left_ms, max(share_ms, self.least_ms))
 
 
-async def ask_in_tiers(
-    entries: Sequence[OrderEntry], ask: Ask, is_enough: IsEnough, decide_by: Deadline, times: TierTimes
-) -> Sequence[Asked]:
-    """The replies in the order of `entries`; the orders of tiers that were not reached are told apart."""
-    tiers, found = tiers_of(entries), {}
+class Rounds(NamedTuple):
+    """Who is asked in what turn. `first` are the tiers of the first method.
+
+    `then` makes those of the second out of whom the first has left out, None: there is no second; `more` says that
+    somebody will be left out, so that a second round needs its part of the time.
+    """
+
+    first: Sequence[Sequence[OrderEntry]]
+    then: Callable[[Sequence[OrderEntry]], Sequence[Sequence[OrderEntry]]] | None = None
+    more: bool = False
+
+
+class Heard(NamedTuple):
+    """What orders have said. `second` says that there was a second round: then the second method decides."""
+
+    replies: Sequence[Asked]
+    second: bool = False
+
+
+async def ask_in_rounds(
+    entries: Sequence[OrderEntry], rounds: Rounds, ask: Ask, is_enough: IsEnough, decide_by: Deadline, times: TierTimes
+) -> Heard:
+    """The replies in the order of `entries`. All that were asked in the first round stay as they are in the second."""
+    more = rounds.more and rounds.then is not None
+    found, enough = await _ask_in_tiers(rounds.first, ask, is_enough, decide_by, times, more=more)
+    left = [entry for entry in entries if _is_left_out(found[entry.key])]
+    second = rounds.then is not None and bool(left) and not enough
+    if rounds.then is not None and second:
+        again, _ = await _ask_in_tiers(rounds.then(left), ask, is_enough, decide_by, times)
+        found |= again
+    return Heard([found[entry.key] for entry in entries], second)
+
+
+async def _ask_in_tiers(
+    tiers: Sequence[Sequence[OrderEntry]],
+    ask: Ask,
+    is_enough: IsEnough,
+    decide_by: Deadline,
+    times: TierTimes,
+    *,
+    more: bool = False,
+) -> tuple[dict[str, Asked], bool]:
+    """The replies by order, and whether one can win; the orders of tiers that were not reached are told apart.
+
+    `more` keeps back a part of the time, as if there was one more tier.
+    """
+    found: dict[str, Asked] = {}
+    enough = False
     for done, tier in enumerate(tiers):
-        tier_ms = times.tier_ms(decide_by.remaining_ms(), len(tiers) - done)
+        if enough:
+            found |= {entry.key: Asked(entry.key, _NOT_REACHED) for entry in tier}
+            continue
+        tier_ms = times.tier_ms(decide_by.remaining_ms(), len(tiers) - done + more)
         replies = await ask(tier, Deadline.after_ms(tier_ms).sooner(decide_by))
-        found.update({reply.order: reply for reply in replies})
-        if is_enough(tier, replies):
-            break
-    return [found.get(entry.key) or Asked(entry.key, _NOT_REACHED) for entry in entries]
+        found |= {reply.order: reply for reply in replies}
+        enough = is_enough(tier, replies)
+    return found, enough
+
+
+def _is_left_out(asked: Asked) -> bool:
+    return isinstance(asked.reply, Refusal) and asked.reply.reason is Reason.NOT_SELECTED
 
 
 def tiers_of(entries: Sequence[OrderEntry]) -> list[list[OrderEntry]]:

@@ -1,7 +1,7 @@
 """Tiers: who is asked when, how the time is shared, and that the first tier with a buyer is the last that is asked."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
 import pytest
@@ -15,7 +15,7 @@ from exchange.marketfile.reader import read
 from exchange.rules.book import OrderEntry, compile_book
 from exchange.rules.pricing import payout_of
 from exchange.rules.ranking import Ranking
-from exchange.tiers import TierTimes, ask_in_tiers, tiers_of
+from exchange.tiers import Rounds, TierTimes, ask_in_rounds, tiers_of
 from exchange.values.bid import Asked, Bid, Refusal
 from exchange.values.deadline import Deadline
 from exchange.values.market import MAX_SHARES, Fallback, Sale
@@ -92,12 +92,49 @@ async def test_tiers_are_asked_until_one_has_a_buyer(enough: str, asked: list[st
         assert [reply.order for reply in replies] == [entry.key for entry in tier]
         return enough in {entry.key for entry in tier}
 
-    replies = await ask_in_tiers(entries(), ask, is_enough, decide_by, TierTimes(None, 20))
+    rounds, times = Rounds(tiers_of(entries())), TierTimes(None, 20)
+    replies, second = await ask_in_rounds(entries(), rounds, ask, is_enough, decide_by, times)
+    assert not second
     assert seen == asked
     assert [reply.order for reply in replies] == list(PRIORITIES)
     for reply in replies:
         expected = Bid(1_000_000) if reply.order in asked else Refusal(Reason.TIER_NOT_REACHED)
         assert reply.reply == expected
+
+
+@pytest.mark.parametrize(
+    ("buyers", "then", "asked", "unreached"),
+    [
+        (["ann"], lambda left: [left], [["ann", "bob", "cid", "dan"]], []),
+        (["cid"], lambda left: [left], [["ann", "bob", "cid", "dan"], ["bob", "cid"]], []),
+        (["bob"], tiers_of, [["ann", "bob", "cid", "dan"], ["bob"]], ["cid"]),
+        ([], tiers_of, [["ann", "bob", "cid", "dan"], ["bob"], ["cid"]], []),
+        (["cid"], None, [["ann", "bob", "cid", "dan"]], []),
+    ],
+)
+async def test_whom_the_first_method_left_out_the_second_asks(
+    buyers: list[str], then: Callable[..., list[list[OrderEntry]]] | None, asked: list[list[str]], unreached: list[str]
+) -> None:
+    seen: list[list[str]] = []
+    left_out = Refusal(Reason.NOT_SELECTED)
+
+    async def ask(tier: Sequence[OrderEntry], until: Deadline) -> list[Asked]:
+        assert until.at_s - time.monotonic() <= (0.45 if then and not seen else 0.9) + 0.001
+        seen.append([entry.key for entry in tier])
+        out = {"bob", "cid"} if len(seen) == 1 else set()
+        return [Asked(entry.key, left_out if entry.key in out else Bid(1_000_000), 1.0) for entry in tier]
+
+    def is_enough(_: Sequence[OrderEntry], replies: Sequence[Asked]) -> bool:
+        return any(reply.order in buyers and reply.reply != left_out for reply in replies)
+
+    rounds, times, decide_by = Rounds([entries()], then, more=True), TierTimes(None, 20), Deadline.after_ms(900)
+    replies, second = await ask_in_rounds(entries(), rounds, ask, is_enough, decide_by, times)
+    assert (seen, second) == (asked, len(asked) > 1)
+    assert [reply.order for reply in replies] == list(PRIORITIES)
+    heard = {order for orders in asked[1:] for order in orders} | {"ann", "dan"}
+    for reply in replies:
+        silent = Reason.TIER_NOT_REACHED if reply.order in unreached else Reason.NOT_SELECTED
+        assert reply.reply == (Bid(1_000_000) if reply.order in heard else Refusal(silent))
 
 
 @given(entrants(), terms, ping_ids)

@@ -106,9 +106,8 @@ async def test_the_record_decides_again_as_it_was_decided(shared_world: World, m
         ping = await find(shared_world.database, UUID(offer["ping_id"]))
         assert ping is not None
         seller = market_found.sellers[ping.seller]
-        measured = None if ping.inputs is None else ping.inputs.values
         entrants = [again(outcome, book) for outcome in ping.outcomes]
-        decision = decide(entrants, terms_of(book, seller, ping.lead, ping.min_price_micros, measured), ping.ping_id)
+        decision = decide(entrants, terms_of(book, seller, ping.lead, ping.min_price_micros, ping.inputs), ping.ping_id)
         assert decision.ladder == ping.ladder
         assert decision.payout_micros == ping.payout_micros
         assert decision.outcomes == ping.outcomes

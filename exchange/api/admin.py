@@ -9,23 +9,26 @@ import time
 from collections.abc import Callable
 from typing import Annotated, Any
 
+import orjson
 from fastapi import APIRouter, Depends, Header, Query, Request, Response, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import ValidationError
 
 from exchange.answers import rfc3339
 from exchange.api import admin_shapes as shapes
-from exchange.api.admin_schema import deleting, putting, reading, replacing, returning
+from exchange.api.admin_schema import deleting, putting, reading, reading_market, replacing, returning
 from exchange.api.auth import holder_of
-from exchange.api.body import check_media_type, malformed
+from exchange.api.body import JSON_TYPE, check_media_type, malformed
+from exchange.api.choice import YAML_TYPE, prefers_yaml
 from exchange.api.desk import read_uuid
 from exchange.api.door import Arrival, ClientGone
 from exchange.api.problems import unavailable
 from exchange.errors import FieldError, MarketFileError, Problem
 from exchange.live import LiveMarket
-from exchange.marketfile import json_source
+from exchange.marketfile import json_source, source
 from exchange.marketfile.masking import mask
 from exchange.marketfile.source import Document
+from exchange.marketfile.writing import as_yaml
 from exchange.past.recall import Past, Unreadable
 from exchange.past.told import told
 from exchange.proposal import Proposal, make, propose
@@ -67,7 +70,7 @@ class AdminDoor:
     def _add_routes(self) -> None:
         add = self.router.add_api_route
         add("/pings/{ping_id}/explanation", self.explanation, **reading("Why a ping went as it did"))
-        add("/market", self.market, **reading("The market in force, as a document"))
+        add("/market", self.market, **reading_market("The market in force, as a document"))
         add("/market", self.replace, **replacing("Replace the market"))
         add("/market/rollback", self.rollback, **returning("Make a version that is as an old one was"))
         add("/market/versions", self.versions, **reading("The market's versions, newest first"))
@@ -98,12 +101,14 @@ class AdminDoor:
             raise Problem(404, "unknown_version", "The market version of this ping cannot be read.")
         return shapes.ExplanationInfo.model_validate(told(found))
 
-    async def market(self, response: Response) -> dict[str, Any]:
+    async def market(self, request: Request) -> Response:
         found = await catalogue.newest(self._database)
         if found is None:
             raise _no_market()
-        response.headers["ETag"] = _tag(found.version)
-        return mask(found.document)
+        media_type = YAML_TYPE if prefers_yaml(request.headers.getlist("accept")) else JSON_TYPE
+        async with self._turn:
+            text = await asyncio.to_thread(_written, found.document, media_type)
+        return Response(text, media_type=media_type, headers={"ETag": _tag(found.version), "Vary": "Accept"})
 
     async def versions(
         self,
@@ -139,7 +144,7 @@ class AdminDoor:
     async def replace(
         self, request: Request, response: Response, dry_run: DryRun = False, note: Note = "", if_match: IfMatch = None
     ) -> shapes.Plan:
-        document = await _document(request)
+        document = await _document(request, YAML_TYPE)
         return await self._change(request, response, lambda _: document, dry_run=dry_run, note=note, if_match=if_match)
 
     async def rollback(
@@ -207,8 +212,11 @@ class AdminDoor:
         return found
 
 
-async def _document(request: Request) -> Document:
-    """The JSON object of a request. Raises Problem 413, 415, 400 or 422, checked in this order."""
+async def _document(request: Request, *types: str) -> Document:
+    """The JSON object of a request, or what it holds in another of `types`.
+
+    Raises Problem 413, 415, 400 or 422, checked in this order.
+    """
     arrival = Arrival(request.url.path, request.scope["headers"], time.monotonic(), receive=request.receive)
     try:
         body = await arrival.body(BODY_BYTES_MAX)
@@ -216,9 +224,10 @@ async def _document(request: Request) -> Document:
         raise malformed() from None  # nobody is there to read it
     if body is None:
         raise Problem(413, "too_large", f"The body may have at most {BODY_BYTES_MAX} bytes.")
-    check_media_type(arrival.header(b"content-type") or "")
+    media_type = check_media_type(arrival.header(b"content-type") or "", *types)
+    loads = source.loads if media_type == YAML_TYPE else json_source.loads
     try:
-        return await asyncio.to_thread(json_source.loads, body)
+        return await asyncio.to_thread(loads, body)
     except MarketFileError as error:
         raise _invalid(error) from None
     except ValueError:
@@ -230,6 +239,12 @@ async def _proposal(live: MarketVersion | None, build: Build) -> Proposal:
         return await asyncio.to_thread(lambda: propose(live, build(live)))
     except MarketFileError as error:
         raise _invalid(error) from None
+
+
+def _written(document: Document, media_type: str) -> bytes:
+    """A market as text, with its secrets covered."""
+    shown = mask(document)
+    return as_yaml(shown).encode() if media_type == YAML_TYPE else orjson.dumps(shown)
 
 
 def _with_entry(section: str, key: str, entry: Document) -> Build:

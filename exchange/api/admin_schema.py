@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from fastapi import Response
+
 Options = dict[str, Any]
 
 _PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
@@ -12,7 +14,7 @@ _MEANINGS = {
     404: "There is no such ping, version or entry, or no market yet.",
     412: "Another version is in force than the one in If-Match.",
     413: "The body is larger than 16 MiB.",
-    415: "The body is not application/json.",
+    415: "The body is not application/json; of a whole market neither application/yaml.",
     422: "The request or the market has errors, all of them listed.",
     500: "The exchange failed.",
     503: "Postgres does not answer.",
@@ -20,6 +22,7 @@ _MEANINGS = {
 _ANY = (401, 403, 404, 422, 500, 503)
 _BODY = (400, 413, 415)
 _MARKET: Options = {"type": "object", "description": "A market file as JSON."}
+_MARKET_TEXT: Options = {"type": "string", "description": "A market file as it is."}
 _ENTRY: Options = {"type": "object", "description": "One entry, as it stands in the market file."}
 _ROLLBACK: Options = {
     "type": "object",
@@ -34,9 +37,19 @@ def reading(summary: str) -> Options:
     return _route("GET", summary, _ANY)
 
 
+def reading_market(summary: str) -> Options:
+    """The route that shows the market, as JSON or YAML."""
+    found = _route("GET", summary, _ANY)
+    content = {"application/json": {"schema": _MARKET}, "application/yaml": {"schema": _MARKET_TEXT}}
+    found["responses"] = {200: {"description": "The market.", "content": content}} | found["responses"]
+    return found | {"response_class": Response}
+
+
 def replacing(summary: str) -> Options:
-    """A route that takes a whole market."""
-    return _route("PUT", summary, (*_ANY, *_BODY, 412), _MARKET)
+    """A route that takes a whole market, as JSON or YAML."""
+    found = _route("PUT", summary, (*_ANY, *_BODY, 412), _MARKET)
+    found["openapi_extra"]["requestBody"]["content"]["application/yaml"] = {"schema": _MARKET_TEXT}
+    return found
 
 
 def putting(summary: str) -> Options:

@@ -41,12 +41,13 @@ def parse_object(body: bytes) -> dict[str, Any]:
     return document
 
 
-def check_media_type(content_type: str) -> None:
-    """Raises Problem 415 for another type than JSON in UTF-8."""
+def check_media_type(content_type: str, *known: str) -> str:
+    """The type of a body, one of the known ones. Raises Problem 415 for another than these, and JSON, in UTF-8."""
     media_type, _, parameters = content_type.partition(";")
-    charset = parameters.replace(" ", "").lower()
-    if media_type.strip().lower() != JSON_TYPE or charset not in {"", "charset=utf-8", 'charset="utf-8"'}:
-        raise Problem(415, "unsupported_media_type", f"Send the body as {JSON_TYPE}.")
+    found, charset = media_type.strip().lower(), parameters.replace(" ", "").lower()
+    if found not in {JSON_TYPE, *known} or charset not in {"", "charset=utf-8", 'charset="utf-8"'}:
+        raise Problem(415, "unsupported_media_type", f"Send the body as {' or '.join([JSON_TYPE, *known])}.")
+    return found
 
 
 def _loads_loosely(body: bytes) -> Any:

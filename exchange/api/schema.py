@@ -190,14 +190,42 @@ _KEY_HEADER: Schema = {
 PATHS: Schema = {}
 
 
-def _door(path: str, method: str, summary: str, answer: str, body: str | None, problems: tuple[int, ...]) -> None:
+def _link(operation: str, description: str, **parameters: str) -> Schema:
+    """What may be asked next, with the ids of this answer by their names in the next request."""
+    return {"operationId": operation, "description": description, "parameters": parameters}
+
+
+_PING_ID, _POST_ID = "$response.body#/ping_id", "$response.body#/post_id"
+_TO_PING = _link("readPing", "What has become of the ping.", ping_id=_PING_ID)
+_TO_POST = _link("readPost", "What has become of the post, where there is one.", post_id=_POST_ID)
+_LINKS: dict[str, Schema] = {
+    "ping": {
+        "post": {
+            "operationId": "post",
+            "description": "The full lead, against the offer.",
+            "requestBody": {"ping_id": _PING_ID},
+        },
+        "readPing": _TO_PING,
+    },
+    "post": {"readPost": _TO_POST, "readPing": _TO_PING},
+    "postLead": {"readPost": _TO_POST, "readPing": _TO_PING},
+    "readPing": {"readPost": _TO_POST},
+    "readPost": {"readPing": _TO_PING},
+}
+"""From each answer to the next requests. A post takes its `ping_id` of the ping's answer; the lead is the seller's."""
+
+
+def _door(
+    path: str, method: str, name: str, summary: str, answer: str, body: str | None, problems: tuple[int, ...]
+) -> None:
     """Adds one operation to the document."""
     content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{answer}"}}}
     operation: Schema = {
+        "operationId": name,
         "summary": summary,
         "tags": ["sellers"],
         "security": [{"key": []}],
-        "responses": {"200": {"description": "The answer.", "content": content}}
+        "responses": {"200": {"description": "The answer.", "content": content, "links": _LINKS[name]}}
         | {str(status): {"description": _MEANINGS[status], **_PROBLEM} for status in problems},
     }
     if body is not None:
@@ -206,17 +234,21 @@ def _door(path: str, method: str, summary: str, answer: str, body: str | None, p
     if body in {"Post", "Lead"}:
         operation["parameters"] = [_KEY_HEADER]
     if "{" in path:
-        name = path.partition("{")[2].partition("}")[0]
-        operation["parameters"] = [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}}]
+        parameter = path.partition("{")[2].partition("}")[0]
+        operation["parameters"] = [{"name": parameter, "in": "path", "required": True, "schema": {"type": "string"}}]
     PATHS[path] = {method: operation}
 
 
 _WRITING = (400, 401, 403, 404, 413, 415, 422, 429, 500, 503)
-_door("/v1/ping", "post", "Offer a lead without contact data", "PingAnswer", "Ping", _WRITING)
-_door("/v1/post", "post", "Post the full lead against an offer", "PostAnswer", "Post", (*_WRITING, 409, 410))
-_door("/v1/leads", "post", "Ping and post in one call", "PostAnswer", "Lead", (*_WRITING, 409))
-_door("/v1/pings/{ping_id}", "get", "What is true of a ping now", "PingState", None, (401, 403, 404, 500, 503))
-_door("/v1/posts/{post_id}", "get", "What is true of a post now", "PostState", None, (401, 403, 404, 500, 503))
+_door("/v1/ping", "post", "ping", "Offer a lead without contact data", "PingAnswer", "Ping", _WRITING)
+_door("/v1/post", "post", "post", "Post the full lead against an offer", "PostAnswer", "Post", (*_WRITING, 409, 410))
+_door("/v1/leads", "post", "postLead", "Ping and post in one call", "PostAnswer", "Lead", (*_WRITING, 409))
+_door(
+    "/v1/pings/{ping_id}", "get", "readPing", "What is true of a ping now", "PingState", None, (401, 403, 404, 500, 503)
+)
+_door(
+    "/v1/posts/{post_id}", "get", "readPost", "What is true of a post now", "PostState", None, (401, 403, 404, 500, 503)
+)
 
 
 def document(base: Schema) -> Schema:

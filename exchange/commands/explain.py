@@ -84,6 +84,8 @@ def _print_head(explanation: Explanation, console: Console) -> None:
         _say(console, "the ways: " + ", ".join(f"{way} {_amount(micros) or 'nobody'}" for way, micros in ways.items()))
     if ping.inputs is not None:
         _say(console, _went_by(ping.inputs))
+    if ping.inputs is not None and ping.inputs.after is not None:
+        _say(console, f"the rest {_went_by(ping.inputs.after)}")
     phases = ", ".join(f"{name} {ms:.1f} ms" for name, ms in ping.phases_ms.items())
     console.print(f"[dim]{escape(phases)}[/]\n", highlight=False)
 
@@ -106,6 +108,8 @@ def _bid_cells(bid: BidOutcome) -> tuple[str, ...]:
 
 def _went_by(inputs: Inputs) -> str:
     """What the campaign's method went by, best first; what was measured counts as it was then."""
+    if not inputs.values:
+        return f"decided by {inputs.method}"
     what = "acceptance" if inputs.method is Method.PERFORMANCE else "credit before this lead"
     found = sorted(inputs.values.items(), key=lambda item: (-item[1], item[0]))
     return f"{inputs.method}, by {what}: " + ", ".join(f"{order} {value / 1_000_000:.3f}" for order, value in found)

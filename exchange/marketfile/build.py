@@ -43,6 +43,7 @@ def build_campaign(key: str, shape: CampaignShape, whens: Sequence[Filter] = ())
         sale=Sale(shape.sale),
         fallback=Fallback(shape.fallback),
         method=Method(shape.method),
+        fallback_method=None if shape.fallback_method is None else Method(shape.fallback_method),
         floor_micros=shape.floor,
         margin=_margin(shape.margin) or Margin(),
         changed_fields_refused=shape.changed_fields == "refuse",

@@ -2,23 +2,36 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from exchange.errors import FieldError
 from exchange.marketfile.entries import below
-from exchange.marketfile.limits import GROUP_DEPTH_MAX, GROUP_MEMBERS_MAX, VALUES_MAX
+from exchange.marketfile.limits import AGE_DAYS, AGE_HOURS, GROUP_DEPTH_MAX, GROUP_MEMBERS_MAX, VALUES_MAX
 from exchange.marketfile.possible import dead_end, domain
 from exchange.marketfile.problems import Problems, shown, wrong
 from exchange.marketfile.scalars import as_text
 from exchange.marketfile.texts import PatternReader, read_prefix, read_radius
+from exchange.rules.ages import DAY_S, HOUR_S
 from exchange.rules.fields import reader_for
 from exchange.rules.filters import accepts
 from exchange.values.filters import Condition, Filter, Group, Junction, Radius
-from exchange.values.vertical import ORDERED_TYPES, Field, FieldType, Value
+from exchange.values.vertical import AGED_TYPES, ORDERED_TYPES, Field, FieldType, Value
+
+AGES: Mapping[str, tuple[int, tuple[int, int], frozenset[FieldType]]] = MappingProxyType(
+    {
+        "min_age_days": (DAY_S, AGE_DAYS, AGED_TYPES),
+        "max_age_days": (DAY_S, AGE_DAYS, AGED_TYPES),
+        "min_age_hours": (HOUR_S, AGE_HOURS, frozenset({FieldType.DATE_TIME})),
+        "max_age_hours": (HOUR_S, AGE_HOURS, frozenset({FieldType.DATE_TIME})),
+    }
+)
+"""Conditions on the age: the seconds of their unit, their bounds, and the types of fields that they are for."""
 
 JUNCTIONS = ("and", "or")
 OPERATORS = (
     *("is", "in", "not", "min", "max", "between"),
     *("exists", "prefix", "matches", "within_miles", "of"),
+    *AGES,
     *JUNCTIONS,
 )
 
@@ -35,6 +48,8 @@ class _Parts:
     prefixes: frozenset[str] = frozenset()
     patterns: frozenset[str] = frozenset()
     within: Radius | None = None
+    min_ages_s: list[int] = field(default_factory=list)
+    max_ages_s: list[int] = field(default_factory=list)
     groups: list[Group[Condition]] = field(default_factory=list)
 
     def narrow(self, values: frozenset[Value]) -> None:
@@ -49,6 +64,8 @@ class _Parts:
             prefixes=self.prefixes,
             patterns=self.patterns,
             within=self.within,
+            min_age_s=max(self.min_ages_s, default=None),
+            max_age_s=min(self.max_ages_s, default=None),
             groups=tuple(self.groups),
         )
 
@@ -112,6 +129,8 @@ class ConditionReader:
             parts.prefixes = self._texts(value, path, problems, prefix=True)
         elif operator == "matches":
             parts.patterns = self._texts(value, path, problems, prefix=False)
+        elif operator in AGES:
+            self._age(operator, value, path, parts, problems)
         elif operator == "exists":
             self._exists(value, path, parts, problems)
         else:
@@ -125,6 +144,18 @@ class ConditionReader:
         else:
             parts.exists = value
 
+    def _age(self, operator: str, value: object, path: str, parts: _Parts, problems: Problems) -> None:
+        unit_s, (least, greatest), kinds = AGES[operator]
+        if self._item.type not in kinds:
+            fit = " and ".join(sorted(kinds))
+            problems.add(path, f"is for {fit} fields only, {self._item.name} is {self._item.type}")
+        elif isinstance(value, bool) or not isinstance(value, int):
+            problems.add(path, wrong("a whole number", value))
+        elif not least <= value <= greatest:
+            problems.add(path, f"must be from {least} to {greatest}, not {shown(value)}")
+        else:
+            (parts.min_ages_s if operator.startswith("min") else parts.max_ages_s).append(value * unit_s)
+
     def _group(self, junction: Junction, raw: object, path: str, parts: _Parts, problems: Problems, depth: int) -> None:
         written = group_members(junction, raw, path, problems, depth)
         members = [self.read(member, where, problems, depth) for member, where in written]
@@ -134,7 +165,9 @@ class ConditionReader:
 
     def _bounds(self, operator: str, value: object, path: str, parts: _Parts, problems: Problems) -> None:
         if self._item.type not in ORDERED_TYPES:
-            problems.add(path, f"is for integer and date fields only, {self._item.name} is {self._item.type}")
+            problems.add(
+                path, f"is for integer, date and date_time fields only, {self._item.name} is {self._item.type}"
+            )
             return
         if operator == "between" and not (isinstance(value, list) and len(value) == 2):
             problems.add(path, "must be a list of two values: [least, greatest]")
@@ -181,6 +214,9 @@ class ConditionReader:
         item, least, greatest = self._item, condition.minimum, condition.maximum
         if least is not None and greatest is not None and _order(least) > _order(greatest):
             return f"no lead can match: the least value {least} is above the greatest {greatest}"
+        youngest, oldest = condition.min_age_s, condition.max_age_s
+        if youngest is not None and oldest is not None and youngest > oldest:
+            return "no lead can match: the least age is above the greatest"
         if least is not None and item.maximum is not None and _order(least) > _order(item.maximum):
             return f"no lead can match: {item.name} is at most {item.maximum}"
         if greatest is not None and item.minimum is not None and _order(greatest) < _order(item.minimum):
@@ -191,8 +227,10 @@ class ConditionReader:
         if least is not None and least == greatest:
             candidates = frozenset({least})
         judged = condition
+        if youngest is not None or oldest is not None:  # what age a value has, time will tell
+            judged = replace(judged, min_age_s=None, max_age_s=None)
         if condition.patterns and item.type is FieldType.TEXT:  # case-folded values are not what patterns see
-            judged = replace(condition, patterns=frozenset())
+            judged = replace(judged, patterns=frozenset())
         if candidates is None or any(accepts(judged, value, item.type) for value in candidates):
             return None
         return "no lead can match: what one part asks for, another excludes"

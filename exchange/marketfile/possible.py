@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from exchange.marketfile.limits import ALTERNATIVES_MAX
 from exchange.rules.alternatives import Row, alternatives, count
-from exchange.rules.literals import Listed, Literal, Stepped
+from exchange.rules.literals import Aged, Listed, Literal, Stepped
 from exchange.values.filters import Filter
 from exchange.values.vertical import ORDERED_TYPES, Field, FieldType, Value
 
@@ -40,6 +40,9 @@ def _can_hold(item: Field, literals: Sequence[Literal]) -> bool:
     stepped = [literal for literal in literals if isinstance(literal, Stepped)]
     if item.type in ORDERED_TYPES:
         stepped.append(_own_bounds(item))
+    aged = _together([literal.ages for literal in literals if isinstance(literal, Aged)])
+    if aged is not None and not aged.also(_NO_LESS_THAN_NOTHING).steps:
+        return False
     candidates = domain(item)
     for literal in listed:
         if not literal.but:
@@ -50,7 +53,13 @@ def _can_hold(item: Field, literals: Sequence[Literal]) -> bool:
     return steps is None or steps.first or bool(steps.steps)
 
 
+_NO_LESS_THAN_NOTHING = Stepped(first=False, steps=((0, False),))
+"""What ages are."""
+
+
 def _stands_absence(literal: Literal) -> bool:
+    if isinstance(literal, Aged):
+        return literal.ages.absent
     return literal.absent if isinstance(literal, (Listed, Stepped)) else literal.turned
 
 

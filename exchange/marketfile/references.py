@@ -74,14 +74,16 @@ def check_method(raw: object, path: str, problems: Problems) -> None:
     """Reports terms of a campaign that its method has no use for."""
     if not isinstance(raw, dict):
         return
-    method = raw.get("method", "highest_bid")
+    method, second = raw.get("method", "highest_bid"), raw.get("fallback_method")
     if raw.get("price_rule") == "second_price" and method != "highest_bid":
         problems.add(f"{path}.price_rule", "second_price goes with method highest_bid only")
     plain = method == "highest_bid" and raw.get("price_rule") != "second_price"
     if name_in(raw, "sale") in {"shared", "best"} and not plain:
         problems.add(f"{path}.sale", "goes with method highest_bid, and with first prices, only")
-    if "tiers" in raw and method != "priority":
+    if "tiers" in raw and "priority" not in {name_in(raw, "method"), name_in(raw, "fallback_method")}:
         problems.add(f"{path}.tiers", "goes with method priority only")
+    if second is not None and (raw.get("price_rule") == "second_price" or name_in(raw, "sale") in {"shared", "best"}):
+        problems.add(f"{path}.fallback_method", "goes with exclusive sales and first prices only")
 
 
 def check_adjustment(raw: object, path: str, problems: Problems) -> None:

@@ -55,6 +55,15 @@ def parse(text: str) -> Document:
     return found.document
 
 
+def loads(body: bytes) -> Document:
+    """As `parse`, of the bytes of a file. Raises MarketFileError for what is not UTF-8, too."""
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as error:
+        raise MarketFileError([FileProblem("file", "is not UTF-8")]) from error
+    return parse(text)
+
+
 def scan(text: str) -> Scan:
     """As `parse`, but the problems are returned, with the document where only keys are written twice."""
     problem = _unreadable(text)

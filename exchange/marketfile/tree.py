@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from exchange.marketfile.secrets import ENDPOINT_NAME, has_unnamed_endpoint, masked
 from exchange.marketfile.times import days_text, hours_text, moment_text
+from exchange.rules.ages import DAY_S, HOUR_S
 from exchange.values.filters import Condition, Filter, Group, Junction, Member, Point
 from exchange.values.market import (
     EXPLORATION,
@@ -114,6 +115,7 @@ def _campaign(item: Campaign) -> Tree:
             "max_shares": Leaf(str(item.max_shares)),
             "fallback": Leaf(item.fallback),
             "method": Leaf(item.method),
+            "fallback_method": _value(item.fallback_method),
             "max_fanout": _value(item.fanout_max),
             "exploration": None if item.exploration == EXPLORATION else Leaf(_percent(item.exploration)),
             "tiers": None if item.tier_share_percent is None else {"share": Leaf(str(item.tier_share_percent))},
@@ -229,10 +231,20 @@ def _condition(item: Condition) -> "Leaf | Tree":
             "matches": _list(_sorted(item.patterns)) if item.patterns else None,
             "within_miles": None if item.within is None else Leaf(f"{item.within.miles:g}"),
             "of": None if item.within is None else _place(item.within.of),
+            **_age("min_age", item.min_age_s),
+            **_age("max_age", item.max_age_s),
             **{group.junction: _group(group, _condition) for group in item.groups},
         }
     )
     return wanted if wanted is not None and len(tree) == 1 else tree
+
+
+def _age(key: str, bound_s: int | None) -> Mapping[str, Leaf]:
+    """A bound on an age in days, or in hours where it is no number of days."""
+    if bound_s is None:
+        return {}
+    unit, seconds = ("days", DAY_S) if bound_s % DAY_S == 0 else ("hours", HOUR_S)
+    return {f"{key}_{unit}": Leaf(str(bound_s // seconds))}
 
 
 def _schedule(item: Schedule | None) -> Tree | None:

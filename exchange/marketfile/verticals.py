@@ -1,7 +1,7 @@
 """The verticals of a market file: their field catalogues, as far as each field can be read."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -77,7 +77,7 @@ def _check_fit(kind: FieldType, shape: FieldShape, path: str, problems: Problems
     for attribute, kinds in fits.items():
         if attribute in shape.model_fields_set and kind not in kinds:
             key = FieldShape.model_fields[attribute].alias or attribute
-            problems.add(f"{path}.{key}", f"is for {' and '.join(sorted(kinds))} fields only, this one is {kind}")
+            problems.add(f"{path}.{key}", f"is for {_listed(sorted(kinds))} fields only, this one is {kind}")
     if kind is not FieldType.ENUM:
         return
     values = shape.values or []
@@ -88,6 +88,11 @@ def _check_fit(kind: FieldType, shape: FieldShape, path: str, problems: Problems
     for value, count in Counter(values).items():
         if count > 1:
             problems.add(f"{path}.values", f"{shown(value)} is listed twice")
+
+
+def _listed(names: Sequence[str]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _with_bounds(item: Field, shape: FieldShape, path: str, problems: Problems) -> Field:
@@ -102,8 +107,15 @@ def _with_bounds(item: Field, shape: FieldShape, path: str, problems: Problems) 
     return replace(item, minimum=least, maximum=greatest)
 
 
+_BOUNDS_WANTED = {
+    FieldType.INTEGER: "a whole number",
+    FieldType.DATE: "a date written YYYY-MM-DD",
+    FieldType.DATE_TIME: "a time with its zone, written YYYY-MM-DDTHH:MM:SSZ",
+}
+
+
 def _bound(item: Field, raw: object, path: str, problems: Problems) -> Value | None:
-    wanted = "a whole number" if item.type is FieldType.INTEGER else "a date written YYYY-MM-DD"
+    wanted = _BOUNDS_WANTED[item.type]
     outcome = reader_for(item)(raw)
     if outcome is None or isinstance(outcome, FieldError):
         problems.add(path, f"must be {wanted}, not {shown(raw)}" if isinstance(raw, (str, int)) else wrong(wanted, raw))

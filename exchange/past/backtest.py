@@ -114,10 +114,11 @@ class Backtest:
         """What is known of the orders that the new rules would ask."""
         recorded = {outcome.order: outcome for outcome in ping.outcomes}
         replies, unknown = [], 0
-        floor_micros = terms_of(book, seller, ping.lead, ping.min_price_micros).floor_micros
-        now_s = moment_of(ping.ping_id).timestamp()
-        prices = {} if book.selling is None else book.selling.prices_for(ping.lead)
-        for entry in route(book, ping.lead, seller, {}, floor_micros=floor_micros, now_s=now_s).asked:
+        moment = moment_of(ping.ping_id)
+        lead = book.with_ages(ping.lead, moment)
+        floor_micros = terms_of(book, seller, lead, ping.min_price_micros).floor_micros
+        prices = {} if book.selling is None else book.selling.prices_for(lead)
+        for entry in route(book, lead, seller, {}, floor_micros=floor_micros, now_s=moment.timestamp()).asked:
             outcome = recorded.get(entry.key)
             if entry.key in prices:
                 replies.append((entry, fixed_reply(entry, prices[entry.key])))

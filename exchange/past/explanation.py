@@ -130,10 +130,10 @@ def _ranks(ping: RecordedPing, book: CampaignBook | None, rungs: Mapping[str, in
 
 
 def _ranked(ping: RecordedPing, book: CampaignBook, bids: Sequence[OrderOutcome]) -> list[OrderOutcome]:
-    """Bids as the campaign's method ranks them, by what it went by then."""
-    ranking = (book.selling and book.selling.ranking) or Ranking()
-    if ping.inputs is not None:
-        ranking = ranking._replace(measured=ping.inputs.values)
+    """Bids that come after the ladder, or of a ping without one, as the method ranks them, by what it went by then."""
+    ranking = ((book.selling and book.selling.ranking) or Ranking()).as_then(ping.inputs)
+    if ping.ladder:
+        ranking = ranking.second
     priorities = {entry.key: entry.order.priority for entry in book.entries}
     candidates = [Candidate(item.order, item.gross_micros or 0, priorities.get(item.order, 0)) for item in bids]
     return [bids[number] for number in order_of(candidates, ranking, ping.ping_id)]
@@ -144,7 +144,8 @@ def _filtered(ping: RecordedPing, book: CampaignBook | None) -> list[OrderStory]
     if book is None or ping.status is PingStatus.REFUSED:
         return []
     known = {outcome.order for outcome in ping.outcomes}
-    return [_kept_out(book, entry, ping.lead) for entry in book.entries if entry.key not in known]
+    lead = book.with_ages(ping.lead, moment_of(ping.ping_id))
+    return [_kept_out(book, entry, lead) for entry in book.entries if entry.key not in known]
 
 
 def _kept_out(book: CampaignBook, entry: OrderEntry, lead: Lead) -> OrderStory:

@@ -15,6 +15,7 @@ from exchange.rules.room import NO_LIMIT
 from exchange.storage.pings import RecordedPing
 from exchange.values.bid import Asked, Bid, Refusal
 from exchange.values.deadline import Deadline
+from exchange.values.ids import moment_of
 from exchange.values.market import Seller
 from exchange.values.money import format_amount
 from exchange.values.reason import Reason
@@ -84,9 +85,8 @@ def run_again(
         min_price_micros=ping.min_price_micros,
         test=ping.test,
     )
-    measured = None if ping.inputs is None else ping.inputs.values
     shares_left = NO_LIMIT if ping.sums is None else ping.sums.shares_max
-    return decide_again(request, ping.ping_id, replies, measured, shares_left)
+    return decide_again(request, ping.ping_id, replies, ping.inputs, shares_left)
 
 
 def reply_of(outcome: OrderOutcome) -> Asked:
@@ -133,7 +133,8 @@ def _unlike(ping: RecordedPing, decision: Decision) -> Iterator[Difference]:
 
 def _strangers(ping: RecordedPing, book: CampaignBook) -> Iterator[Difference]:
     """Orders that the filters let through now, though not then, and the other way round."""
-    suited = {book.entries[index].key for index in bits(book.matcher.matching(ping.lead) & book.askable)}
+    lead = book.with_ages(ping.lead, moment_of(ping.ping_id))
+    suited = {book.entries[index].key for index in bits(book.matcher.matching(lead) & book.askable)}
     recorded = {outcome.order for outcome in ping.outcomes}
     for order in sorted(suited - recorded):
         yield Difference(f"order {order}", "kept out by its filter", "let through by it")

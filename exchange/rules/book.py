@@ -1,8 +1,10 @@
 """The rule book: one market compiled into an immutable snapshot that a worker swaps in whole."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
+from exchange.rules.ages import Ages, ages_asked
 from exchange.rules.intake import LeadReader
 from exchange.rules.matching import Matcher, compile_filters
 from exchange.rules.selling import Selling, compile_selling
@@ -12,7 +14,7 @@ from exchange.rules.zones import instant_of, zone_of
 from exchange.values.filters import Filter
 from exchange.values.market import Buyer, Campaign, Endpoint, Market, Order, Sale, Seller
 from exchange.values.selling import Method
-from exchange.values.vertical import Stage, Vertical
+from exchange.values.vertical import Lead, Stage, Vertical
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,12 @@ class CampaignBook:
     """The buyers who must not share a lead."""
     askable: int = -1
     """The orders, as a bit set, that take leads as the campaign sells them."""
+    ages: Ages | None = None
+    """The ages that its rules ask for, if they do."""
+
+    def with_ages(self, lead: Lead, moment: datetime) -> Lead:
+        """A lead as the campaign's rules look at it at the moment of its ping."""
+        return lead if self.ages is None else self.ages.beside(lead, moment)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +90,8 @@ class RuleBook:
 
     def by_performance(self) -> list[list[str]]:
         """The orders of each campaign that ranks by their acceptance."""
-        found = [item for item in self.campaigns.values() if item.campaign.method is Method.PERFORMANCE]
-        return [list(item.by_key) for item in found]
+        found = ((book, book.campaign) for book in self.campaigns.values())
+        return [list(book.by_key) for book, item in found if Method.PERFORMANCE in {item.method, item.fallback_method}]
 
 
 AuthHeaders = Mapping[tuple[str, str], Mapping[str, str]]
@@ -134,7 +142,16 @@ def _compile_campaign(
         selling=compile_selling(vertical, campaign, orders, market.buyers),
         apart=_apart({entry.buyer.key: entry.buyer for entry in entries}),
         askable=set_of([number for number, entry in enumerate(entries) if entry.sale is not None]),
+        ages=ages_asked(vertical, _filters(campaign, orders), zone_of(campaign.time_zone)),
     )
+
+
+def _filters(campaign: Campaign, orders: Sequence[Order]) -> Iterator[Filter]:
+    """All filters that a campaign's leads may meet."""
+    yield from (rule.when for rule in campaign.floors)
+    for order in orders:
+        yield Filter(order.filter, order.filter_groups)
+        yield from (rule.when for rule in order.prices)
 
 
 def _entry(

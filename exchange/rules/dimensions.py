@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from exchange.geodata.centroids import known
-from exchange.rules.literals import Begins, Listed, Matches, Near, Start, Stepped, Tested
+from exchange.rules.literals import Aged, Begins, Listed, Matches, Near, Start, Stepped, Tested
 from exchange.rules.patterns import Finder, finder
 from exchange.values.vertical import Value
 
@@ -161,6 +161,11 @@ def _sets_around(around: Mapping[str, Sequence[int]], asking: Sequence[int], oth
             found = shared[key] = otherwise ^ _union(asking[number] for number in numbers)
         sets[zip_code] = found
     return sets
+
+
+def ages(everyone: int, asked: Mapping[Aged, int]) -> Intervals:
+    """Ages: bounds in seconds."""
+    return intervals(everyone, {literal.ages: asking for literal, asking in asked.items()})
 
 
 def _by_test(free: int, asked: Collection[tuple[Tested[Test], int]]) -> tuple[int, dict[Test, int]]:

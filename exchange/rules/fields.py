@@ -6,7 +6,7 @@ nothing is built on the good path. What each type accepts is written down in `do
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import date
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -31,8 +31,14 @@ INTEGER_MIN, INTEGER_MAX = -(2**63), 2**63 - 1
 
 DATE_MIN, DATE_MAX = date.min.isoformat(), date.max.isoformat()
 
+TIME_MIN, TIME_MAX = f"{DATE_MIN}T00:00:00Z", f"{DATE_MAX}T23:59:59Z"
+
 _NAMED_VALUES_MAX = 20
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+_TIME = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})",
+    re.ASCII,
+)
 _ZIP_PLUS_4 = re.compile("([0-9]{5})-[0-9]{4}")
 _PHONE_TEXT = re.compile("[0-9+()./ \u00a0\u2010-\u2015\u2212-]+")
 _PHONE_EDGES = " \t\r\n\u00a0\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
@@ -58,6 +64,7 @@ class FieldCode(StrEnum):
     NOT_ALLOWED = "not_allowed"
     INVALID_TEXT = "invalid_text"
     INVALID_DATE = "invalid_date"
+    INVALID_DATE_TIME = "invalid_date_time"
     INVALID_ZIP = "invalid_zip"
     INVALID_STATE = "invalid_state"
     INVALID_PHONE = "invalid_phone"
@@ -163,6 +170,36 @@ def _date(item: Field) -> Reader:
     return read
 
 
+def _date_time(item: Field) -> Reader:
+    least = item.minimum if isinstance(item.minimum, str) else TIME_MIN
+    most = item.maximum if isinstance(item.maximum, str) else TIME_MAX
+    wrong_type = _not_a_string(item)
+    invalid = FieldError(
+        item.name, FieldCode.INVALID_DATE_TIME, "Must be a time with its zone, such as 2026-01-31T08:00:00Z."
+    )
+    too_small = FieldError(item.name, FieldCode.TOO_SMALL, f"Must not be before {least}.")
+    too_large = FieldError(item.name, FieldCode.TOO_LARGE, f"Must not be after {most}.")
+    parse = _TIME.fullmatch
+
+    def read(raw: object) -> Outcome:
+        if not isinstance(raw, str):
+            return wrong_type
+        match = parse(raw)
+        if match is None:
+            return invalid
+        day, clock, zone = match.groups()
+        try:
+            found = datetime.fromisoformat(f"{day}T{clock}{zone.upper()}").astimezone(UTC)
+        except (ValueError, OverflowError):
+            return invalid
+        time = f"{found.replace(tzinfo=None).isoformat()}Z"
+        if time < least:
+            return too_small
+        return time if time <= most else too_large
+
+    return read
+
+
 def _enum(item: Field) -> Reader:
     allowed = frozenset(item.values)
     named = ", ".join(item.values[:_NAMED_VALUES_MAX]) + (", ..." if len(item.values) > _NAMED_VALUES_MAX else ".")
@@ -256,6 +293,7 @@ _COMPILERS: Mapping[FieldType, Callable[[Field], Reader]] = MappingProxyType(
         FieldType.INTEGER: _integer,
         FieldType.BOOLEAN: _boolean,
         FieldType.DATE: _date,
+        FieldType.DATE_TIME: _date_time,
         FieldType.ENUM: _enum,
         FieldType.US_ZIP: _us_zip,
         FieldType.US_STATE: _us_state,

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from exchange.geodata.centroids import known
+from exchange.rules.ages import age_of
 from exchange.rules.patterns import finder
 from exchange.values.filters import Condition, Filter, Group, Junction
 from exchange.values.vertical import Field, FieldType, Lead, Value
@@ -18,17 +19,26 @@ class Failing(NamedTuple):
     field: str
 
 
+class _Seen(NamedTuple):
+    """A field's value as conditions see it."""
+
+    value: Value | None
+    kind: FieldType
+    age_s: Value | None
+
+
 def holds(item: Filter, lead: Lead, fields: Fields) -> bool:
-    """Whether a filter accepts a lead."""
+    """Whether a filter accepts a lead, which has its ages where the filter asks for them."""
     return all(
-        accepts(condition, lead.get(name), fields[name].type) for name, condition in item.conditions.items()
+        accepts(condition, lead.get(name), fields[name].type, age_of(lead, name))
+        for name, condition in item.conditions.items()
     ) and all(_group_holds(group, lead, fields) for group in item.groups)
 
 
-def accepts(condition: Condition, value: Value | None, kind: FieldType) -> bool:
-    """Whether one condition accepts one value of a field of this type."""
-    return _own_parts_accept(condition, value, kind) and all(
-        _group_accepts(group, value, kind) for group in condition.groups
+def accepts(condition: Condition, value: Value | None, kind: FieldType, age_s: Value | None = None) -> bool:
+    """Whether one condition accepts one value of a field of this type, which may have an age."""
+    return _own_parts_accept(condition, value, kind, age_s) and all(
+        _group_accepts(group, value, kind, age_s) for group in condition.groups
     )
 
 
@@ -60,11 +70,11 @@ def _group_holds(group: Group[Filter], lead: Lead, fields: Fields) -> bool:
     return _joined(group.junction, found)
 
 
-def _group_accepts(group: Group[Condition], value: Value | None, kind: FieldType) -> bool:
+def _group_accepts(group: Group[Condition], value: Value | None, kind: FieldType, age_s: Value | None) -> bool:
     """A condition's `not` is about the value: it fails where there is none."""
     if group.junction is Junction.NOT and value is None:
         return False
-    return _joined(group.junction, (accepts(member, value, kind) for member in group.members))
+    return _joined(group.junction, (accepts(member, value, kind, age_s) for member in group.members))
 
 
 def _joined(junction: Junction, found: Iterator[bool]) -> bool:
@@ -77,7 +87,7 @@ def _joined(junction: Junction, found: Iterator[bool]) -> bool:
             return not all(found)
 
 
-def _own_parts_accept(item: Condition, value: Value | None, kind: FieldType) -> bool:
+def _own_parts_accept(item: Condition, value: Value | None, kind: FieldType, age_s: Value | None) -> bool:
     if value is None:
         return not _has_values(item) and (item.exists is False or (item.exists is None and bool(item.groups)))
     compared = value.casefold() if kind is FieldType.TEXT and isinstance(value, str) else value
@@ -87,15 +97,25 @@ def _own_parts_accept(item: Condition, value: Value | None, kind: FieldType) -> 
         and compared not in item.none_of
         and (item.minimum is None or compared >= item.minimum)  # type: ignore[operator]  # same type by kind
         and (item.maximum is None or compared <= item.maximum)  # type: ignore[operator]
+        and _age_accepts(item, age_s)
         and (not item.prefixes or str(compared).startswith(tuple(item.prefixes)))
         and (not item.patterns or _found(item.patterns, str(value), folded=kind is FieldType.TEXT))
         and (item.within is None or known().holds(item.within, str(value)))
     )
 
 
+def _age_accepts(item: Condition, age_s: Value | None) -> bool:
+    """What has no age fails, where one is asked for."""
+    if item.min_age_s is None and item.max_age_s is None:
+        return True
+    too_young = not isinstance(age_s, int) or (item.min_age_s is not None and age_s < item.min_age_s)
+    return not too_young and (item.max_age_s is None or age_s <= item.max_age_s)  # type: ignore[operator]  # an integer
+
+
 def _has_values(item: Condition) -> bool:
     """Whether a condition says anything of the value itself, outside its groups."""
-    bounded = item.minimum is not None or item.maximum is not None
+    bounds = (item.minimum, item.maximum, item.min_age_s, item.max_age_s)
+    bounded = any(bound is not None for bound in bounds)
     listed = item.any_of is not None or bool(item.none_of)
     return bounded or listed or bool(item.prefixes) or bool(item.patterns) or item.within is not None
 
@@ -107,9 +127,9 @@ def _found(patterns: frozenset[str], text: str, *, folded: bool) -> bool:
 def _failing(item: Filter, lead: Lead, fields: Fields, *, path: str, wanted: bool) -> Iterator[Failing]:
     """The conditions that make a filter's truth another than the wanted one."""
     for name, condition in item.conditions.items():
-        value, kind = lead.get(name), fields[name].type
-        if accepts(condition, value, kind) is not wanted:
-            for where in _failing_parts(condition, value, kind, path=path + name, wanted=wanted):
+        value = _Seen(lead.get(name), fields[name].type, age_of(lead, name))
+        if accepts(condition, *value) is not wanted:
+            for where in _failing_parts(condition, value, path=path + name, wanted=wanted):
                 yield Failing(where, name)
     for group in item.groups:
         if group.junction is Junction.NOT:
@@ -122,18 +142,18 @@ def _failing(item: Filter, lead: Lead, fields: Fields, *, path: str, wanted: boo
                     yield from _failing(member, lead, fields, path=below, wanted=wanted)
 
 
-def _failing_parts(item: Condition, value: Value | None, kind: FieldType, *, path: str, wanted: bool) -> Iterator[str]:
+def _failing_parts(item: Condition, value: _Seen, *, path: str, wanted: bool) -> Iterator[str]:
     """The paths in one condition, of what was written beside its groups as the condition's own."""
     asks = _has_values(item) or item.exists is not None or not item.groups
-    if asks and _own_parts_accept(item, value, kind) is not wanted:
+    if asks and _own_parts_accept(item, *value) is not wanted:
         yield path
     for group in item.groups:
-        if _group_accepts(group, value, kind) is wanted:
+        if _group_accepts(group, *value) is wanted:
             continue
         if group.junction is Junction.NOT:
             yield f"{path}.not"
             continue
         for number, member in enumerate(group.members):
-            if accepts(member, value, kind) is not wanted:
+            if accepts(member, *value) is not wanted:
                 below = f"{path}.{group.junction}[{number}]"
-                yield from _failing_parts(member, value, kind, path=below, wanted=wanted)
+                yield from _failing_parts(member, value, path=below, wanted=wanted)

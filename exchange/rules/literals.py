@@ -69,6 +69,20 @@ class Stepped:
 
 
 @dataclass(frozen=True, slots=True)
+class Aged:
+    """At which ages of a value, in seconds, the answer is yes."""
+
+    ages: Stepped
+
+    def opposite(self) -> "Aged":
+        return Aged(self.ages.opposite())
+
+    def also(self, other: "Aged") -> "Aged":
+        """Both in one."""
+        return Aged(self.ages.also(other.ages))
+
+
+@dataclass(frozen=True, slots=True)
 class Tested(Generic[Test]):
     """Whether a text passes one of the tests; `turned` is the opposite, which an absent value meets."""
 
@@ -94,7 +108,7 @@ class Near(Tested[Radius]):
     """Whether a ZIP code lies inside one of these."""
 
 
-Literal = Listed | Stepped | Begins | Matches | Near
+Literal = Listed | Stepped | Aged | Begins | Matches | Near
 
 PRESENT = Listed(frozenset(), but=True)
 ABSENT = PRESENT.opposite()
@@ -109,6 +123,8 @@ def parts(condition: Condition) -> list[Literal]:
         found.append(Listed(condition.none_of, but=True))
     if condition.minimum is not None or condition.maximum is not None:
         found.append(_between(condition.minimum, condition.maximum))
+    if condition.min_age_s is not None or condition.max_age_s is not None:
+        found.append(Aged(_between(condition.min_age_s, condition.max_age_s)))
     if condition.prefixes:
         found.append(Begins(condition.prefixes))
     if condition.patterns:
@@ -126,11 +142,14 @@ def together(literals: Sequence[Literal]) -> list[Literal]:
         return list(literals)
     listed = [item for item in literals if isinstance(item, Listed)]
     stepped = [item for item in literals if isinstance(item, Stepped)]
+    aged = [item for item in literals if isinstance(item, Aged)]
     found: list[Literal] = []
     if listed:
         found.append(reduce(Listed.also, listed))
     if stepped:
         found.append(reduce(Stepped.also, stepped))
+    if aged:
+        found.append(reduce(Aged.also, aged))
     found += _tested([item for item in literals if isinstance(item, Begins)])
     found += _tested([item for item in literals if isinstance(item, Matches)])
     found += _tested([item for item in literals if isinstance(item, Near)])

@@ -10,18 +10,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from exchange.rules.ages import age_name
 from exchange.rules.alternatives import Row, alternatives
 from exchange.rules.dimensions import (
     Dimension,
     Folded,
     Patterns,
+    ages,
     intervals,
     membership,
     patterns,
     prefixes,
     radii,
 )
-from exchange.rules.literals import Begins, Listed, Literal, Matches, Near, Stepped
+from exchange.rules.literals import Aged, Begins, Listed, Literal, Matches, Near, Stepped
 from exchange.values.filters import Filter
 from exchange.values.vertical import FieldType, Lead, Vertical
 
@@ -37,7 +39,7 @@ class Matcher:
     further: tuple[int, ...] = ()
 
     def matching(self, lead: Lead) -> int:
-        """The set of orders whose filters accept this lead."""
+        """The set of orders whose filters accept this lead, which has its ages where they ask for them."""
         found = self.everyone
         for name, dimension in self.dimensions:
             found &= dimension.matching(lead.get(name))
@@ -68,7 +70,8 @@ def compile_filters(vertical: Vertical, filters: Sequence[Filter]) -> Matcher:
                 found_patterns.append((name, patterns(table.everyone, asked, folded=folded)))
             else:
                 dimension = _DIMENSIONS[kind](table.everyone, asked)
-                dimensions.append((name, Folded(dimension) if folded else dimension))
+                asked_of = age_name(name) if kind is Aged else name
+                dimensions.append((asked_of, Folded(dimension) if folded else dimension))
     return Matcher(
         table.everyone, tuple(dimensions), tuple(found_patterns), orders=len(filters), further=tuple(table.further)
     )
@@ -87,6 +90,7 @@ def bits(members: int) -> list[int]:
 _DIMENSIONS: Mapping[type[Literal], Any] = {
     Listed: membership,
     Stepped: intervals,
+    Aged: ages,
     Begins: prefixes,
     Near: radii,
 }

@@ -27,6 +27,7 @@ class Selling:
     ranking: Ranking | None = None
     second_price: bool = False
     fanout_max: int | None = None
+    fallback_method: Method | None = None
 
     @property
     def in_tiers(self) -> bool:
@@ -51,11 +52,22 @@ def compile_selling(
         prices=compile_amounts(vertical, {order.key: order.prices for order in orders}),
         floors=compile_amounts(vertical, {_CAMPAIGN: campaign.floors}),
         floor_fields=frozenset(name for rule in campaign.floors for name in fields_of(rule.when)),
-        ranking=_ranking(campaign.method, orders, buyers),
+        ranking=_ranking_of(campaign, orders, buyers),
         second_price=campaign.price_rule is PriceRule.SECOND_PRICE,
         fanout_max=campaign.fanout_max,
+        fallback_method=campaign.fallback_method,
     )
     return None if selling == _NOTHING else selling
+
+
+def _ranking_of(campaign: Campaign, orders: Sequence[Order], buyers: Mapping[str, Buyer]) -> Ranking | None:
+    """A campaign's ranking. Where both methods are the same one, that ranks the rest as well."""
+    first, second = campaign.method, campaign.fallback_method
+    ranking = _ranking(first, orders, buyers)
+    if second is None or second is first:
+        return ranking
+    fallback = _ranking(second, orders, buyers) or Ranking()
+    return (ranking or Ranking())._replace(fallback=fallback._replace(of_two=True), of_two=True)
 
 
 def _ranking(method: Method, orders: Sequence[Order], buyers: Mapping[str, Buyer]) -> Ranking | None:

@@ -1,6 +1,6 @@
 """Recorded pings: what an offer promised, found by the id alone in one partition."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,7 +20,7 @@ from exchange.values.vertical import Lead
 PAGE_TIMEOUT_S = 60.0
 """To find the next pings of a rare campaign may mean to look at many."""
 
-_SHORTENED = (Rung, OrderOutcome)
+_SHORTENED = (Rung, OrderOutcome, Inputs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,11 +178,15 @@ def _read(row: Mapping[str, Any]) -> RecordedPing:
         outcomes=tuple(_outcome(*found) for found in trace["orders"]),
         phases_ms=trace["phases_ms"],
         post_id=row["post_id"],
-        inputs=Inputs(Method(trace["inputs"][0]), trace["inputs"][1]) if "inputs" in trace else None,
+        inputs=_inputs(*trace["inputs"]) if "inputs" in trace else None,
         source=row["source"],
         ref=row["ref"],
         sums=Sums(*trace["sums"]) if "sums" in trace else None,
     )
+
+
+def _inputs(method: str, values: Mapping[str, int], after: Sequence[Any] | None = None) -> Inputs:
+    return Inputs(Method(method), values, None if after is None else _inputs(*after))
 
 
 def _outcome(order: str, buyer: str, code: int, *more: Any) -> OrderOutcome:
@@ -194,7 +198,7 @@ def _outcome(order: str, buyer: str, code: int, *more: Any) -> OrderOutcome:
 
 
 def _dumps(value: object) -> str:
-    """JSON text; rungs and outcomes become lists of their fields, in order, without the last where it is empty."""
+    """JSON text; rungs, outcomes and inputs become lists of their fields, without the last where it is empty."""
     return orjson.dumps(value, default=_plain).decode()
 
 

@@ -46,7 +46,8 @@ class Radius:
 class Condition:
     """What one filter key asks of one field; every part that is given must hold. Bounds are inclusive.
 
-    An absent value fails every part but `exists` False; a condition without any part asks for presence. Values,
+    An absent value fails every part but `exists` False; a condition without any part asks for presence. Ages are in
+    seconds at the moment of the ping. Values,
     prefixes and patterns of text fields compare without regard to case; values and prefixes are held case-folded.
     """
 
@@ -58,6 +59,8 @@ class Condition:
     prefixes: frozenset[str] = frozenset()
     patterns: frozenset[str] = frozenset()
     within: Radius | None = None
+    min_age_s: int | None = None
+    max_age_s: int | None = None
     groups: tuple[Group["Condition"], ...] = ()
 
 

@@ -138,6 +138,7 @@ class Campaign:
     `floor_micros` is the least gross price, unless one of `floors` holds for the lead; `payout_floor_micros` is the
     least that a seller is paid. `tier_share_percent` is the part of the time left that each tier of a ping tree has.
     At most `fanout_max` orders are asked at once; `exploration` millionths of these are not chosen for their bids.
+    `fallback_method` sells what `method` leaves unsold.
     """
 
     key: str
@@ -149,6 +150,7 @@ class Campaign:
     sale: Sale = Sale.EXCLUSIVE
     fallback: Fallback = Fallback.BREAK_EVEN
     method: Method = Method.HIGHEST_BID
+    fallback_method: Method | None = None
     floor_micros: int = 0
     margin: Margin = Margin()
     changed_fields_refused: bool = False

@@ -67,13 +67,15 @@ class Offer(NamedTuple):
 
 
 class Inputs(NamedTuple):
-    """What a method went by besides bids and the market: of each order that could win, its credit or acceptance.
+    """What a method went by besides bids and the market: of each valid bid, its order's credit or acceptance.
 
-    Both are in millionths: of a lead (`weighted`, `round_robin`), of all its attempts (`performance`).
+    Both are in millionths: of a lead (`weighted`, `round_robin`), of all its attempts (`performance`). `method` is the
+    one that found the winner, `after` what the second went by, where that one ranked the rest.
     """
 
     method: Method
     values: Mapping[str, int]
+    after: "Inputs | None" = None
 
 
 def legs_of(ladder: Sequence[Rung]) -> tuple[int, ...]:

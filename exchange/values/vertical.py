@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 Value = str | int | bool
-"""A field's value after normalisation. Dates are ISO text, so that every type compares in its natural order."""
+"""A field's value after normalisation. Dates and times are ISO text: every type compares in its natural order."""
 
 Lead = Mapping[str, Value]
 """Normalised field values by field name; an absent field has no key."""
@@ -16,6 +16,7 @@ class FieldType(StrEnum):
     INTEGER = "integer"
     BOOLEAN = "boolean"
     DATE = "date"
+    DATE_TIME = "date_time"
     ENUM = "enum"
     US_ZIP = "us_zip"
     US_STATE = "us_state"
@@ -26,7 +27,10 @@ class FieldType(StrEnum):
 CONTACT_TYPES = frozenset({FieldType.PHONE, FieldType.EMAIL})
 """Types that name a person by themselves: a ping cannot carry them, whatever a market file says."""
 
-ORDERED_TYPES = frozenset({FieldType.INTEGER, FieldType.DATE})
+AGED_TYPES = frozenset({FieldType.DATE, FieldType.DATE_TIME})
+"""Types that have an age."""
+
+ORDERED_TYPES = AGED_TYPES | {FieldType.INTEGER}
 """Types that a filter may bound with `min`, `max` and `between`."""
 
 

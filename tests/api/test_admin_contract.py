@@ -234,10 +234,77 @@ async def test_bodies_that_are_no_market(shared_world: World, body: bytes, statu
     assert (answer.status_code, answer.json()["code"]) == (status, code)
 
 
-async def test_another_media_type_is_refused(shared_world: World) -> None:
+@pytest.mark.parametrize(
+    ("path", "media_type"),
+    [
+        ("/market", "text/yaml"),
+        ("/market", "application/yaml; charset=latin-1"),
+        ("/market/orders/high", "application/yaml"),
+    ],
+)
+async def test_another_media_type_is_refused(shared_world: World, path: str, media_type: str) -> None:
     operator = await operator_of(shared_world)
-    answer = await operator.send("PUT", "/market", b"version: 1", **{"Content-Type": "application/yaml"})
+    answer = await operator.send("PUT", path, b"version: 1", **{"Content-Type": media_type})
     assert answer.status_code == 415
+
+
+@pytest.mark.parametrize("media_type", ["application/yaml", "Application/YAML; charset=utf-8"])
+async def test_a_market_file_is_sent_and_read_as_it_is(shared_world: World, media_type: str) -> None:
+    operator = await operator_of(shared_world)
+    document = market({"high": NOBODY})
+    document["buyers"]["high"]["endpoint"]["auth"] = {"bearer": "hush-hush"}
+    base = await shared_world.apply(document)
+    read = await operator.send("GET", "/market", Accept="application/yaml")
+    assert (read.headers["content-type"], read.headers["vary"], read.headers["etag"]) == (
+        "application/yaml", "Accept", f'"{base}"',
+    )  # fmt: skip
+    assert "hush" not in read.text
+    text = "# a comment\n" + read.text.replace("floor: '5.00'", "floor: 6.50")
+    made = await operator.send("PUT", "/market", text.encode(), **{"Content-Type": media_type})
+    assert made.json()["version"] == base + 1
+    assert [item["path"] for item in made.json()["changes"]] == ["campaigns.auto-us.floor"]
+    [kept] = await shared_world.rows("select document from market_versions where version = $1", base + 1)
+    document["campaigns"]["auto-us"]["floor"] = "6.50"
+    assert json.loads(kept["document"]) == document
+
+
+@pytest.mark.parametrize(
+    ("accept", "media_type"),
+    [
+        ("*/*", "application/json"),
+        ("text/html", "application/json"),
+        ("application/yaml, application/json", "application/json"),
+        ("application/yaml, */*;q=0.5", "application/yaml"),
+        ("application/*;q=0.9, application/json; q=0.1", "application/yaml"),
+        ("application/yaml;q=0.2, application/json;q=0.3", "application/json"),
+        ("application/yaml;q=much", "application/json"),
+        ("APPLICATION/YAML", "application/yaml"),
+    ],
+)
+async def test_a_market_is_read_as_its_reader_would_have_it(shared_world: World, accept: str, media_type: str) -> None:
+    operator = await operator_of(shared_world)
+    await shared_world.apply(market({"high": NOBODY}))
+    answer = await operator.send("GET", "/market", Accept=accept)
+    assert answer.headers["content-type"] == media_type
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        (b"version: 1\n  currency: USD", "line 2, column 11"),
+        (b"version: 1\nversion: 1", "version"),
+        (b"\xff", "file"),
+        (b"", "file"),
+        (b"- 1", "file"),
+        (b"{" * 40, "line 1"),
+        (b"version: 2", "version"),
+    ],
+)
+async def test_what_is_wrong_in_a_market_file_is_listed(shared_world: World, body: bytes, field: str) -> None:
+    operator = await operator_of(shared_world)
+    answer = await operator.send("PUT", "/market", body, **{"Content-Type": "application/yaml"})
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_market")
+    assert field in [item["field"] for item in answer.json()["errors"]], answer.text
 
 
 async def test_changes_at_the_same_time_all_hold(shared_world: World) -> None:

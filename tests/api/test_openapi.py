@@ -50,9 +50,11 @@ def assert_documented(document: Document, answer: httpx.Response) -> None:
     """The answer's status is one of its operation's, and its body what is said there."""
     described = operation(document, answer.request.method, answer.request.url.path)["responses"]
     assert str(answer.status_code) in described, answer.text
-    [(media_type, content)] = described[str(answer.status_code)]["content"].items()
-    assert answer.headers["content-type"] == media_type
-    assert faults(document, content["schema"], answer.json()) == []
+    content = described[str(answer.status_code)]["content"]
+    media_type = answer.headers["content-type"]
+    assert media_type in content
+    said = answer.json() if media_type.endswith("json") else answer.text
+    assert faults(document, content[media_type]["schema"], said) == []
 
 
 async def test_the_document_is_whole_in_itself(shared_world: World) -> None:
@@ -172,6 +174,49 @@ async def test_answers_to_posts_and_what_is_read_of_them_are_as_documented(share
         unsold = await shared_world.send("/v1/leads", {"campaign": "auto-us", "lead": WHOLE})
         assert unsold.json()["post_id"] is None
         assert_documented(document, unsold)
+
+
+def links(document: Document, answer: httpx.Response) -> dict[str, tuple[str, str, Document]]:
+    """The next requests that an answer links to, by name: method, path, and what the body takes from it."""
+    described = operation(document, answer.request.method, answer.request.url.path)
+    operations = {
+        found["operationId"]: (method, path)
+        for path, methods in document["paths"].items()
+        for method, found in methods.items()
+    }
+    next_ones = {}
+    for name, link in described["responses"]["200"]["links"].items():
+        method, path = operations[link["operationId"]]
+        parameters = {key: pointed(answer, text) for key, text in link.get("parameters", {}).items()}
+        assert set(parameters) == set(re.findall(r"\{([a-z_]+)\}", path))
+        body = {key: pointed(answer, text) for key, text in link.get("requestBody", {}).items()}
+        next_ones[name] = (method.upper(), path.format(**parameters), body)
+    return next_ones
+
+
+def pointed(answer: httpx.Response, text: str) -> Any:
+    """What an expression of a link stands for."""
+    assert text.startswith("$response.body#/")
+    return answer.json()[text.removeprefix("$response.body#/")]
+
+
+async def test_links_lead_from_the_ping_to_the_post_and_to_what_is_true_of_both(shared_world: World) -> None:
+    async with Buyer(bids("21.00")) as buyer:
+        await shared_world.apply(market({"only": buyer}))
+        document = await openapi(shared_world)
+        offered = await shared_world.send("/v1/ping", {"campaign": "auto-us", "lead": LEAD})
+        found = links(document, offered)
+        assert set(found) == {"post", "readPing"}
+        _, path, body = found["post"]
+        posted = await shared_world.send(path, body | {"lead": CONTACT})
+        whole = await shared_world.send("/v1/leads", {"campaign": "auto-us", "lead": WHOLE})
+    for answer in (posted, whole):
+        assert answer.json()["status"] == "accepted"
+        ping, post = links(document, answer)["readPing"], links(document, answer)["readPost"]
+        read_ping, read_post = await shared_world.get(ping[1]), await shared_world.get(post[1])
+        assert (read_ping.json()["status"], read_post.json()["status"]) == ("posted", "accepted")
+        assert links(document, read_ping)["readPost"] == post
+        assert links(document, read_post)["readPing"] == ping
 
 
 Wrong = Callable[[World], Awaitable[httpx.Response]]

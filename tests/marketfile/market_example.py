@@ -19,6 +19,7 @@ verticals:
       age:        {type: integer, in: ping, min: 16, max: 110}
       credit:     {type: enum, values: [poor, fair, good, excellent], in: ping}
       insured:    {type: boolean, in: ping}
+      created_at: {type: date_time, in: ping}
       born:       {type: date, in: ping, min: 1900-01-01, max: "2020-12-31"}
       occupation: {type: text, in: ping, max_length: 60}
       first_name: {type: text, in: post, required: true, max_length: 80}

@@ -30,7 +30,7 @@ KEYS = [
 def test_all_models_are_looked_at() -> None:
     assert len(MODELS) == 23
     assert {key for _, key, later in KEYS if later} == {
-        "multiple", "fallback_method", "query", "hmac", "oauth2",
+        "multiple", "query", "hmac", "oauth2",
     }  # fmt: skip
 
 

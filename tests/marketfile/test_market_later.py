@@ -11,7 +11,6 @@ ENDPOINT = "buyers/northwind/endpoint"
 
 LATER: list[tuple[str, Any, str]] = [
     ("verticals/auto_insurance/fields/zip/multiple", True, "a field with several values"),
-    (f"{CAMPAIGN}/fallback_method", "round_robin", "a second method for what the first leaves unsold"),
     (f"{ENDPOINT}/dialect", "leadconduit", "dialect 'leadconduit'"),
     (f"{ENDPOINT}/auth", "oauth2", "auth oauth2"),
 ]
@@ -62,9 +61,9 @@ def test_what_turns_it_off_is_accepted(path: str, value: Any) -> None:
 
 
 def test_the_rest_of_a_file_is_still_checked() -> None:
-    document = changed(f"{CAMPAIGN}/fallback_method", "round_robin")
+    document = changed("verticals/auto_insurance/fields/zip/multiple", True)
     document["orders"]["northwind-il"]["buyer"] = "nobody"
     assert problems_of(document) == [
-        "campaigns.auto-us.fallback_method: not supported yet: a second method for what the first leaves unsold",
+        "verticals.auto_insurance.fields.zip.multiple: not supported yet: a field with several values",
         "orders.northwind-il.buyer: there is no buyer 'nobody'",
     ]

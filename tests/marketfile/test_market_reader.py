@@ -35,7 +35,7 @@ def test_the_example_is_read_into_values() -> None:
     vertical = market.verticals["auto_insurance"]
     assert vertical.identity == ("phone", "email")
     assert list(vertical.fields) == [
-        "zip", "state", "age", "credit", "insured", "born", "occupation", "first_name", "phone", "email",
+        "zip", "state", "age", "credit", "insured", "created_at", "born", "occupation", "first_name", "phone", "email",
     ]  # fmt: skip
     assert vertical.fields["age"] == Field("age", FieldType.INTEGER, Stage.PING, minimum=16, maximum=110)
     assert vertical.fields["born"].minimum == "1900-01-01"
@@ -260,12 +260,15 @@ def test_what_is_wrong_is_said_in_plain_words(path: str, value: Any, problem: st
         ({"type": "integer"}, "in: is missing"),
         ({"in": "ping"}, "type: is missing"),
         ({"type": "zip", "in": "ping"},
-         "type: must be one of text, integer, boolean, date, enum, us_zip, us_state, phone, email, not 'zip'"),
+         ("type: must be one of text, integer, boolean, date, date_time, enum, us_zip, us_state, phone, email, "
+          "not 'zip'")),
         ({"type": "text", "in": "pign"}, "in: must be one of ping, post, not 'pign'"),
         ({"type": "phone", "in": "ping"}, "in: phone names a person: it is sent with the post, never with a ping"),
         ({"type": "email", "in": "ping"}, "in: email names a person: it is sent with the post, never with a ping"),
-        ({"type": "text", "in": "post", "min": 5}, "min: is for date and integer fields only, this one is text"),
-        ({"type": "us_zip", "in": "post", "max": 5}, "max: is for date and integer fields only, this one is us_zip"),
+        ({"type": "text", "in": "post", "min": 5},
+         "min: is for date, date_time and integer fields only, this one is text"),
+        ({"type": "us_zip", "in": "post", "max": 5},
+         "max: is for date, date_time and integer fields only, this one is us_zip"),
         ({"type": "integer", "in": "ping", "max_length": 5},
          "max_length: is for text fields only, this one is integer"),
         ({"type": "text", "in": "ping", "max_length": 0}, "max_length: must be from 1 to 65536, not 0"),

@@ -111,6 +111,27 @@ def test_terms_that_a_method_has_no_use_for_are_refused() -> None:
     ]
 
 
+@pytest.mark.parametrize("method", Method)
+def test_a_second_method_goes_with_exclusive_sales_at_first_prices(method: Method) -> None:
+    document = changed(f"{CAMPAIGN}/fallback_method", method.value)
+    assert read(document).campaigns["auto-us"].fallback_method is method
+    assert [str(change) for change in compare(read(example()), read(document))] == [
+        f"+ campaigns.auto-us.fallback_method: {method}"
+    ]
+    for path, value in ((f"{CAMPAIGN}/price_rule", "second_price"), (f"{CAMPAIGN}/sale", "best")):
+        wrong = changed(f"{CAMPAIGN}/fallback_method", method.value)
+        put(wrong, path, value)
+        assert problems_of(wrong) == [
+            "campaigns.auto-us.fallback_method: goes with exclusive sales and first prices only"
+        ]
+
+
+def test_tiers_are_those_of_either_method() -> None:
+    document = changed(f"{CAMPAIGN}/fallback_method", "priority")
+    put(document, f"{CAMPAIGN}/tiers", {"share": 60})
+    assert read(document).campaigns["auto-us"].tier_share_percent == 60
+
+
 @pytest.mark.parametrize(("written", "weight"), [(60, 60), (None, 1), (1, 1)])
 def test_a_weight_is_one_unless_given(written: Any, weight: int) -> None:
     assert read(changed(f"{ORDER}/weight", written)).orders["northwind-il"].weight == weight

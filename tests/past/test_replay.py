@@ -15,7 +15,8 @@ from exchange.past.replay import replay
 from exchange.past.told import told
 from exchange.values.bid import Bid, Refusal
 from exchange.values.reason import Reason
-from exchange.values.trace import PingStatus
+from exchange.values.selling import Method
+from exchange.values.trace import Inputs, PingStatus
 
 APPLIED_AT = datetime(2026, 1, 1, tzinfo=UTC)
 DOLLARS = st.integers(0, 60).map(lambda dollars: dollars * 1_000_000)
@@ -42,6 +43,30 @@ def test_the_record_of_any_auction_gives_the_same_auction(
     assert found is not None
     assert found.differences == ()
     assert found.payout_micros == ping.payout_micros
+
+
+@given(
+    st.dictionaries(st.sampled_from(NAMES), REPLIES, min_size=2),
+    st.sampled_from([None, 5_000_000, 25_000_000]),
+    st.tuples(st.sampled_from(Method), st.sampled_from(Method)),
+    st.dictionaries(st.sampled_from(NAMES), st.integers(0, 999_999)),
+    st.booleans(),
+)
+def test_with_two_methods_too_whichever_of_them_decided(
+    replies: dict[str, Bid | Refusal],
+    min_price_micros: int | None,
+    methods: tuple[Method, Method],
+    measured: dict[str, int],
+    second: bool,
+) -> None:
+    book = rules(method=methods[0].value, fallback_method=methods[1].value)
+    decided = Inputs(methods[1], measured) if second else Inputs(methods[0], measured, Inputs(methods[1], measured))
+    ping = ping_of(book, replies, min_price_micros, decided)
+    found = replay(ping, book)
+    assert found is not None
+    assert found.differences == ()
+    if ping.inputs is not None and methods[0] is not methods[1]:
+        assert ping.inputs.method is methods[second]
 
 
 @given(st.dictionaries(st.sampled_from(NAMES), REPLIES), st.sampled_from(["break_even", "none"]))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.rules.acceptance import MILLION, Tally, acceptances, known
-from exchange.rules.ranking import Candidate, Ranking, inputs_of, order_of
+from exchange.rules.ranking import Candidate, Ranking, inputs_of, measured_for, order_of
 from exchange.values.selling import Method
 
 PING = UUID("0196f3c0-0000-7000-8000-000000000001")
@@ -54,7 +54,7 @@ def test_the_best_expectation_wins_and_its_record_ranks_alike() -> None:
     candidates = [Candidate("ann", 2_000, 1), Candidate("bob", 1_500, 1), Candidate("new", 2_600, 1)]
     ranking = Ranking({}, Method.PERFORMANCE, {}, {"ann": 400_000, "bob": 600_000})
     assert [candidates[place].order for place in order_of(candidates, ranking, PING)] == ["new", "bob", "ann"]
-    inputs = inputs_of(["ann", "bob", "new"], ranking)
+    inputs = inputs_of(measured_for(ranking, ["ann", "bob", "new"]))
     assert inputs is not None
     assert inputs.values == {"ann": 400_000, "bob": 600_000, "new": 500_000}
     assert order_of(candidates, ranking._replace(measured=inputs.values), PING) == order_of(candidates, ranking, PING)

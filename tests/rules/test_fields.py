@@ -154,6 +154,43 @@ def test_what_is_no_date(raw: str) -> None:
     assert code(field(FieldType.DATE), raw) == FieldCode.INVALID_DATE
 
 
+@pytest.mark.parametrize(
+    ("raw", "normalised"),
+    [
+        ("2026-01-31T14:00:00Z", "2026-01-31T14:00:00Z"),
+        ("2026-01-31t08:00:00.999999999-06:00", "2026-01-31T14:00:00Z"),
+        ("2024-02-29T23:30:00-01:00", "2024-03-01T00:30:00Z"),
+        ("0001-01-01T00:00:00z", "0001-01-01T00:00:00Z"),
+        ("9999-12-31T23:59:59+00:00", "9999-12-31T23:59:59Z"),
+    ],
+)
+def test_times_are_read_in_any_zone_and_kept_in_utc(raw: str, normalised: str) -> None:
+    item = field(FieldType.DATE_TIME)
+    assert read(item, raw) == normalised
+    assert read(item, normalised) == normalised
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "2026-01-31", "2026-01-31T14:00:00", "2026-01-31T14:00Z", "2026-01-31 14:00:00Z", "2026-02-30T14:00:00Z",
+        "2026-01-31T24:00:01Z", "2026-01-31T14:00:60Z", "2026-01-31T14:00:00+2500", "2026-01-31T14:00:00+25:00",
+        "0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59-01:00", "2026-01-31T14:00:00.Z", "2026-01-31T14:00:00Z ",
+        "20260131T140000Z", "2026-01-31T14:00:00\u0662Z", "", "now", "1769868000", EMOJI,
+    ],
+)  # fmt: skip
+def test_what_is_no_time_with_its_zone(raw: str) -> None:
+    assert code(field(FieldType.DATE_TIME), raw) == FieldCode.INVALID_DATE_TIME
+
+
+def test_times_are_bounded_inclusively() -> None:
+    item = field(FieldType.DATE_TIME, minimum="2026-01-01T00:00:00Z", maximum="2026-01-31T12:00:00Z")
+    assert read(item, "2025-12-31T23:00:00-01:00") == "2026-01-01T00:00:00Z"
+    assert code(item, "2025-12-31T23:59:59Z") == FieldCode.TOO_SMALL
+    assert read(item, "2026-01-31T12:00:00Z") == "2026-01-31T12:00:00Z"
+    assert code(item, "2026-01-31T12:00:01Z") == FieldCode.TOO_LARGE
+
+
 def test_dates_are_bounded_inclusively() -> None:
     item = field(FieldType.DATE, minimum="1990-01-01", maximum="2000-12-31")
 

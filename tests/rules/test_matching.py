@@ -1,9 +1,11 @@
 """Matching: the set algebra over all orders says the same as looking at each order's filter plainly."""
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from functools import cache
 from string import ascii_letters
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -13,11 +15,12 @@ from support.places import PLACES, UNKNOWN_ZIP, known_places
 
 from exchange.marketfile.possible import dead_end
 from exchange.marketfile.reader import read
+from exchange.rules.ages import DAY_S, HOUR_S, Ages
 from exchange.rules.alternatives import alternatives, count
 from exchange.rules.filters import accepts, failing, holds
 from exchange.rules.matching import bits, compile_filters
 from exchange.values.filters import Condition, Filter, Group, Junction, Point, Radius
-from exchange.values.vertical import Field, FieldType, Lead, Stage, Value, Vertical
+from exchange.values.vertical import AGED_TYPES, Field, FieldType, Lead, Stage, Value, Vertical
 
 CREDIT = ("poor", "fair", "good", "excellent")
 TEXTS = ("Straße", "STRASSE", "strasse", "İ", "ann", "Ann", "ANN", "")
@@ -27,11 +30,22 @@ SPACES: dict[FieldType, st.SearchStrategy[Value]] = {
     FieldType.INTEGER: st.integers(-3, 8),
     FieldType.BOOLEAN: st.booleans(),
     FieldType.DATE: st.sampled_from(["2026-01-01", "2026-01-02", "2026-02-01", "1999-12-31", "2030-07-04"]),
+    FieldType.DATE_TIME: st.sampled_from(
+        [
+            "2026-02-01T12:00:00Z",
+            "2026-02-01T11:00:00Z",
+            "2026-01-31T12:00:00Z",
+            "2026-01-02T00:00:00Z",
+            "2030-01-01T00:00:00Z",
+        ]
+    ),
     FieldType.ENUM: st.sampled_from(CREDIT),
     FieldType.US_STATE: st.sampled_from(["IL", "WI", "NY", "CA"]),
     FieldType.US_ZIP: st.sampled_from(ZIPS),
 }
-BOUNDED = {FieldType.INTEGER, FieldType.DATE}
+BOUNDED = {FieldType.INTEGER, *AGED_TYPES}
+MOMENT = datetime(2026, 2, 1, 12, tzinfo=UTC)
+AGES = st.sampled_from([0, HOUR_S, DAY_S, 30 * DAY_S, 31 * DAY_S, 400 * DAY_S])
 PREFIXES: dict[FieldType, st.SearchStrategy[str]] = {
     FieldType.TEXT: st.sampled_from(["a", "an", "ann", "s", "stras", "strasse", "i", "b"]),
     FieldType.US_ZIP: st.sampled_from(["6", "606", "6060", "60601", "9", "10"]),
@@ -65,7 +79,10 @@ FIELDS = {
     kind.value: Field(kind.value, kind, Stage.PING, values=CREDIT if kind is FieldType.ENUM else ()) for kind in SPACES
 }
 VERTICAL = Vertical("v", FIELDS)
-LEADS = st.fixed_dictionaries({}, optional={kind.value: values for kind, values in SPACES.items()})
+AGED = Ages(tuple((kind.value, kind) for kind in sorted(AGED_TYPES)), ZoneInfo("America/Chicago"))
+LEADS = st.fixed_dictionaries({}, optional={kind.value: values for kind, values in SPACES.items()}).map(
+    lambda lead: AGED.beside(lead, MOMENT)
+)
 
 
 @cache
@@ -79,6 +96,8 @@ def parts(kind: FieldType) -> dict[str, st.SearchStrategy[Any]]:
     }
     if kind in BOUNDED:
         found |= {"minimum": values, "maximum": values}
+    if kind in AGED_TYPES:
+        found |= {"min_age_s": AGES, "max_age_s": AGES}
     if kind in PREFIXES:
         found["prefixes"] = st.frozensets(PREFIXES[kind], min_size=1, max_size=3)
     if kind in PATTERNS:

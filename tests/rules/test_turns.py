@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exchange.rules.ranking import Candidate, Ranking, inputs_of, order_of
+from exchange.rules.ranking import Candidate, Ranking, inputs_of, measured_for, order_of
 from exchange.rules.turns import LEAD, Turns, parts
 from exchange.values.ids import uuid7
 from exchange.values.selling import Method
@@ -84,7 +84,7 @@ def test_the_record_of_a_turn_ranks_alike(given_credits: dict[str, int], ping_id
     orders = sorted(given_credits)
     candidates = [Candidate(order, 1_000_000, 1) for order in orders]
     ranking = Ranking({}, Method.WEIGHTED, {"a": 7}, given_credits | {"elsewhere": 5})
-    inputs = inputs_of(orders, ranking)
+    inputs = inputs_of(measured_for(ranking, orders))
     assert inputs is not None
     assert inputs.values == given_credits
     assert order_of(candidates, ranking._replace(measured=inputs.values), ping_id) == order_of(

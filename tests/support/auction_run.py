@@ -10,6 +10,7 @@ from exchange.rules.book import CampaignBook, RuleBook, compile_book
 from exchange.rules.routing import failing_fields
 from exchange.storage import catalogue, history
 from exchange.storage.pings import RecordedPing
+from exchange.values.ids import moment_of
 from exchange.values.money import format_amount
 from exchange.values.reason import Reason
 from support.auction_case import TIED, Case, Document, Expected, Offer, Post, PostExpected, Sent, Step
@@ -125,7 +126,7 @@ def _reasons(stage: Stage, ping: RecordedPing, book: CampaignBook) -> dict[str, 
     for outcome in ping.outcomes:
         found.setdefault(stage.names.bare(outcome.order), []).append(outcome.reason.wire_name)
     for entry in book.entries:
-        if failing_fields(book, entry, ping.lead):
+        if failing_fields(book, entry, book.with_ages(ping.lead, moment_of(ping.ping_id))):
             found[stage.names.bare(entry.key)].append(Reason.FILTERED.wire_name)
     return found
 
@@ -162,7 +163,8 @@ def _record_faults(stage: Stage, expect: Expected, ping: RecordedPing, rules: Ru
     shown = {order: None if micros is None else format_amount(micros) for order, micros in gross.items()}
     yield from _unlike("gross of", {order: shown.get(order) for order in expect.gross}, expect.gross)
     for order, fields in expect.fails.items():
-        failing = failing_fields(book, book.by_key[stage.names.full(order)], ping.lead)
+        lead = book.with_ages(ping.lead, moment_of(ping.ping_id))
+        failing = failing_fields(book, book.by_key[stage.names.full(order)], lead)
         yield from _differs(f"what fails {order}", sorted(found.path for found in failing), sorted(fields))
     again = replay(ping, rules)
     yield from map(str, again.differences if again else ())

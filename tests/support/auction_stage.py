@@ -70,7 +70,10 @@ class Stage:
         for buyer in self.buyers.values():
             buyer.pings.clear()
             buyer.posts.clear()
-        request: Document = {"campaign": self.names.full(CAMPAIGN), "lead": LEAD | ping.lead}
+        request: Document = {
+            "campaign": self.names.full(CAMPAIGN),
+            "lead": LEAD | auction_market.placed(ping.lead, self.places),
+        }
         request |= ping.model_dump(include={"min_price", "timeout_ms", "source", "test"}, exclude_unset=True)
         if ping.person:
             hashed = {name: hashlib.sha256(value.encode()).hexdigest() for name, value in ping.person.items()}

@@ -12,7 +12,7 @@ from exchange.storage.pings import RecordedPing, just_made, recorded, row_of
 from exchange.values.bid import Asked, Bid, Refusal
 from exchange.values.ids import uuid7
 from exchange.values.reason import Reason
-from exchange.values.trace import Offer, OrderOutcome, PingStatus, PingTrace
+from exchange.values.trace import Inputs, Offer, OrderOutcome, PingStatus, PingTrace
 from exchange.values.vertical import Lead
 from support.market import market
 
@@ -31,12 +31,20 @@ def rules(**campaign: Any) -> RuleBook:
     return rules_of(read(document), 1)
 
 
-def ping_of(book: RuleBook, replies: Mapping[str, Bid | Refusal], min_price_micros: int | None = None) -> RecordedPing:
-    """The ping that these replies make, as it lies in Postgres; orders without a reply were kept out as capped."""
+def ping_of(
+    book: RuleBook,
+    replies: Mapping[str, Bid | Refusal],
+    min_price_micros: int | None = None,
+    inputs: Inputs | None = None,
+) -> RecordedPing:
+    """The ping that these replies make, as it lies in Postgres; orders without a reply were kept out as capped.
+
+    `inputs` are what the campaign's method goes by.
+    """
     campaign, seller, ping_id = book.campaigns["auto-us"], book.market.sellers["acme"], uuid7()
     trace = PingTrace(
         ping_id, "acme", "auto-us", 1, "USD", False, None, None, min_price_micros, READ_LEAD,
-        PingStatus.UNSOLD, Reason.NO_BIDS, None, (), {"ask": 1.0, "decide": 0.1},
+        PingStatus.UNSOLD, Reason.NO_BIDS, None, (), {"ask": 1.0, "decide": 0.1}, inputs,
     )  # fmt: skip
     asked = [(campaign.by_key[order], Asked(order, reply, 5.0)) for order, reply in replies.items()]
     decision = run_again(recorded(trace), campaign, seller, asked)
@@ -49,5 +57,6 @@ def ping_of(book: RuleBook, replies: Mapping[str, Bid | Refusal], min_price_micr
         reason=decision.reason,
         offer=offer,
         outcomes=decision.outcomes + kept_out,
+        inputs=decision.inputs,
     )
     return just_made(row_of(trace))

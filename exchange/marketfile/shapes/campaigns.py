@@ -17,7 +17,6 @@ from exchange.marketfile.scalars import (
     Percent,
     Text,
     choice,
-    later,
     whole,
 )
 from exchange.marketfile.shapes.base import Given, Mapping, Shape
@@ -58,7 +57,7 @@ class CampaignShape(Shape):
     fallback: Annotated[str, choice("break_even", "none")] = "break_even"
     method: Annotated[str, choice(*Method)] = "highest_bid"
     tiers: Given[TiersShape] = None
-    fallback_method: Annotated[None, later("a second method for what the first leaves unsold")] = None
+    fallback_method: Annotated[str, choice(*Method)] | None = None
     max_fanout: Annotated[int, whole(*FANOUT)] | None = None
     exploration: Percent = EXPLORATION
     floor: Amount = 0
