@@ -1,8 +1,7 @@
-"""A market of 10,000 orders is read in a few seconds."""
+"""A market of 10,000 orders is read whole; `loadtests/matching_speed.py` measures how fast."""
 
 import json
 import random
-import time
 
 from market_example import EXAMPLE
 
@@ -27,14 +26,8 @@ def large_market(count: int) -> str:
     return EXAMPLE + "".join(lines)
 
 
-def test_ten_thousand_orders_are_read_in_a_few_seconds() -> None:
-    text = large_market(10_000)
-    started = time.perf_counter()
-    document = parse(text)
-    parsed = time.perf_counter()
+def test_ten_thousand_orders_are_read() -> None:
+    document = parse(large_market(10_000))
     market = read(document)
-    done = time.perf_counter()
     assert len(market.orders) == 10_002
-    assert parsed - started < 10  # about one second on one core; the bound allows for a busy machine
-    assert done - parsed < 5  # about half a second
     assert compare(market, read(json.loads(json.dumps(document)))) == ()
