@@ -15,7 +15,7 @@ from exchange.embedded.processes import StopSteps, read_pid
 from exchange.embedded.server import Server, log
 
 WAL_FILE_MB, SPARE_WAL_FILES = 16, 6
-"""A file of the log that is new is filled with zeros and synced in the middle of somebody's commit, and all others wait.
+"""A file of the log that is new is filled with zeros and synced in the middle of a commit, and all others wait for it.
 So a new cluster has some ready, and each checkpoint leaves that many of those that are not needed any more."""
 
 SETTINGS = {
