@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import asyncpg
 
 from exchange.errors import StorageUnavailable
+from exchange.observe.metrics import FLUSH_SECONDS
 from exchange.storage.session import Session, Standing, Statement
 
 FLUSH = "select pg_logical_emit_message(true, 'exchange', '')"
@@ -66,7 +67,8 @@ class Flushes:
         while self._waiting:
             batch, self._waiting = self._waiting, []
             try:
-                await self._connection.run(Statement.fetchval)
+                with FLUSH_SECONDS.time():
+                    await self._connection.run(Statement.fetchval)
             except (StorageUnavailable, asyncpg.PostgresError) as error:
                 _release(batch, [StorageUnavailable(f"a flush failed: {error}") for _ in batch])
             else:

@@ -43,8 +43,8 @@ class Standing(Generic[P]):
 
     @property
     def is_open(self) -> bool:
-        """Whether there is a connection of which nobody knows yet that it is lost."""
-        return self._session is not None and not self._session.is_closed()
+        """Whether there is a connection that has been used and of which nobody knows yet that it is lost."""
+        return self._session is not None and self._prepared is not None and not self._session.is_closed()
 
     async def run(self, work: Callable[[P], Awaitable[T]], *, timeout_s: float | None = None) -> T:
         """As `Database.run`, but not to be cancelled; a connection that fails is replaced by the next unit of work."""
@@ -54,11 +54,11 @@ class Standing(Generic[P]):
             if self._session is None:
                 async with asyncio.timeout_at(ends_at_s):
                     self._session = await self._connect()
-                    self.opened += 1
             timer = loop.call_at(ends_at_s, self._session.terminate)  # a frozen server heeds nothing less
             try:
                 if self._prepared is None:
                     self._prepared = await self._prepare(self._session)
+                    self.opened += 1
                 return await work(self._prepared)
             finally:
                 timer.cancel()
