@@ -82,6 +82,7 @@ async def _open_desk(settings: Settings, services: Services, stack: AsyncExitSta
         services.postgres_url,
         connections_max=settings.postgres_connections_max,
         timeout_s=settings.postgres_timeout_s,
+        flushes=True,
     )
     stack.push_async_callback(database.close)
     hints, people = Hints(database, services.valkey_url), People(database, services.valkey_url)

@@ -107,7 +107,9 @@ class SellerDoor:
     async def ping_state(self, arrival: Arrival) -> bytes:
         """GET /v1/pings/{ping_id}."""
         seller = await seller_key(arrival, self._desk.keys)
-        ping = await self._find_ping(arrival.parameters["ping_id"], seller)
+        identifier = read_uuid(arrival.parameters["ping_id"])
+        found = None if identifier is None else await pings.find(self._desk.database, identifier)
+        ping = _own(found, seller)
         return orjson.dumps(answers.ping_state(ping, datetime.now(UTC)))
 
     async def post_state(self, arrival: Arrival) -> bytes:
@@ -134,15 +136,12 @@ class SellerDoor:
         deadline = Deadline.after_ms(terms.ping_timeout_ms + terms.post_timeout_ms, arrived_s)
         return await self._desk.run_post(admission, pings.recorded(trace), lead.values, (), deadline, key)
 
-    async def _find_ping(self, ping_id: str, seller: str) -> RecordedPing:
-        identifier = read_uuid(ping_id)
-        found = None if identifier is None else await pings.find(self._desk.database, identifier)
-        return _own(found, seller)
-
     async def _offered_ping(self, ping_id: str, seller: str) -> RecordedPing:
         identifier = read_uuid(ping_id)
         made = None if identifier is None else self._desk.recorder.offers.take(identifier)
-        ping = _own(made, seller) if made else await self._find_ping(ping_id, seller)
+        if made is None and identifier is not None:
+            made = await pings.look_up(self._desk.database, identifier)
+        ping = _own(made, seller)
         if ping.status is not PingStatus.OFFERED:
             raise Problem(409, "not_offered", "This ping was not answered with an offer.")
         return ping

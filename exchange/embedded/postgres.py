@@ -14,6 +14,10 @@ from exchange.embedded.places import own_directory, postgres_socket_dir
 from exchange.embedded.processes import StopSteps, read_pid
 from exchange.embedded.server import Server, log
 
+WAL_FILE_MB, SPARE_WAL_FILES = 16, 6
+"""A file of the log that is new is filled with zeros and synced in the middle of a commit, and all others wait for it.
+So a new cluster has some ready, and each checkpoint leaves that many of those that are not needed any more."""
+
 SETTINGS = {
     "listen_addresses": "",
     "port": "5432",  # part of the socket's name
@@ -22,12 +26,18 @@ SETTINGS = {
     "shared_buffers": "128MB",
     "fsync": "on",
     "synchronous_commit": "on",
+    "min_wal_size": f"{WAL_FILE_MB * (SPARE_WAL_FILES + 1)}MB",
     "timezone": "UTC",
     "log_timezone": "UTC",
     "logging_collector": "off",  # the log is the file that the keeper gives it
     "cluster_name": "exchange",
 }
 _ALL_AT_ONCE = ["--sync-method=syncfs"] if sys.platform == "linux" else []  # not a thousand files one by one
+
+_FIRST_STATEMENTS = b"CREATE DATABASE exchange\n" + SPARE_WAL_FILES * (
+    b"SELECT pg_logical_emit_message(true, 'exchange', '')\nSELECT pg_switch_wal()\n"
+)
+"""Each file has to hold something, or there is no next one; ending, the server makes those behind it ready for use."""
 
 
 class Postgres(Server):
@@ -102,8 +112,8 @@ class Postgres(Server):
         initdb = (self._bin / "initdb", "-D", aside)
         wishes = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-instructions"]
         self._run([*initdb, *wishes, "--no-sync"])
-        single = (self._bin / "postgres", "--single", "-D", aside)
-        self._run([*single, "-F", "-c", "exit_on_error=on", "template1"], b"CREATE DATABASE exchange\n")
+        single = (self._bin / "postgres", "--single", "-D", aside, "-c", f"min_wal_size={SETTINGS['min_wal_size']}")
+        self._run([*single, "-F", "-c", "exit_on_error=on", "template1"], _FIRST_STATEMENTS)
         self._run([*initdb, "--sync-only", *_ALL_AT_ONCE])
         aside.rename(self._cluster)
         directory = os.open(self.places.data_dir, os.O_RDONLY)

@@ -110,6 +110,12 @@ JOURNAL_BATCH_ROWS = Histogram(
     buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500),
     registry=REGISTRY,
 )
+FLUSH_SECONDS = Histogram(
+    "exchange_flush_seconds",
+    "Time PostgreSQL took to make the commits of this process durable, several at once.",
+    buckets=_SECONDS,
+    registry=REGISTRY,
+)
 FEED_ITEMS_LOST = Counter(
     "exchange_feed_items_lost", "Items of the live feed that Valkey did not take.", registry=REGISTRY
 )
@@ -123,5 +129,5 @@ ALL = (
     PINGS, PING_SECONDS, PING_ORDERS_ASKED, POSTS, POST_SECONDS, BUYER_PINGS, BUYER_PING_SECONDS, BUYER_POSTS,
     BUYER_POST_SECONDS, ATTEMPTS_RESOLVED, ATTEMPTS_ASKED, ATTEMPTS_UNKNOWN, ATTEMPTS_UNKNOWN_AGE,
     SALES_MICROS, PROBLEMS, JOURNAL_ROWS, JOURNAL_ROWS_LOST, JOURNAL_FULL,
-    JOURNAL_BATCH_ROWS, FEED_ITEMS_LOST, MARKET_VERSION, ENDPOINTS_WITHOUT_SECRET,
+    JOURNAL_BATCH_ROWS, FLUSH_SECONDS, FEED_ITEMS_LOST, MARKET_VERSION, ENDPOINTS_WITHOUT_SECRET,
 )  # fmt: skip

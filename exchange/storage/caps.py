@@ -21,7 +21,7 @@ _COLUMNS = (
 async def of_subjects(database: Database, subjects: Iterable[tuple[str, str]]) -> list[Row]:
     """The open windows of some subjects, each given by its kind and name."""
     kinds, names = zip(*subjects, strict=True)
-    rows = await database.run(
+    rows = await database.look(
         lambda connection: connection.fetch(
             f"select {_COLUMNS} from unnest($1::text[], $2::text[]) as s (scope, subject) "  # noqa: S608  # a constant
             "join caps using (scope, subject) where ends_at > now()",
@@ -48,7 +48,7 @@ async def page(database: Database, after: Row | None) -> list[Row]:
         )
         return [Row(*row) for row in rows]
 
-    return await database.run(work)
+    return await database.look(work)
 
 
 async def forget(database: Database, now: datetime) -> int:

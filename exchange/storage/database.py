@@ -1,50 +1,43 @@
 """The way to Postgres: a pool, and units of work that are bounded in time even when the server is frozen."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 import asyncpg
-import asyncpg.prepared_stmt
 
 from exchange.errors import RefusedByDatabase, StorageUnavailable
+from exchange.storage.flushes import Flushes, prepare_flush
+from exchange.storage.session import TROUBLE, Connect, Session, Standing
 
 IDLE_IN_TRANSACTION_S = 5.0
 REFUSED = "LX001"
 """The SQLSTATE with which a function of ours says no, and rolls back what it has done."""
 
 Connection = asyncpg.pool.PoolConnectionProxy
-Statement = asyncpg.prepared_stmt.PreparedStatement
-Session = asyncpg.Connection
-Connect = Callable[[], Awaitable[Session]]
 T = TypeVar("T")
 P = TypeVar("P")
 
-_TROUBLE = (
-    OSError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    asyncpg.InsufficientResourcesError,  # disk full, out of memory, too many connections
-    asyncpg.OperatorInterventionError,  # starting, shutting down, cancelled
-    asyncpg.PostgresSystemError,  # its disk or its files
-    asyncpg.ReadOnlySQLTransactionError,
-    asyncpg.DeadlockDetectedError,
-    asyncpg.SerializationError,
-)
-
 
 class Database:
-    """A pool of connections. Every unit of work ends within its timeout: a silent server costs its connection."""
+    """A pool of connections. Every unit of work ends within its timeout: a silent server costs its connection.
 
-    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", connect: Connect, *, timeout_s: float) -> None:
+    With `flushes` no commit waits for the disk, so none keeps its locks that long; the unit of work does wait.
+    """
+
+    def __init__(
+        self, pool: "asyncpg.Pool[asyncpg.Record]", connect: Connect, *, timeout_s: float, flushes: bool = False
+    ) -> None:
         self._pool = pool
         self._connect = connect
         self._timeout_s = timeout_s
+        self._flushes = Flushes(self.standing(prepare_flush)) if flushes else None
 
     @classmethod
-    async def connect(cls, url: str, *, connections_max: int, timeout_s: float, name: str = "exchange") -> "Database":
+    async def connect(
+        cls, url: str, *, connections_max: int, timeout_s: float, name: str = "exchange", flushes: bool = False
+    ) -> "Database":
         """Opens the pool. Raises `StorageUnavailable` where Postgres cannot be reached."""
         server_settings = {
             "application_name": name,
@@ -62,15 +55,17 @@ class Database:
                     max_size=connections_max,
                     command_timeout=None,  # asyncpg's own does not bound a frozen server; `run` does
                     reset=_leave_as_it_is,
-                    server_settings=server_settings,
+                    server_settings=server_settings | ({"synchronous_commit": "off"} if flushes else {}),
                 )
-        except (*_TROUBLE, TimeoutError, asyncpg.InvalidCatalogNameError, asyncpg.InvalidPasswordError) as error:
+        except (*TROUBLE, TimeoutError, asyncpg.InvalidCatalogNameError, asyncpg.InvalidPasswordError) as error:
             raise StorageUnavailable(f"Postgres cannot be reached: {error}") from error
         connect = partial(asyncpg.connect, url, command_timeout=None, server_settings=server_settings)
-        return cls(pool, connect, timeout_s=timeout_s)
+        return cls(pool, connect, timeout_s=timeout_s, flushes=flushes)
 
     async def close(self) -> None:
         """Closes the pool; connections that do not close in time are cut."""
+        if self._flushes is not None:
+            await self._flushes.close()
         try:
             async with asyncio.timeout(self._timeout_s):
                 await self._pool.close()
@@ -80,31 +75,17 @@ class Database:
     async def run(self, work: Callable[[Connection], Awaitable[T]], *, timeout_s: float | None = None) -> T:
         """Runs `work` with a connection, outside a transaction, and returns what it returns.
 
-        Raises `StorageUnavailable` where Postgres is gone, silent for `timeout_s`, or gave up on a deadlock, and
-        `RefusedByDatabase` where a function of ours said no. A unit of work is not retried here: whether that is safe
-        is for its caller to know.
+        Whatever it has read or written is durable then, and may be told. Raises `StorageUnavailable` where Postgres is
+        gone, silent for `timeout_s`, or gave up on a deadlock, and `RefusedByDatabase` where a function of ours said
+        no. A unit of work is not retried here: whether that is safe is for its caller to know.
         """
         held: list[Connection] = []
-        task = asyncio.ensure_future(self._with_connection(work, held))
-        try:
-            done, _ = await asyncio.wait({task}, timeout=timeout_s or self._timeout_s)
-        except asyncio.CancelledError:
-            task.cancel()
-            raise
-        if not done:
-            for connection in held:
-                connection.terminate()
-            task.cancel()
-            task.add_done_callback(_forget)
-            raise StorageUnavailable("Postgres did not answer in time")
-        try:
-            return task.result()
-        except _TROUBLE as error:
-            raise StorageUnavailable(f"Postgres failed: {error}") from error
-        except asyncpg.PostgresError as error:
-            if error.sqlstate == REFUSED:
-                raise RefusedByDatabase(str(error)) from error
-            raise
+        return await self._bounded(self._durably(work, held), held, timeout_s)
+
+    async def look(self, work: Callable[[Connection], Awaitable[T]], *, timeout_s: float | None = None) -> T:
+        """As `run`, for reading what nobody is told of: it may not be durable yet."""
+        held: list[Connection] = []
+        return await self._bounded(self._with_connection(work, held), held, timeout_s)
 
     async def transact(self, work: Callable[[Connection], Awaitable[T]], *, timeout_s: float | None = None) -> T:
         """As `run`, in one transaction that commits when `work` returns and rolls back when it raises."""
@@ -122,9 +103,46 @@ class Database:
         """
         return await self.run(lambda connection: connection.fetchval(query, *arguments), timeout_s=timeout_s)
 
-    def standing(self, prepare: Callable[[Session], Awaitable[P]]) -> "Standing[P]":
+    def standing(self, prepare: Callable[[Session], Awaitable[P]]) -> Standing[P]:
         """A connection beside the pool, for one user alone; `prepare` makes of it what his units of work are given."""
         return Standing(self._connect, prepare, timeout_s=self._timeout_s)
+
+    async def _bounded(self, work: Coroutine[Any, Any, T], held: list[Connection], timeout_s: float | None) -> T:
+        task = asyncio.ensure_future(work)
+        try:
+            done, _ = await asyncio.wait({task}, timeout=timeout_s or self._timeout_s)
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
+        if not done:
+            for connection in held:
+                connection.terminate()
+            task.cancel()
+            task.add_done_callback(_forget)
+            raise StorageUnavailable("Postgres did not answer in time")
+        try:
+            return task.result()
+        except TROUBLE as error:
+            raise StorageUnavailable(f"Postgres failed: {error}") from error
+        except asyncpg.PostgresError as error:
+            if error.sqlstate == REFUSED:
+                raise RefusedByDatabase(str(error)) from error
+            raise
+
+    async def _durably(self, work: Callable[[Connection], Awaitable[T]], held: list[Connection]) -> T:
+        """Work, and the flush that makes it durable; what an exception of the caller's own tells was read as well."""
+        if self._flushes is None:
+            return await self._with_connection(work, held)
+        mark = await self._flushes.mark()
+        try:
+            done = await self._with_connection(work, held)
+        except (*TROUBLE, asyncpg.PostgresError):
+            raise
+        except Exception:
+            await self._flushes.flush(mark)
+            raise
+        await self._flushes.flush(mark)
+        return done
 
     async def _with_connection(self, work: Callable[[Connection], Awaitable[T]], held: list[Connection]) -> T:
         async with self._pool.acquire() as connection:
@@ -133,42 +151,6 @@ class Database:
                 return await work(connection)
             finally:
                 held.clear()
-
-
-class Standing(Generic[P]):
-    """A connection that is kept by one user, who runs one unit of work at a time: it costs nothing to come by."""
-
-    def __init__(self, connect: Connect, prepare: Callable[[Session], Awaitable[P]], *, timeout_s: float) -> None:
-        self._connect = connect
-        self._prepare = prepare
-        self._timeout_s = timeout_s
-        self._session: Session | None = None
-        self._prepared: P | None = None
-
-    async def run(self, work: Callable[[P], Awaitable[T]], *, timeout_s: float | None = None) -> T:
-        """As `Database.run`, but not to be cancelled; a connection that fails is replaced by the next unit of work."""
-        loop = asyncio.get_running_loop()
-        ends_at_s = loop.time() + (timeout_s or self._timeout_s)
-        try:
-            if self._session is None:
-                async with asyncio.timeout_at(ends_at_s):
-                    self._session = await self._connect()
-            timer = loop.call_at(ends_at_s, self._session.terminate)  # a frozen server heeds nothing less
-            try:
-                if self._prepared is None:
-                    self._prepared = await self._prepare(self._session)
-                return await work(self._prepared)
-            finally:
-                timer.cancel()
-        except (*_TROUBLE, TimeoutError) as error:
-            self.close()
-            raise StorageUnavailable(f"Postgres failed: {error}") from error
-
-    def close(self) -> None:
-        """Gives the connection up: the next unit of work opens a new one."""
-        if self._session is not None:
-            self._session.terminate()
-        self._session = self._prepared = None
 
 
 async def _leave_as_it_is(_: "asyncpg.Connection[asyncpg.Record]") -> None:

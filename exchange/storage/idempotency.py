@@ -53,7 +53,9 @@ def key_row(request: RequestKey | None) -> tuple[object, ...]:
 
 
 async def look_up(database: Database, request: RequestKey) -> KeyState | None:
-    """What the key stands for, or None where it is free."""
+    """What the key stands for, or None where it is free: as it mostly is, and then there is nothing to be told."""
+    if await database.look(lambda connection: _state(connection, request)) is None:
+        return None
     return await database.run(lambda connection: _state(connection, request))
 
 

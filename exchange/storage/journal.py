@@ -14,8 +14,9 @@ import structlog
 
 from exchange.errors import StorageUnavailable
 from exchange.observe import metrics
-from exchange.storage.database import Database, Standing
+from exchange.storage.database import Database
 from exchange.storage.ping_rows import PingRow, PingWriter, prepare_writer
+from exchange.storage.session import Standing
 from exchange.values.deadline import Deadline
 
 BATCH_ROWS_MAX = 500

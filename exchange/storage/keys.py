@@ -102,7 +102,7 @@ class KeyRing:
         return found
 
     async def _read(self, key_id: str, secret: str) -> KeyHolder | None:
-        row = await self._database.run(
+        row = await self._database.look(
             lambda connection: connection.fetchrow(
                 "select secret_sha256, role, seller from api_keys where key_id = $1 and revoked_at is null", key_id
             ),

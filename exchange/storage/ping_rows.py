@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from exchange.storage.database import Session, Statement
+from exchange.storage.session import Session, Statement
 
 FEW_ROWS_MAX = 8
 """Up to here rows sent one by one cost the gateway half of what arrays do, and Postgres the same; beyond, twice."""

@@ -119,6 +119,11 @@ async def find(database: Database, ping_id: UUID) -> RecordedPing | None:
     return await database.run(lambda connection: read(connection, ping_id))
 
 
+async def look_up(database: Database, ping_id: UUID) -> RecordedPing | None:
+    """As `find`, for who tells nobody of its post."""
+    return await database.look(lambda connection: read(connection, ping_id))
+
+
 async def read(connection: Connection, ping_id: UUID) -> RecordedPing | None:
     """As `find`, on a connection."""
     try:

@@ -53,6 +53,11 @@ def within(owner: Any, name: str) -> None:
     setattr(owner, name, noted)
 
 
+def under_way() -> str:
+    """The function that is running now, of those that let it be known."""
+    return _under_way.get()
+
+
 def before(owner: Any, name: str) -> None:
     """Dies instead of calling a function."""
 

@@ -15,12 +15,12 @@ import exchange.storage.accounts
 import exchange.storage.holds
 import exchange.storage.sales
 import exchange.storage.steps
-from chaos.killed_gateway import at_commit, step_by_step, within
+from chaos.killed_gateway import at_commit, step_by_step, under_way, within
 from exchange.buyers.delivery import Courier
 from exchange.ledger.transfers import sale
 from exchange.post import Posts
 from exchange.rules.attempts import AttemptState, Effect, effect_of, state_after
-from exchange.storage.database import Database
+from exchange.storage.database import Connection, Database
 from exchange.storage.posts import NewPost, Plan, PostState, Result
 from exchange.storage.sales import Sales
 from exchange.values.bid import Accepted, Rejected, Unknown
@@ -64,6 +64,15 @@ def answer_before_commit() -> None:
         return await original(self, sale, plan, delivery, answer, told_by)
 
     Posts._conclude = conclude  # type: ignore[method-assign]
+
+
+def told_before_it_is_durable() -> None:
+    """Takes a commit that does not wait for the disk for one that does."""
+
+    async def at_once(self: Database, work: Any, held: list[Connection]) -> Any:
+        return await self._with_connection(work, held)
+
+    Database._durably = at_once  # type: ignore[method-assign]
 
 
 def resent_blindly() -> None:
@@ -161,6 +170,20 @@ def frozen_in_its_claim() -> None:
     at_commit("claim", lambda: os.kill(os.getpid(), signal.SIGSTOP), sent=False)
 
 
+def stopped_before_a_sale_is_durable() -> None:
+    """No bug: a gateway that the system does not let run when it has committed a sale, before that is on disk."""
+    within(Sales, "conclude")
+    original = Database._with_connection
+
+    async def worked(self: Database, work: Any, held: list[Connection]) -> Any:
+        done = await original(self, work, held)
+        if under_way() == "conclude":
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return done
+
+    Database._with_connection = worked  # type: ignore[method-assign]
+
+
 def _lose() -> None:
     raise asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation")
 
@@ -193,6 +216,7 @@ BUGS: Mapping[str, Callable[[], None]] = {
     "goes_on_after_unknown": goes_on_after_unknown,
     "hold_released_on_timeout": hold_released_on_timeout,
     "answer_before_commit": answer_before_commit,
+    "told_before_it_is_durable": told_before_it_is_durable,
     "resent_blindly": resent_blindly,
     "unknown_is_rejected": unknown_is_rejected,
     "cap_counted_after_the_sale": cap_counted_after_the_sale,
@@ -202,6 +226,7 @@ BUGS: Mapping[str, Callable[[], None]] = {
     "fingerprints_skipped": fingerprints_skipped,
     "frozen_before_it_sends": frozen_before_it_sends,
     "frozen_in_its_claim": frozen_in_its_claim,
+    "stopped_before_a_sale_is_durable": stopped_before_a_sale_is_durable,
     "claim_not_confirmed": claim_not_confirmed,
     "outcome_not_confirmed": outcome_not_confirmed,
     "confirmed_late": confirmed_late,

@@ -1,4 +1,4 @@
-"""Ten bugs, each planted into a running exchange: the checker catches every one, and finds nothing without it."""
+"""Eleven bugs, each planted into a running exchange: the checker catches every one, and finds nothing without it."""
 
 import asyncio
 import signal
@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import pytest
+from support.frozen import unwritten
 
 from chaos.arena import SHUT, Arena, Role, assert_clean, is_clear
 from exchange.simulation.chaos.conduct import Move
@@ -56,6 +57,37 @@ async def killed_when_told(arena: Arena, plants: Sequence[str]) -> list[Violatio
     await arena.expire()
     await arena.worker()
     await arena.until(lambda found: not any(item.state == "prepared" for item in found))
+    return await arena.verdict()
+
+
+async def postgres_crashed_when_told(arena: Arena, plants: Sequence[str]) -> list[Violation]:
+    """The seller has his answer, and Postgres loses that instant what nobody has waited for."""
+    await arena.open_market({"alpha": Role(), "beta": SECOND})
+    gateway = await arena.gateway(*plants)
+    ping_id = await arena.ping(gateway)
+    async with unwritten(arena.database) as server:
+        told = await arena.post(gateway, ping_id)
+        await server.crash(arena.database)
+    assert told.document["status"] == "accepted"
+    return await arena.verdict()
+
+
+async def a_repeat_is_told_and_postgres_crashes(arena: Arena, plants: Sequence[str]) -> list[Violation]:
+    """A gateway commits a sale and comes no further; another one reads it, and answers the seller."""
+    await arena.open_market({"alpha": Role(), "beta": SECOND})
+    gateway, other = await arena.gateway("stopped_before_a_sale_is_durable"), await arena.gateway(*plants)
+    ping_id = await arena.ping(gateway)
+    async with unwritten(arena.database) as server:
+        posting = asyncio.create_task(arena.post(gateway, ping_id))
+        await arena.until(lambda found: any(item.state == "accepted" for item in found))
+        told = await arena.post(other, ping_id)
+        await server.crash(arena.database)
+    assert told.document["status"] == "accepted"
+    gateway.send(signal.SIGKILL)
+    await posting
+    await arena.expire()
+    await arena.worker()
+    await arena.until(is_clear)
     return await arena.verdict()
 
 
@@ -124,6 +156,8 @@ CASES = (
     Case("live_index_dropped", without_the_index, ONE_TAKER),
     Case("hold_released_on_timeout", one_sale, SNAPSHOT),
     Case("answer_before_commit", killed_when_told, ACKNOWLEDGED),
+    Case("told_before_it_is_durable", postgres_crashed_when_told, ACKNOWLEDGED),
+    Case("told_before_it_is_durable", a_repeat_is_told_and_postgres_crashes, ACKNOWLEDGED),
     Case("resent_blindly", one_sale, SENT_ONCE),
     Case("unknown_is_rejected", one_sale, ONE_TAKER),
     Case("cap_counted_after_the_sale", five_at_once_under_a_cap_of_two, CAP),
@@ -134,7 +168,7 @@ CASES = (
 )
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.bug)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.bug}-{case.story.__name__}")
 async def test_a_planted_bug_is_caught(arena: Arena, case: Case) -> None:
     found = await case.story(arena, [case.bug])
     assert case.rule in {violation.rule for violation in found}

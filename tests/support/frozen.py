@@ -3,11 +3,14 @@
 import os
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 
 import pytest
 
+from exchange.errors import StorageUnavailable
 from exchange.storage.database import Connection, Database
+from support.waiting import until
 
 
 def freeze(pid: int) -> None:
@@ -43,3 +46,37 @@ async def kill_backends(database: Database, name: str) -> int:
         )
     )
     return killed
+
+
+@dataclass(frozen=True)
+class Unwritten:
+    """A Postgres that writes down only what somebody waits for."""
+
+    walwriter: int
+
+    async def crash(self, database: Database) -> None:
+        """What nobody has waited for is gone; returns when Postgres is back."""
+        os.kill(self.walwriter, signal.SIGKILL)  # and so end all its processes
+        await until(lambda: _walwriter(database), lambda pid: pid not in {None, self.walwriter})
+
+
+@asynccontextmanager
+async def unwritten(database: Database) -> AsyncIterator[Unwritten]:
+    """Keeps the server from writing commits down that nobody waits for, as it does by itself in a moment."""
+    pid = await _walwriter(database)
+    assert pid is not None
+    freeze(pid)
+    try:
+        yield Unwritten(pid)
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+
+
+async def _walwriter(database: Database) -> int | None:
+    """Its process, or None while Postgres is away."""
+    query = "select pid from pg_stat_activity where backend_type = 'walwriter'"
+    with suppress(StorageUnavailable):
+        pid: int | None = await database.run(lambda connection: connection.fetchval(query))
+        return pid
+    return None
