@@ -239,20 +239,23 @@ declare
     windows integer;
     limited integer;
     is_full boolean;
-    has_parts boolean;
+    item cap_limit;
+    orders text[] := array[p_attempt.order_key];            -- the order, and the sub-caps that the lead counts in
 begin
+    foreach item in array p_limits loop
+        if strpos(item.subject, '/') > 0 and item.subject <> all (orders) then
+            orders := orders || item.subject;
+        end if;
+    end loop;
     perform pg_advisory_xact_lock_shared(hashtextextended('order:' || p_attempt.order_key, 0)),
         pg_advisory_xact_lock_shared(hashtextextended('seller:' || p_post.seller, 0)),
         pg_advisory_xact_lock_shared(hashtextextended('campaign:' || p_post.campaign, 0));
     select count(*), count(l.scope),
-        bool_or(c.leads >= l.leads_max or c.amount_micros + p_attempt.gross_micros > l.amount_max),
-        bool_or(scope = 'order' and subject <> p_attempt.order_key)
-    into windows, limited, is_full, has_parts
+        bool_or(c.leads >= l.leads_max or c.amount_micros + p_attempt.gross_micros > l.amount_max)
+    into windows, limited, is_full
     from (
         select * from caps
-        where ((scope = 'order' and subject = any (
-                    p_attempt.order_key || array(select o.subject from unnest(p_limits) o where o.scope = 'order')))
-                or (scope = 'seller' and subject = p_post.seller)
+        where ((scope = 'order' and subject = any (orders)) or (scope = 'seller' and subject = p_post.seller)
                 or (scope = 'campaign' and subject = p_post.campaign))
             and ends_at > now() and starts_at <= now()
         order by scope, subject, period, starts_at, ends_at for update
@@ -263,13 +266,11 @@ begin
     if limited < cardinality(p_limits) then
         perform check_odd_limits(p_limits, p_attempt.gross_micros, limited);
     end if;
-    if has_parts then
-        insert into counted_parts (attempt_id, subject) select p_attempt.attempt_id, unnest(parts_of(p_limits));
-        perform add_to_caps(p_attempt.order_key || parts_of(p_limits), p_post.seller, p_post.campaign, now(), 1,
-            p_attempt.gross_micros);
-    elsif windows > 0 then
-        perform add_to_caps(array[p_attempt.order_key], p_post.seller, p_post.campaign, now(), 1,
-            p_attempt.gross_micros);
+    if windows > 0 then
+        perform add_to_caps(orders, p_post.seller, p_post.campaign, now(), 1, p_attempt.gross_micros);
+    end if;
+    if cardinality(orders) > 1 then
+        insert into counted_parts (attempt_id, subject) select p_attempt.attempt_id, unnest(orders[2:]);
     end if;
     update accounts set held_micros = held_micros + p_attempt.gross_micros
     where (kind, owner, currency) = ('buyer', p_attempt.buyer, p_post.currency)
