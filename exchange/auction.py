@@ -11,9 +11,9 @@ from typing import NamedTuple
 from uuid import UUID
 
 from exchange.rules.charging import Taker, charges
+from exchange.rules.estimates import Left
 from exchange.rules.pricing import leaves_nothing, payout_of
 from exchange.rules.ranking import Candidate, Ranking, inputs_of, measured_for, order_of, tie_break
-from exchange.rules.room import Left
 from exchange.rules.shares import Apart, Share, best_shares
 from exchange.values.bid import Asked, Bid, Refusal
 from exchange.values.market import MAX_SHARES, Fallback, Margin, Sale

@@ -20,6 +20,7 @@ from exchange.rules.room import UNLIMITED, Room
 from exchange.rules.routing import Available, Routing, route
 from exchange.rules.selection import Expectations, select
 from exchange.rules.selling import Selling
+from exchange.rules.sub_caps import PartedRoom, told
 from exchange.rules.turns import Turns
 from exchange.terms import terms_of, told_floor
 from exchange.tiers import Heard, Rounds, TierTimes, ask_in_rounds, tiers_of
@@ -47,7 +48,7 @@ class PingRequest(NamedTuple):
     ref: str | None = None
     min_price_micros: int | None = None
     test: bool = False
-    room: Room = UNLIMITED
+    room: Room | PartedRoom = UNLIMITED
     had_by: frozenset[str] = frozenset()
     aged: Lead | None = None
     """The lead with its ages, where rules ask for them."""
@@ -130,17 +131,19 @@ class Pings:
         `available` is what each buyer can still spend, as far as is known.
         """
         ping_id, started_s = uuid7(), time.monotonic()
-        request = request.at(ping_id)
+        request = _with_sub_caps(request.at(ping_id))
         available = {} if request.test else available
         terms = _terms(request)
         routing = _route(request, available, terms.floor_micros, time.time())
+        kept_out = _kept_out(request, routing)
         heard = await self._replies(request, ping_id, routing.asked, available, terms)
         asked_s = time.monotonic()
         entrants = _entrants(request, routing.asked, heard.replies, available)
         decision = self._decide(entrants, terms, ping_id, second=heard.second, is_test=request.test)
+        outcomes = told(decision.outcomes, request.room) + kept_out
         decided_s = time.monotonic()
         phases_ms = {"ask": _ms(asked_s - started_s), "decide": _ms(decided_s - asked_s)}
-        trace = _trace(request, ping_id, routing, decision, phases_ms)
+        trace = _trace(request, ping_id, outcomes, decision, phases_ms)
         request.room.offered(trace)
         await self._recorder.ping(trace, request.deadline)
         return trace
@@ -255,9 +258,29 @@ class Pings:
             self._lines.clear()
 
 
+def _with_sub_caps(request: PingRequest) -> PingRequest:
+    """The request with the room that sub-caps leave for its lead."""
+    sub_caps, room = request.book.sub_caps, request.room
+    if sub_caps is None or request.test or isinstance(room, PartedRoom):
+        return request
+    parts = sub_caps.subjects(request.facts)
+    return request._replace(room=PartedRoom(room, parts)) if parts else request
+
+
 def _route(request: PingRequest, available: Available, floor_micros: int, now_s: float) -> Routing:
-    book, lead, seller, left = request.book, request.facts, request.seller, request.room.left
-    return route(book, lead, seller, available, left, request.had_by, floor_micros, now_s)
+    book, lead, seller, room = request.book, request.facts, request.seller, request.room
+    room.wake(int(now_s * 1_000_000))
+    routing = route(book, lead, seller, available, room.left, request.had_by, floor_micros, now_s)
+    if book.has_share_caps:
+        entries = (*routing.asked, *(entry for entry, _ in routing.kept_out))
+        counted = [entry.key for entry in entries if entry.order.share_cap is not None]
+        room.passed.note(counted, datetime.fromtimestamp(now_s, UTC))
+    return routing
+
+
+def _kept_out(request: PingRequest, routing: Routing) -> tuple[OrderOutcome, ...]:
+    found = [OrderOutcome(entry.key, entry.buyer.key, reason) for entry, reason in routing.kept_out]
+    return told(tuple(found), request.room)
 
 
 def _terms(request: PingRequest) -> Terms:
@@ -328,16 +351,18 @@ def _entrants(
 
 
 def _trace(
-    request: PingRequest, ping_id: UUID, routing: Routing, decision: Decision, phases_ms: Mapping[str, float]
+    request: PingRequest,
+    ping_id: UUID,
+    outcomes: tuple[OrderOutcome, ...],
+    decision: Decision,
+    phases_ms: Mapping[str, float],
 ) -> PingTrace:
     campaign = request.book.campaign
-    kept_out = tuple(OrderOutcome(entry.key, entry.buyer.key, reason) for entry, reason in routing.kept_out)
     offer = None
     if decision.payout_micros is not None:
         expires_at = datetime.now(UTC) + timedelta(seconds=campaign.offer_ttl_s)
         offer = Offer(decision.payout_micros, expires_at, decision.ladder)
     status = PingStatus.UNSOLD if offer is None else PingStatus.OFFERED
-    outcomes = decision.outcomes + kept_out
     return request.trace(ping_id, status, decision.reason, offer, outcomes, phases_ms, decision.inputs, decision.sums)
 
 

@@ -1,16 +1,17 @@
 """What a post plans before it is claimed: the attempts that could be made, and how its answer will be made."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from exchange.answers import post_answer
 from exchange.rules.book import CampaignBook, OrderEntry
-from exchange.rules.caps import caps_of_order
+from exchange.rules.caps import AnyCap, caps_of_order
 from exchange.rules.duplicates import window_days
 from exchange.rules.ladder import open_rungs
 from exchange.rules.legs import Leg, LegStatus
 from exchange.storage.pings import RecordedPing
 from exchange.storage.posts import NewPost, Plan, Result
-from exchange.values.ids import uuid7
+from exchange.values.ids import moment_of, uuid7
 from exchange.values.market import Seller
 from exchange.values.reason import Reason
 from exchange.values.trace import Rung
@@ -29,12 +30,13 @@ def plans_of(ping: RecordedPing, book: CampaignBook, seller: Seller, now_s: floa
     """
     promised = ping.legs
     rungs = open_rungs(ping.ladder, 0 if promised else ping.payout_micros or 0, book, seller, now_s)
+    caps = _caps_by_order(ping, book, [entry for _, entry in rungs])
     if not promised:
-        plans = tuple(_plan(rung, entry, ordinal) for ordinal, (rung, entry) in enumerate(rungs, 1))
+        plans = tuple(_plan(rung, entry, caps[entry.key], ordinal) for ordinal, (rung, entry) in enumerate(rungs, 1))
     else:
         places = {rung.order: place for place, rung in enumerate(ping.ladder, 1)}
         plans = tuple(
-            _plan(rung, entry, place, place if place <= len(promised) else 0)
+            _plan(rung, entry, caps[entry.key], place, place if place <= len(promised) else 0)
             for place, rung, entry in [(places[rung.order], rung, entry) for rung, entry in rungs]
         )
     return plans, {rung.order: entry for rung, entry in rungs}
@@ -48,7 +50,23 @@ def render(post: NewPost, result: Result) -> bytes:
     return post_answer(post.post_id, post.ping_id, result, post.payout_micros, post.currency, post.changed)
 
 
-def _plan(rung: Rung, entry: OrderEntry, ordinal: int, leg: int = 0) -> Plan:
+def _caps_by_order(
+    ping: RecordedPing, book: CampaignBook, entries: Sequence[OrderEntry]
+) -> dict[str, tuple[AnyCap, ...]]:
+    """What limits each order: of its sub-caps, those whose filters accept what the ping said of the lead."""
+    sub_caps = book.sub_caps
+    lead = ping.lead if sub_caps is None else book.with_ages(ping.lead, moment_of(ping.ping_id))
+    return {
+        entry.key: caps_of_order(
+            entry.order,
+            entry.buyer,
+            () if sub_caps is None or not entry.order.sub_caps else sub_caps.names(lead, entry.key),
+        )
+        for entry in entries
+    }
+
+
+def _plan(rung: Rung, entry: OrderEntry, caps: tuple[AnyCap, ...], ordinal: int, leg: int = 0) -> Plan:
     return Plan(
         attempt_id=uuid7(),
         ordinal=ordinal,
@@ -57,7 +75,7 @@ def _plan(rung: Rung, entry: OrderEntry, ordinal: int, leg: int = 0) -> Plan:
         gross_micros=rung.gross_micros,
         bid_id=rung.bid_id,
         lease_s=entry.endpoint.post_timeout_ms / 1000 + LEASE_MARGIN_S,
-        caps=caps_of_order(entry.order, entry.buyer),
+        caps=caps,
         duplicate_days=window_days(entry.buyer),
         leg=leg,
     )

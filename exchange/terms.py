@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from exchange.auction import Terms
 from exchange.rules.book import CampaignBook
-from exchange.rules.room import NO_LIMIT
+from exchange.rules.estimates import NO_LIMIT
 from exchange.values.market import Sale, Seller
 from exchange.values.trace import Inputs
 from exchange.values.vertical import Lead

@@ -7,9 +7,10 @@ from exchange.marketfile.shapes.campaigns import CampaignShape
 from exchange.marketfile.shapes.endpoints import AuthShape, EndpointShape, UnknownShape
 from exchange.marketfile.shapes.orders import OrderShape, ScheduleShape
 from exchange.marketfile.shapes.parties import BuyerShape, SellerShape
-from exchange.marketfile.shapes.terms import BudgetShape, CapsShape, DuplicatesShape, MarginShape
+from exchange.marketfile.shapes.terms import BudgetShape, CapsShape, DuplicatesShape, MarginShape, ShareCapShape
 from exchange.values.filters import Filter
 from exchange.values.market import (
+    PACING_BURST,
     RETURNS_WINDOW_DAYS,
     AmountRule,
     Auth,
@@ -21,10 +22,13 @@ from exchange.values.market import (
     Fallback,
     Margin,
     Order,
+    Pacing,
     Period,
     Presumption,
     Sale,
     Seller,
+    ShareCap,
+    SubCap,
     UnknownTerms,
 )
 from exchange.values.schedule import Schedule
@@ -98,8 +102,12 @@ def build_order(
     catalogue: Sequence[str],
     wanted: Filter,
     whens: Sequence[Filter] = (),
+    sub_caps: Sequence[Filter] = (),
 ) -> Order:
-    """An order. What it may see is kept in the order of the vertical's `catalogue` of fields."""
+    """An order; `whens` are the filters of its prices, `sub_caps` those of its sub-caps.
+
+    What it may see is kept in the order of the vertical's `catalogue` of fields.
+    """
     return Order(
         key=key,
         buyer=shape.buyer,
@@ -121,7 +129,27 @@ def build_order(
         adjustment=_adjustment(shape),
         weight=shape.weight or 1,
         prices=tuple(AmountRule(when, rule.price) for when, rule in zip(whens, shape.prices or (), strict=True)),
+        sub_caps=_sub_caps(shape, sub_caps),
+        share_cap=_share_cap(shape.share_cap),
+        spacing_s=shape.spacing_s,
+        pacing=_pacing(shape),
     )
+
+
+def _sub_caps(shape: OrderShape, whens: Sequence[Filter]) -> tuple[SubCap, ...]:
+    return tuple(
+        SubCap(item.name, when, _limits(item.caps), _limits(item.budget))
+        for when, item in zip(whens, shape.sub_caps or (), strict=True)
+    )
+
+
+def _share_cap(shape: ShareCapShape | None) -> ShareCap | None:
+    return None if shape is None else ShareCap(shape.percent, Period(shape.of))
+
+
+def _pacing(shape: OrderShape) -> Pacing | None:
+    burst = PACING_BURST if shape.pacing_burst is None else shape.pacing_burst
+    return None if shape.pacing is None else Pacing(burst)
 
 
 def _schedule(shape: ScheduleShape | None) -> Schedule | None:

@@ -69,6 +69,10 @@ PRIORITY = (-1_000_000, 1_000_000)
 AMOUNT_RULES_MAX = 100
 """In one list of prices or floors."""
 
+SUB_CAPS_MAX = 50
+"""Of one order."""
+
+SPACING_S = (1, 86_400)
 SCHEDULE_WINDOWS_MAX = 50
 HOLIDAYS_MAX = 1_000
 """Of one schedule."""

@@ -8,7 +8,7 @@ from exchange.marketfile.consent import check_consent
 from exchange.marketfile.entries import below, shaped
 from exchange.marketfile.filters import read_filter
 from exchange.marketfile.index import Index
-from exchange.marketfile.limits import AMOUNT_RULES_MAX
+from exchange.marketfile.limits import AMOUNT_RULES_MAX, SUB_CAPS_MAX
 from exchange.marketfile.problems import Problems, shown
 from exchange.marketfile.references import (
     check_adjustment,
@@ -40,19 +40,28 @@ def read_order(key: str, raw: object, index: Index, problems: Problems) -> Order
     check_consent(raw, path, catalogue, problems)
     found = read_filter(raw.get("filter"), f"{path}.filter", catalogue, problems)
     whens = read_whens(raw, "prices", path, catalogue, problems)
+    sub_caps = read_whens(raw, "sub_caps", path, catalogue, problems, at_most=SUB_CAPS_MAX)
     endpoints = index.endpoints.get(name_in(raw, "buyer") or "")
     if shape is None or not endpoints or len(problems) > before:
         return None
-    return build_order(key, shape, endpoints, tuple(catalogue.stages), found, whens)
+    return build_order(key, shape, endpoints, tuple(catalogue.stages), found, whens, sub_caps)
 
 
-def read_whens(raw: Mapping[str, Any], key: str, path: str, catalogue: Catalogue, problems: Problems) -> list[Filter]:
+def read_whens(
+    raw: Mapping[str, Any],
+    key: str,
+    path: str,
+    catalogue: Catalogue,
+    problems: Problems,
+    *,
+    at_most: int = AMOUNT_RULES_MAX,
+) -> list[Filter]:
     """The filters of a list of rules, each of which says `when` it holds."""
     rules = raw.get(key)
     if not isinstance(rules, list):
         return []
-    if len(rules) > AMOUNT_RULES_MAX:
-        problems.add(f"{path}.{key}", f"holds more than {AMOUNT_RULES_MAX:,} entries")
+    if len(rules) > at_most:
+        problems.add(f"{path}.{key}", f"holds more than {at_most:,} entries")
         return []
     return [
         read_filter(rule.get("when"), f"{path}.{key}[{index}].when", catalogue, problems)

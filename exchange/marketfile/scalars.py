@@ -135,6 +135,14 @@ def percent(value: object) -> int:
     return int(match[1]) * 10_000 + int((match[2] or "").ljust(4, "0"))
 
 
+def share_percent(value: object) -> int:
+    """The parts per million of a percentage of more than 0 and at most 100."""
+    found = 1_000_000 if as_text(value) == "100" else percent(value)
+    if not found:
+        raise refuse(f"must be more than 0, not {shown(value)}")
+    return found
+
+
 def price(value: object) -> int | None:
     """How an order's price is found: the micro-units of a fixed one, None where the endpoint is asked."""
     if value == "bid":
@@ -167,6 +175,14 @@ _TEXT = written({"type": ["string", "integer"]})
 _AMOUNT_WRITTEN = {"type": ["string", "number"], "pattern": r"^[0-9]{1,12}(\.[0-9]{1,6})?$", "minimum": 0}
 _AMOUNT = written(_AMOUNT_WRITTEN)
 _PERCENT_WRITTEN = written({"type": ["string", "number"], "pattern": r"^[0-9]{1,2}(\.[0-9]{1,4})?$", "minimum": 0})
+_SHARE_PERCENT_WRITTEN = written(
+    {
+        "type": ["string", "number"],
+        "pattern": r"^(100|[0-9]{1,2}(\.[0-9]{1,4})?)$",
+        "exclusiveMinimum": 0,
+        "maximum": 100,
+    }
+)
 _PRICE = written({"anyOf": [{"const": "bid"}, _AMOUNT_WRITTEN]})
 
 Text = Annotated[str, PlainValidator(text, _TEXT)]
@@ -174,6 +190,7 @@ Flag = Annotated[bool, PlainValidator(flag, bool)]
 Key = Annotated[str, PlainValidator(key, str)]
 Amount = Annotated[int, PlainValidator(amount, _AMOUNT)]
 Percent = Annotated[int, PlainValidator(percent, _PERCENT_WRITTEN)]
+SharePercent = Annotated[int, PlainValidator(share_percent, _SHARE_PERCENT_WRITTEN)]
 Price = Annotated[int | None, PlainValidator(price, _PRICE)]
 FixedPrice = Annotated[int, PlainValidator(fixed_price, _AMOUNT)]
 Dialect = Annotated[str, PlainValidator(dialect)]

@@ -14,6 +14,7 @@ from exchange.values.market import (
     AmountRule,
     Auth,
     AuthKind,
+    Budget,
     Buyer,
     Campaign,
     Caps,
@@ -23,6 +24,8 @@ from exchange.values.market import (
     Market,
     Order,
     Seller,
+    ShareCap,
+    SubCap,
 )
 from exchange.values.money import format_amount
 from exchange.values.schedule import Schedule
@@ -199,7 +202,12 @@ def _order(item: Order) -> Tree:
             "exclude_sellers": _list(sorted(item.exclude_sellers)),
             "paused": Leaf(_text(item.paused)),
             "caps": _caps(item.caps),
-            "budget": {period: Leaf(format_amount(micros)) for period, micros in item.budget.items()} or None,
+            "budget": _budget(item.budget),
+            "sub_caps": _sub_caps(item.sub_caps),
+            "share_cap": None if item.share_cap is None else _share_cap(item.share_cap),
+            "spacing_s": _value(item.spacing_s),
+            "pacing": None if item.pacing is None else Leaf("even"),
+            "pacing_burst": None if item.pacing is None else Leaf(_percent(item.pacing.burst)),
             "schedule": _schedule(item.schedule),
             "paused_until": None if item.paused_until is None else Leaf(moment_text(item.paused_until)),
             "consent": _named(item.consent),
@@ -274,6 +282,22 @@ def _place(of: str | Point) -> Leaf:
 
 def _caps(item: Caps) -> Tree | None:
     return {period: Leaf(str(limit)) for period, limit in item.items()} or None
+
+
+def _budget(item: Budget) -> Tree | None:
+    return {period: Leaf(format_amount(micros)) for period, micros in item.items()} or None
+
+
+def _sub_caps(items: Sequence[SubCap]) -> Tree | None:
+    return {item.name: _tidy(_sub_cap(item)) for item in items} or None
+
+
+def _sub_cap(item: SubCap) -> "Mapping[str, Leaf | Tree | None]":
+    return {"when": _filter(item.when), "caps": _caps(item.caps), "budget": _budget(item.budget)}
+
+
+def _share_cap(item: ShareCap) -> Leaf:
+    return Leaf(f"{{percent: {_percent(item.parts_per_million)}, of: {item.period}}}")
 
 
 def _duplicates(item: Duplicates | None) -> Tree | None:

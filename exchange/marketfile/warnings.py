@@ -93,3 +93,5 @@ def _filters(market: Market) -> Iterator[tuple[str, Filter]]:
         yield f"orders.{order.key}.filter", Filter(order.filter, order.filter_groups)
         for number, rule in enumerate(order.prices):
             yield f"orders.{order.key}.prices[{number}].when", rule.when
+        for number, sub_cap in enumerate(order.sub_caps):
+            yield f"orders.{order.key}.sub_caps[{number}].when", sub_cap.when

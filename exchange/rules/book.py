@@ -10,6 +10,7 @@ from exchange.rules.matching import Matcher, compile_filters
 from exchange.rules.selling import Selling, compile_selling
 from exchange.rules.shares import Apart
 from exchange.rules.states import States, compile_states, set_of
+from exchange.rules.sub_caps import SubCaps, compile_sub_caps
 from exchange.rules.zones import instant_of, zone_of
 from exchange.values.filters import Filter
 from exchange.values.market import Buyer, Campaign, Endpoint, Market, Order, Sale, Seller
@@ -68,6 +69,10 @@ class CampaignBook:
     """The orders, as a bit set, that take leads as the campaign sells them."""
     ages: Ages | None = None
     """The ages that its rules ask for, if they do."""
+    sub_caps: SubCaps | None = None
+    """Further limits of orders for some leads, where there are any."""
+    has_share_caps: bool = False
+    """Whether any order buys a share of the leads that its filter lets through."""
 
     def with_ages(self, lead: Lead, moment: datetime) -> Lead:
         """A lead as the campaign's rules look at it at the moment of its ping."""
@@ -143,6 +148,8 @@ def _compile_campaign(
         apart=_apart({entry.buyer.key: entry.buyer for entry in entries}),
         askable=set_of([number for number, entry in enumerate(entries) if entry.sale is not None]),
         ages=ages_asked(vertical, _filters(campaign, orders), zone_of(campaign.time_zone)),
+        sub_caps=compile_sub_caps(vertical, orders),
+        has_share_caps=any(order.share_cap is not None for order in orders),
     )
 
 
@@ -152,6 +159,7 @@ def _filters(campaign: Campaign, orders: Sequence[Order]) -> Iterator[Filter]:
     for order in orders:
         yield Filter(order.filter, order.filter_groups)
         yield from (rule.when for rule in order.prices)
+        yield from (sub_cap.when for sub_cap in order.sub_caps)
 
 
 def _entry(

@@ -1,13 +1,14 @@
 """Caps and budgets: calendar windows in a zone, and the limits that an attempt must keep in each of them."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import NamedTuple, assert_never
 from zoneinfo import ZoneInfo
 
 from exchange.rules.zones import change_between, zone_of
-from exchange.values.market import Buyer, Campaign, Market, Order, Period, Seller
+from exchange.values.market import Buyer, Campaign, Market, Order, Period, Seller, SubCap
+from exchange.values.schedule import Schedule
 
 BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 END = datetime(9999, 1, 1, tzinfo=UTC)
@@ -15,7 +16,10 @@ _INSTANT = timedelta(microseconds=1)
 
 
 class Scope(NamedTuple):
-    """Whose leads are counted: `kind` is `order`, `seller` or `campaign`; windows are those of the zone."""
+    """Whose leads are counted: `kind` is `order`, `seller` or `campaign`; windows are those of the zone.
+
+    An order's sub-cap is a subject of its own, of the same kind.
+    """
 
     kind: str
     subject: str
@@ -44,9 +48,62 @@ class Cap(NamedTuple):
     limit: Limit
 
 
-def caps_of_order(order: Order, buyer: Buyer) -> tuple[Cap, ...]:
-    """An order's caps and budget, in its buyer's zone."""
-    return _caps(Scope("order", order.key, buyer.time_zone), order.caps, order.budget)
+class Spacing(NamedTuple):
+    """The least time between two attempts of an order."""
+
+    scope: Scope
+    seconds: int
+
+
+class Pace(NamedTuple):
+    """A day's limits that are spread evenly over the time that an order is open; `burst` millionths of it ahead."""
+
+    scope: Scope
+    schedule: Schedule
+    leads_max: int | None
+    micros_max: int | None
+    burst: int
+
+
+class Proportion(NamedTuple):
+    """The most of the leads that an order's filter lets through in a window, in millionths."""
+
+    scope: Scope
+    period: Period
+    parts_per_million: int
+
+
+AnyCap = Cap | Spacing | Pace | Proportion
+
+ALWAYS = Schedule()
+
+
+def caps_of_order(order: Order, buyer: Buyer, sub_caps: Collection[str] | None = None) -> tuple[AnyCap, ...]:
+    """All that limits an order, in its buyer's zone; of its sub-caps those of these names, or all."""
+    scope = Scope("order", order.key, buyer.time_zone)
+    found: tuple[AnyCap, ...] = _caps(scope, order.caps, order.budget, _counted_anyway(order))
+    if order.spacing_s is not None:
+        found += (Spacing(scope, order.spacing_s),)
+    if order.pacing is not None:
+        leads_max, micros_max = order.caps.get(Period.DAY), order.budget.get(Period.DAY)
+        found += (Pace(scope, order.schedule or ALWAYS, leads_max, micros_max, order.pacing.burst),)
+    if order.share_cap is not None:
+        found += (Proportion(scope, order.share_cap.period, order.share_cap.parts_per_million),)
+    for sub_cap in order.sub_caps:
+        if sub_caps is None or sub_cap.name in sub_caps:
+            found += _caps(scope._replace(subject=subject_of(order, sub_cap)), sub_cap.caps, sub_cap.budget)
+    return found
+
+
+def subject_of(order: Order, sub_cap: SubCap) -> str:
+    """What a sub-cap is counted under; no key of an order has a slash."""
+    return f"{order.key}/{sub_cap.name}"
+
+
+def _counted_anyway(order: Order) -> frozenset[Period]:
+    """The windows in which an order is counted although nothing limits it there by number."""
+    found = set() if order.share_cap is None else {order.share_cap.period}
+    return frozenset(found if order.spacing_s is None else {*found, Period.TOTAL})
 
 
 def caps_of_ping(seller: Seller, campaign: Campaign) -> tuple[Cap, ...]:
@@ -56,9 +113,11 @@ def caps_of_ping(seller: Seller, campaign: Campaign) -> tuple[Cap, ...]:
     )
 
 
-def caps_of_market(market: Market) -> tuple[Cap, ...]:
+def caps_of_market(market: Market) -> tuple[AnyCap, ...]:
     """Every limit of a market."""
-    found = [cap for order in market.orders.values() for cap in caps_of_order(order, market.buyers[order.buyer])]
+    found: list[AnyCap] = []
+    for order in market.orders.values():
+        found += caps_of_order(order, market.buyers[order.buyer])
     for seller in market.sellers.values():
         for key in seller.campaigns if seller.caps else ():
             found += caps_of_ping(seller, market.campaigns[key])
@@ -67,11 +126,15 @@ def caps_of_market(market: Market) -> tuple[Cap, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _caps(scope: Scope, caps: Mapping[Period, int], budget: Mapping[Period, int]) -> tuple[Cap, ...]:
+def _caps(
+    scope: Scope, caps: Mapping[Period, int], budget: Mapping[Period, int], others: Collection[Period] = ()
+) -> tuple[Cap, ...]:
+    if not (caps or budget or others):
+        return ()
     return tuple(
         Cap(scope, Limit(period, caps.get(period), budget.get(period)))
         for period in Period
-        if period in caps or period in budget
+        if period in caps or period in budget or period in others
     )
 
 

@@ -5,20 +5,20 @@ and takes off what the offers that are still open will probably use: all of it w
 """
 
 import heapq
-import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
 from uuid import UUID
 
-from exchange.rules.caps import Cap, Limit, Scope, window
+from exchange.rules.caps import AnyCap, Cap, Limit, Pace, Proportion, Scope, Spacing, window
+from exchange.rules.estimates import ENDLESS, NO_LIMIT, NO_PARTS, Left, Open, Parts, Row, expected
+from exchange.rules.passed import Passed
+from exchange.rules.remainder import Counted, Remainder, of_limit, of_pace, of_proportion
+from exchange.rules.rests import SECOND_US, Rest
+from exchange.values.ids import moment_of
 from exchange.values.market import Period
+from exchange.values.reason import Reason
 from exchange.values.trace import PingTrace, sold_first
-
-NO_LIMIT = 1 << 62
-DEVIATIONS = 3.0
-"""How many standard deviations more of the open offers may be posted than is usual."""
 
 MEMORY_OFFERS = 400
 """After so many offers what is known of them counts half."""
@@ -33,48 +33,23 @@ OTHERS_S = 5.0
 """For how long what another gateway said of its offers is believed."""
 
 
-class Row(NamedTuple):
-    """A row of the table of caps; times are in microseconds since 1970, which compare faster than moments.
-
-    Of two states of a row the one with more `changes` is the newer.
-    """
-
-    kind: str
-    subject: str
-    period: str
-    starts_us: int
-    ends_us: int
-    changes: int
-    leads: int
-    micros: int
-
-
-class Left(NamedTuple):
-    """What may still be offered: leads, and money in micro-units."""
-
-    leads: int
-    micros: int
-
-
-ENDLESS = Left(NO_LIMIT, NO_LIMIT)
-
-
-class Open(NamedTuple):
-    """Offers that may still be posted: how many, and their gross prices together."""
-
-    offers: int = 0
-    micros: int = 0
-
-
 _RowKey = tuple[str, str, str, int, int]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_MINUTE_US = 60 * SECOND_US
+_NOTHING = Counted()
 
 
 @dataclass(slots=True, eq=False)
 class _Subject:
     scope: Scope
-    limits: tuple[Limit, ...]
+    limits: tuple[Limit, ...] = ()
+    pace: Pace | None = None
+    proportion: Proportion | None = None
+    rest: Rest | None = None
+    is_resting: bool = False
+    leads_by: str = ""
+    micros_by: str = ""
     offers: int = 0
     micros: int = 0
     posted: float = 0.0
@@ -83,6 +58,20 @@ class _Subject:
     uncounted: Left = ENDLESS
     far: Left = ENDLESS
     left: Left = ENDLESS
+
+    def limit(self, caps: Iterable[AnyCap]) -> None:
+        """Sets the limits in force."""
+        rest, self.limits, self.pace, self.proportion, self.rest = self.rest, (), None, None, None
+        for cap in caps:
+            match cap:
+                case Cap():
+                    self.limits = (*self.limits, cap.limit)
+                case Pace():
+                    self.pace = cap
+                case Proportion():
+                    self.proportion = cap
+                case Spacing():
+                    self.rest = Rest(cap.seconds * SECOND_US, offered_us=rest.offered_us if rest else 0)
 
     @property
     def is_near(self) -> bool:
@@ -110,18 +99,25 @@ class Room:
         self._offers: dict[UUID, tuple[tuple[int, tuple[_Subject, ...]], ...]] = {}
         self._heard: set[_Subject] = set()
         self._expiries: list[tuple[datetime, UUID]] = []
+        self._now_us = 0
+        self._paced: list[_Subject] = []
+        self._resting: list[tuple[int, Scope]] = []
+        self.passed = Passed()
 
-    def limit(self, caps: Iterable[Cap], zones: Mapping[str, str], now: datetime) -> None:
+    def limit(self, caps: Sequence[AnyCap], zones: Mapping[str, str], now: datetime) -> None:
         """Sets the limits in force, and the zone of each campaign. What was offered before stays known."""
-        limits: dict[Scope, list[Limit]] = {}
+        self._now_us = _micros(now)
+        limits: dict[Scope, list[AnyCap]] = {}
         for cap in caps:
-            limits.setdefault(cap.scope, []).append(cap.limit)
+            limits.setdefault(cap.scope, []).append(cap)
         before, self._subjects, self._by_name, self._zones = self._subjects, {}, {}, zones
         for scope, found in limits.items():
-            subject = before.get(scope) or _Subject(scope, ())
-            subject.limits = tuple(found)
+            subject = before.get(scope) or _Subject(scope)
+            subject.limit(found)
             self._subjects[scope] = subject
             self._by_name.setdefault(scope[:2], []).append(subject)
+        self._paced = [subject for subject in self._subjects.values() if subject.pace is not None]
+        self.passed.limit(caps)
         self.limits_pings = any(scope.kind != "order" for scope in limits)
         for order in [key for key in self.left if ("order", key) not in self._by_name]:
             del self.left[order]
@@ -131,6 +127,7 @@ class Room:
     def count(self, rows: Iterable[Row], now: datetime) -> None:
         """Takes note of what Postgres has counted."""
         touched: set[tuple[str, str]] = set()
+        self._now_us = max(self._now_us, _micros(now))
         for row in rows:
             key = row[:5]
             known = self._rows.get(key)
@@ -141,22 +138,23 @@ class Room:
             for subject in self._by_name[name]:
                 self._recount(subject, now)
 
-    def offered(self, trace: PingTrace) -> None:
+    def offered(self, trace: PingTrace, parts: Parts = NO_PARTS) -> None:
         """Takes note of an offer to the order that it would go to, or to those of its legs."""
         if trace.offer is None or not self._subjects:
             return
-        zone, parts = self._zones.get(trace.campaign, "UTC"), []
+        zone, taken = self._zones.get(trace.campaign, "UTC"), []
         for rung in sold_first(trace.offer.ladder):
             found = [
-                *self._by_name.get(("order", rung.order), ()),
+                *self._of_order(rung.order, parts.get(rung.order, ())),
                 *filter(None, (self._subjects.get(Scope("seller", trace.seller, zone)),)),
                 *filter(None, (self._subjects.get(Scope("campaign", trace.campaign, zone)),)),
             ]
             if found:
-                parts.append((rung.gross_micros, tuple(found)))
+                taken.append((rung.gross_micros, tuple(found)))
+                self._rest_after_offer(found, trace.ping_id)
                 self._move(found, 1, rung.gross_micros)
-        if parts:
-            self._offers[trace.ping_id] = tuple(parts)
+        if taken:
+            self._offers[trace.ping_id] = tuple(taken)
             heapq.heappush(self._expiries, (trace.offer.expires_at, trace.ping_id))
 
     def posted(self, ping_id: UUID) -> None:
@@ -167,7 +165,11 @@ class Room:
         """Lets go of offers, windows and gateways whose time is over."""
         while self._expiries and self._expiries[0][0] <= now:
             self._close(heapq.heappop(self._expiries)[1], was_posted=False)
-        now_us = _micros(now)
+        now_us, before_us = _micros(now), self._now_us
+        self.wake(now_us)
+        if now_us // _MINUTE_US != before_us // _MINUTE_US:
+            for subject in self._paced:
+                self._recount(subject, now)
         for key in [key for key in self._rows if key[4] <= now_us]:
             del self._rows[key]
             for subject in self._by_name.get(key[:2], ()):
@@ -176,6 +178,25 @@ class Room:
             subject.others = {name: found for name, found in subject.others.items() if found[0] > now_s - OTHERS_S}
             self._estimate(subject)
         self._heard = {subject for subject in self._heard if subject.others}
+
+    def wake(self, now_us: int) -> None:
+        """Lets orders with a spacing go on whose rest is over; the time is in microseconds since 1970."""
+        self._now_us = now_us
+        while self._resting and self._resting[0][0] <= now_us:
+            subject = self._subjects.get(heapq.heappop(self._resting)[1])
+            if subject is not None:
+                self._settle(subject)
+
+    def told(self, order: str, reason: Reason, parts: Sequence[str] = ()) -> str:
+        """Which limit it is that leaves an order no room, in a few words."""
+        subjects = self._of_order(order, parts)
+        if not subjects:
+            return ""
+        if reason is Reason.CAPPED:
+            least = min(subjects, key=lambda item: (not item.is_resting, item.left.leads))
+            return _named(least, "spacing" if least.is_resting else least.leads_by)
+        least = min(subjects, key=lambda item: item.left.micros)
+        return _named(least, least.micros_by)
 
     def hear(self, gateway: str, scope: Scope, found: Open, now_s: float) -> None:
         """Another gateway says what it has offered."""
@@ -213,6 +234,9 @@ class Room:
                     subject.posted, subject.expired = subject.posted / 2, subject.expired / 2
                 subject.posted += was_posted
                 subject.expired += not was_posted
+                if subject.rest is not None:
+                    subject.rest.offered_us = 0
+                    self._settle(subject)
             self._move(subjects, -1, -gross_micros)
 
     def _move(self, subjects: Iterable[_Subject], offers: int, micros: int) -> None:
@@ -231,17 +255,52 @@ class Room:
     def _recount(self, subject: _Subject, now: datetime) -> None:
         """Takes what has been counted off the limits."""
         leads = micros = NO_LIMIT
-        for limit in subject.limits:
-            row = self._rows.get(
-                (*subject.scope[:2], limit.period, *self._window(limit.period, subject.scope.zone, now))
-            )
-            if limit.leads_max is not None:
-                leads = min(leads, limit.leads_max - (row.leads if row else 0))
-            if limit.micros_max is not None:
-                micros = min(micros, limit.micros_max - (row.micros if row else 0))
+        for name, more_leads, more_micros in self._remainders(subject, now):
+            if more_leads is not None and more_leads < leads:
+                leads, subject.leads_by = more_leads, name
+            if more_micros is not None and more_micros < micros:
+                micros, subject.micros_by = more_micros, name
         subject.uncounted = Left(leads, micros)
         subject.far = Left((leads - FAR_LEADS) // FAR_SHARE, micros // FAR_SHARE)
+        if subject.rest is not None:
+            row = self._row(subject, Period.TOTAL, now)
+            subject.rest.last_us = row.last_us if row else 0
+            self._settle(subject)
         self._estimate(subject)
+
+    def _remainders(self, subject: _Subject, now: datetime) -> Iterator[Remainder]:
+        """What each limit of a subject leaves."""
+        for limit in subject.limits:
+            yield of_limit(limit, self._counted(subject, limit.period, now))
+        if subject.proportion is not None:
+            yield of_proportion(subject.proportion, self._counted(subject, subject.proportion.period, now))
+        if subject.pace is not None:
+            yield of_pace(subject.pace, self._counted(subject, Period.DAY, now), now)
+
+    def _counted(self, subject: _Subject, period: Period, now: datetime) -> Counted:
+        row = self._row(subject, period, now)
+        return _NOTHING if row is None else Counted(row.leads, row.micros, row.passed)
+
+    def _row(self, subject: _Subject, period: Period, now: datetime) -> Row | None:
+        return self._rows.get((*subject.scope[:2], period, *self._window(period, subject.scope.zone, now)))
+
+    def _of_order(self, order: str, parts: Sequence[str]) -> list[_Subject]:
+        """The subjects that limit an order for a lead that counts in these sub-caps."""
+        return [subject for name in (order, *parts) for subject in self._by_name.get(("order", name), ())]
+
+    def _rest_after_offer(self, subjects: Iterable[_Subject], ping_id: UUID) -> None:
+        for subject in subjects:
+            if subject.rest is not None:
+                subject.rest.offered_us = max(_micros(moment_of(ping_id)), self._now_us)
+                self._settle(subject)
+
+    def _settle(self, subject: _Subject) -> None:
+        """Finds whether an order with a spacing rests; it is looked at again when that is over."""
+        until_us = 0 if subject.rest is None else subject.rest.until_us()
+        subject.is_resting = until_us > self._now_us
+        if subject.is_resting:
+            heapq.heappush(self._resting, (until_us, subject.scope))
+        self._leave(subject, subject.left)
 
     def _estimate(self, subject: _Subject) -> None:
         """Takes off what the open offers will use."""
@@ -254,7 +313,7 @@ class Room:
     def _leave(self, subject: _Subject, left: Left) -> None:
         subject.left = left
         if subject.scope.kind == "order":
-            self.left[subject.scope.subject] = left
+            self.left[subject.scope.subject] = Left(0, left.micros) if subject.is_resting else left
 
     def _window(self, period: Period, zone: str, now: datetime) -> tuple[int, int]:
         found, now_us = self._windows.get((period, zone)), _micros(now)
@@ -264,20 +323,16 @@ class Room:
         return found
 
 
-def expected(found: Open, share: float) -> Open:
-    """What open offers will use at most, in all likelihood, where `share` of them is posted."""
-    if not found.offers:
-        return Open()
-    offers = share * found.offers + DEVIATIONS * math.sqrt(share * (1 - share) * found.offers)
-    offers = min(offers, found.offers)
-    return Open(math.ceil(offers), math.ceil(found.micros * offers / found.offers))
-
-
 def _all_open(subject: _Subject) -> Open:
     offers, micros = subject.offers, subject.micros
     for _, found in subject.others.values():
         offers, micros = offers + found.offers, micros + found.micros
     return Open(offers, micros)
+
+
+def _named(subject: _Subject, limit: str) -> str:
+    part = subject.scope.subject.partition("/")[2]
+    return f"{limit} of {part}" if part and limit else limit
 
 
 def _micros(moment: datetime) -> int:

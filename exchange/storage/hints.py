@@ -7,7 +7,7 @@ the way is seen at the next full look, a second later. Nothing here decides: a w
 import asyncio
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -19,8 +19,10 @@ from redis.exceptions import RedisError
 
 from exchange.background import stop
 from exchange.errors import StorageUnavailable
-from exchange.rules.caps import Cap, Scope
-from exchange.rules.room import Open, Room, Row
+from exchange.rules.caps import AnyCap, Scope
+from exchange.rules.estimates import Open, Row
+from exchange.rules.passed import Key
+from exchange.rules.room import Room
 from exchange.storage import caps, feed
 from exchange.storage.database import Database
 from exchange.storage.posts import NewPost, Plan
@@ -56,8 +58,9 @@ class Hints:
         self._posted: set[UUID] = set()
         self._limited: frozenset[Name] = frozenset()
         self._tasks: list[asyncio.Task[None]] = []
+        self._storing: asyncio.Future[None] | None = None
 
-    def limit(self, limits: Sequence[Cap], zones: dict[str, str]) -> None:
+    def limit(self, limits: Sequence[AnyCap], zones: dict[str, str]) -> None:
         """Sets the limits in force, and the campaigns' zones."""
         self._limited = frozenset(cap.scope[:2] for cap in limits)
         self.room.limit(limits, zones, datetime.now(UTC))
@@ -70,12 +73,15 @@ class Hints:
 
     async def close(self) -> None:
         await stop(self._tasks)
+        await self._store_passed()
         await self._client.aclose()
         await self._listener.aclose()
 
     def counted(self, post: NewPost, plans: Iterable[Plan]) -> None:
         """These attempts have changed what is counted, or were refused for it: it is looked at again, and told."""
-        names = {("seller", post.seller), ("campaign", post.campaign), *(("order", plan.order) for plan in plans)}
+        names = {("seller", post.seller), ("campaign", post.campaign)}
+        for plan in plans:
+            names |= {("order", plan.order), *(cap.scope[:2] for cap in plan.caps)}
         if not post.test and (found := names & self._limited):
             self._to_look |= found
             self._posted.add(post.ping_id)
@@ -85,6 +91,7 @@ class Hints:
         while True:
             began_s = time.monotonic()
             try:
+                await self._store_passed()
                 await self._look_at_all()
             except StorageUnavailable as error:
                 log.warning("caps_not_compared", error=str(error))
@@ -92,6 +99,20 @@ class Hints:
                 log.exception("caps_not_followed")  # whatever it was, the next look must be made
             took_s = time.monotonic() - began_s
             await asyncio.sleep(max(REFRESH_EVERY_S, REFRESH_SHARE * took_s))
+
+    async def _store_passed(self) -> None:
+        """What filters have let through goes to Postgres. Where that fails it is lost: it must not count twice."""
+        if self._storing is not None:
+            await asyncio.wait({self._storing})
+        if passed := self.room.passed.take():
+            self._storing = asyncio.ensure_future(self._add_passed(passed))
+            await asyncio.shield(self._storing)  # who stops this gateway lets it end
+
+    async def _add_passed(self, passed: Mapping[Key, int]) -> None:
+        try:
+            await caps.add_passed(self._database, passed)
+        except StorageUnavailable as error:
+            log.warning("let_through_lost", count=sum(passed.values()), error=str(error))
 
     async def _look_at_all(self) -> None:
         self.room.tick(datetime.now(UTC), time.monotonic())

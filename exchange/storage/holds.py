@@ -1,13 +1,14 @@
 """What an attempt takes before it is sent: people, caps, budgets and balance, held at the claim, all or nothing.
 
 Then it is settled or released, never both. What is taken, and when it would be too much, is decided in Postgres by the
-functions of migration 0003. A test takes nothing.
+functions of the migrations. A test takes nothing.
 """
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
-from exchange.rules.caps import Cap, windows_around
+from exchange.rules.caps import AnyCap
+from exchange.rules.limits import rows_of
 from exchange.storage import accounts
 from exchange.storage.accounts import Amounts
 from exchange.storage.database import Connection
@@ -110,19 +111,8 @@ async def count_again(connection: Connection, post: NewPost, plan: Plan) -> None
         await connection.execute("select count_attempt_again($1)", plan.attempt_id)
 
 
-def windows(caps: Iterable[Cap]) -> _Arrays:
+def windows(caps: Iterable[AnyCap]) -> _Arrays:
     """Each limit in the windows round now, column by column; the database picks those that hold its own time."""
     now = datetime.now(UTC).replace(second=0, microsecond=0)  # for a minute they are the same
-    rows = {
-        (cap, found.starts_at): (
-            cap.scope.kind,
-            cap.scope.subject,
-            cap.limit.period.value,
-            *found,
-            cap.limit.leads_max,
-            cap.limit.micros_max,
-        )
-        for cap in caps
-        for found in windows_around(cap.limit.period, cap.scope.zone, now)
-    }
-    return tuple([row[column] for row in rows.values()] for column in range(7))
+    rows = dict.fromkeys(row for cap in caps for row in rows_of(cap, now))
+    return tuple([row[column] for row in rows] for column in range(7))

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import asyncpg
 
-from exchange.rules.caps import Cap
+from exchange.rules.caps import AnyCap
 from exchange.rules.legs import Leg
 from exchange.rules.shares import Apart
 from exchange.storage.idempotency import RequestKey
@@ -41,7 +41,7 @@ class NewPost:
     key: RequestKey | None
     people: tuple[bytes, ...] = ()
     duplicate_days: int | None = None
-    caps: tuple[Cap, ...] = ()
+    caps: tuple[AnyCap, ...] = ()
     changed: tuple[str, ...] = ()
     legs: tuple[int, ...] = ()
     """What is promised for each leg of a shared sale, together `payout_micros`; an exclusive one has none."""
@@ -68,7 +68,7 @@ class Plan:
     gross_micros: int
     bid_id: str | None
     lease_s: float
-    caps: tuple[Cap, ...] = ()
+    caps: tuple[AnyCap, ...] = ()
     duplicate_days: int | None = None
     epoch: int = 1
     leg: int = 0

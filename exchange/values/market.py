@@ -20,6 +20,10 @@ MAX_SHARES = 3
 """By how many at most a shared lead is bought, unless a campaign says otherwise."""
 
 
+PACING_BURST = 50_000
+"""How many millionths of its open time an order with an even pace may be ahead, unless it says otherwise."""
+
+
 class Sale(StrEnum):
     """How a lead is sold. `EITHER` is what an order takes, `BEST` what a campaign sells; neither is what a bid is."""
 
@@ -132,6 +136,31 @@ class AmountRule:
 
 
 @dataclass(frozen=True, slots=True)
+class SubCap:
+    """Further limits of an order, for the leads that a filter accepts."""
+
+    name: str
+    when: Filter
+    caps: Caps = field(default_factory=dict)
+    budget: Budget = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ShareCap:
+    """The most that an order buys of the leads which its filter lets through in a window, in millionths of them."""
+
+    parts_per_million: int
+    period: Period
+
+
+@dataclass(frozen=True, slots=True)
+class Pacing:
+    """That an order buys evenly over the time that it is open in a day; so many millionths of that it may be ahead."""
+
+    burst: int
+
+
+@dataclass(frozen=True, slots=True)
 class Campaign:
     """The market for one vertical that sellers send to. Times are in milliseconds unless the name says seconds.
 
@@ -233,6 +262,11 @@ class Order:
     prices: tuple[AmountRule, ...] = ()
     adjustment: Adjustment | None = None
     weight: int = 1
+    sub_caps: tuple[SubCap, ...] = ()
+    share_cap: ShareCap | None = None
+    spacing_s: int | None = None
+    """The least time between two attempts, in seconds."""
+    pacing: Pacing | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,14 @@ from pydantic import Field, model_validator
 from exchange.marketfile.limits import (
     PRIORITY,
     SCHEDULE_WINDOWS_MAX,
+    SPACING_S,
     WEIGHT,
 )
 from exchange.marketfile.scalars import (
     FixedPrice,
     Flag,
+    Key,
+    Percent,
     Price,
     Text,
     choice,
@@ -19,7 +22,7 @@ from exchange.marketfile.scalars import (
     whole,
 )
 from exchange.marketfile.shapes.base import Given, Mapping, Shape
-from exchange.marketfile.shapes.terms import AdjustmentShape, BudgetShape, CapsShape
+from exchange.marketfile.shapes.terms import AdjustmentShape, BudgetShape, CapsShape, ShareCapShape
 from exchange.marketfile.times import DaysList, Holidays, HoursText, Moment, moment_text, windows_of
 from exchange.rules.schedule import ever_opens
 from exchange.values.schedule import Schedule
@@ -68,6 +71,21 @@ class PriceShape(Shape):
     price: FixedPrice
 
 
+class SubCapShape(Shape):
+    """Further limits for the leads that a filter accepts; the filter is read with the vertical's fields at hand."""
+
+    name: Key
+    when: Mapping
+    caps: CapsShape | None = None
+    budget: BudgetShape | None = None
+
+    @model_validator(mode="after")
+    def _limits_something(self) -> Self:
+        if not any(part is not None and part.model_fields_set for part in (self.caps, self.budget)):
+            raise refuse("limits nothing: give it caps, or a budget")
+        return self
+
+
 class OrderShape(Shape):
     """A buyer's standing order; its filter is read with the vertical's fields at hand."""
 
@@ -82,6 +100,11 @@ class OrderShape(Shape):
     schedule: ScheduleShape | None = None
     caps: CapsShape | None = None
     budget: BudgetShape | None = None
+    sub_caps: Given[list[SubCapShape]] = None
+    share_cap: ShareCapShape | None = None
+    spacing_s: Annotated[int, whole(*SPACING_S)] | None = None
+    pacing: Annotated[str, choice("even")] | None = None
+    pacing_burst: Percent | None = None
     priority: Annotated[int, whole(*PRIORITY)] = 1
     boost: Given[AdjustmentShape] = None
     penalty: Given[AdjustmentShape] = None
@@ -90,3 +113,20 @@ class OrderShape(Shape):
     consent: list[Text] = []
     paused: Flag = False
     paused_until: Moment | None = None
+
+    @model_validator(mode="after")
+    def _is_paced_by_something(self) -> Self:
+        day = [part for part in (self.caps, self.budget) if part is not None and part.day is not None]
+        if self.pacing is not None and not day:
+            raise refuse("pacing needs a cap or a budget for the day, which it spreads")
+        if self.pacing_burst is not None and self.pacing is None:
+            raise refuse("pacing_burst says how far pacing may be ahead: there is no pacing")
+        return self
+
+    @model_validator(mode="after")
+    def _names_sub_caps_once(self) -> Self:
+        names = [sub_cap.name for sub_cap in self.sub_caps or ()]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise refuse(f"has two sub_caps of the name {twice}")
+        return self

@@ -13,10 +13,13 @@ from exchange.marketfile.limits import (
 from exchange.marketfile.scalars import (
     Amount,
     Percent,
+    SharePercent,
+    choice,
     refuse,
     whole,
 )
 from exchange.marketfile.shapes.base import Given, Shape
+from exchange.values.market import Period
 
 PingTimeout = Annotated[int, whole(*PING_TIMEOUT_MS)]
 
@@ -62,6 +65,13 @@ class BudgetShape(Shape):
     week: Given[Amount] = None
     month: Given[Amount] = None
     total: Given[Amount] = None
+
+
+class ShareCapShape(Shape):
+    """The most that an order buys of the leads which its filter lets through in a window."""
+
+    percent: SharePercent
+    of: Annotated[str, choice(*Period)]
 
 
 class DuplicatesShape(Shape):
