@@ -19,6 +19,9 @@ SILENT = Refusal(Reason.TIMEOUT)
 NO_TIME_LEFT = Refusal(Reason.NO_TIME_LEFT, "the network needs it")
 NOT_CONNECTED = Refusal(Reason.TIMEOUT, "still connecting")
 
+_new = tuple.__new__
+"""Makes a named tuple in half the time that its name takes; here ten for each ping."""
+
 
 class Call:
     """One order, to be asked once. `timeout_ms` is its own deadline; `read` turns an answer into its meaning.
@@ -82,7 +85,8 @@ class Call:
         if current is None:
             return
         self.round = None
-        self.asked = Asked(self.line.order, reply, int((now_s - current.started_s) * 1_000_000) / 1000)
+        elapsed_ms = int((now_s - current.started_s) * 1_000_000) / 1000
+        self.asked = _new(Asked, (self.line.order, reply, elapsed_ms))
         if not self.overdue:
             current.one_less()
 
