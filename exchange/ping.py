@@ -235,14 +235,14 @@ class Pings:
         self._drop_lines_before(request.market_version)
         lines = self._lines
         pings: dict[tuple[str, ...], tuple[bytes, Callable[[int, bytes], Reply]]] = {}
-        calls = []
+        calls, shown = [], None
         for entry in entries:
-            ping = pings.get(entry.shown)
-            if ping is None:
-                ping = pings[entry.shown] = _body_and_reader(request, ping_id, entry)
+            if entry.shown is not shown:  # nearly always it is, and to look it up means to hash many names
+                shown = entry.shown
+                body, read = pings.get(shown) or pings.setdefault(shown, _body_and_reader(request, ping_id, entry))
             known = lines.get(entry.order.key)
             line = known[1] if known is not None and known[0] is entry else self._line(entry)
-            calls.append(Call(line, ping[0], min(entry.endpoint.ping_timeout_ms, left_ms), ping[1]))
+            calls.append(Call(line, body, min(entry.endpoint.ping_timeout_ms, left_ms), read))
         return calls
 
     def _line(self, entry: OrderEntry) -> Line:

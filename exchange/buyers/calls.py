@@ -131,11 +131,11 @@ class Round:
         started_s, first_due_s = self.started_s, self._decide_at_s
         body, timeout_ms, told_ms, due_s, rest = None, -1, -1, 0.0, b""
         for call in self._calls:
-            call.round, pool = self, call.line.pool
-            if pool is None or call.timeout_ms - pool.network_ms < TOLD_MS_MIN:
+            line, pool = call.line, call.line.pool
+            call.round = self
+            if pool is None or (told := call.timeout_ms - pool.network_ms) < TOLD_MS_MIN:
                 call.left_out(UNUSABLE if pool is None else NO_TIME_LEFT)
                 continue
-            told = call.timeout_ms - pool.network_ms
             if told != told_ms or call.timeout_ms != timeout_ms or call.body is not body:
                 body, timeout_ms, told_ms = call.body, call.timeout_ms, told
                 due_s = min(started_s + timeout_ms / 1000, self._decide_at_s)
@@ -143,7 +143,7 @@ class Round:
                 rest = b"%d\r\nContent-Length: %d\r\n\r\n%b" % (told_ms, len(body), body)
             call.due_s = due_s
             try:
-                call.request = call.line.head + rest
+                call.request = line.head + rest
                 pool.send(call)
             except Exception as error:  # noqa: BLE001  # free where nothing is raised; see `answered`
                 _break(call, error)

@@ -208,7 +208,7 @@ async def test_a_database_that_is_not_there_is_unavailable(shared_services: Serv
 
 
 async def test_time_that_is_up_between_two_statements_is_trouble_like_any_other(database: Database) -> None:
-    """asyncpg does not look whether its connection is still there before each message of a statement's preparation."""
+    """While it prepares a statement, asyncpg does not look whether its connection is still there."""
 
     async def ready(session: Session) -> Session:
         return session
@@ -216,7 +216,7 @@ async def test_time_that_is_up_between_two_statements_is_trouble_like_any_other(
     async def cut_off(session: Session) -> None:
         session.terminate()
         await asyncio.sleep(0)
-        session._protocol._get_timeout(None)
+        session._protocol._get_timeout(None)  # type: ignore[attr-defined]  # as asyncpg itself does
 
     standing = database.standing(ready)
     with pytest.raises(StorageUnavailable):
