@@ -28,9 +28,10 @@ async def thank(arrival: Arrival) -> bytes:
 
 @pytest.fixture
 async def port() -> AsyncIterator[int]:
+    protocol = door_protocol(5.0, {"/door": Door(thank)})
     config = uvicorn.Config(
         nothing,
-        http=door_protocol(5.0, {"/door": Door(thank)}),
+        http=protocol,
         loop="none",
         lifespan="off",
         log_config=None,
@@ -39,7 +40,7 @@ async def port() -> AsyncIterator[int]:
     config.load()
     loop, state = asyncio.get_running_loop(), ServerState()
     server = await loop.create_server(
-        lambda: config.http_protocol_class(config=config, server_state=state, app_state={}, _loop=loop), "127.0.0.1", 0
+        lambda: protocol(config=config, server_state=state, app_state={}, _loop=loop), "127.0.0.1", 0
     )
     async with server:
         yield server.sockets[0].getsockname()[1]
