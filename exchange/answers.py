@@ -19,14 +19,16 @@ Document = dict[str, Any]
 
 def ping_answer(trace: PingTrace, offer_ttl_s: int, ignored: Sequence[str]) -> bytes:
     """The answer to a ping. `ignored` names the lead fields that were dropped at the door."""
-    document: Document = {"ping_id": str(trace.ping_id), "status": trace.status.value}
+    document: Document = {"ping_id": trace.ping_id, "status": trace.status.value}
     if trace.offer is not None:
         document |= _price(trace.offer.payout_micros, trace.currency)
         if legs := legs_of(trace.offer.ladder):
             document |= _offered_legs(legs)
-        document |= {"expires_in": offer_ttl_s, "expires_at": rfc3339(trace.offer.expires_at)}
-    document |= _reason(trace.reason)
-    return orjson.dumps(document | {"ignored": list(ignored)})
+        document["expires_in"], document["expires_at"] = offer_ttl_s, rfc3339(trace.offer.expires_at)
+    if trace.reason is not None:
+        document |= _reason(trace.reason)
+    document["ignored"] = ignored
+    return orjson.dumps(document)
 
 
 def ping_state(ping: RecordedPing, now: datetime) -> Document:
@@ -104,7 +106,7 @@ def _offered_legs(promised: Sequence[int]) -> Document:
 
 def rfc3339(moment: datetime) -> str:
     """A time in UTC to the millisecond, as `2026-11-22T19:45:54.123Z`."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def reason_document(reason: Reason) -> Document:

@@ -19,6 +19,9 @@ SILENT = Refusal(Reason.TIMEOUT)
 NO_TIME_LEFT = Refusal(Reason.NO_TIME_LEFT, "the network needs it")
 NOT_CONNECTED = Refusal(Reason.TIMEOUT, "still connecting")
 
+_new = tuple.__new__
+"""Makes a named tuple in half the time that its name takes; here ten for each ping."""
+
 
 class Call:
     """One order, to be asked once. `timeout_ms` is its own deadline; `read` turns an answer into its meaning.
@@ -82,7 +85,8 @@ class Call:
         if current is None:
             return
         self.round = None
-        self.asked = Asked(self.line.order, reply, int((now_s - current.started_s) * 1_000_000) / 1000)
+        elapsed_ms = int((now_s - current.started_s) * 1_000_000) / 1000
+        self.asked = _new(Asked, (self.line.order, reply, elapsed_ms))
         if not self.overdue:
             current.one_less()
 
@@ -127,11 +131,11 @@ class Round:
         started_s, first_due_s = self.started_s, self._decide_at_s
         body, timeout_ms, told_ms, due_s, rest = None, -1, -1, 0.0, b""
         for call in self._calls:
-            call.round, pool = self, call.line.pool
-            if pool is None or call.timeout_ms - pool.network_ms < TOLD_MS_MIN:
+            line, pool = call.line, call.line.pool
+            call.round = self
+            if pool is None or (told := call.timeout_ms - pool.network_ms) < TOLD_MS_MIN:
                 call.left_out(UNUSABLE if pool is None else NO_TIME_LEFT)
                 continue
-            told = call.timeout_ms - pool.network_ms
             if told != told_ms or call.timeout_ms != timeout_ms or call.body is not body:
                 body, timeout_ms, told_ms = call.body, call.timeout_ms, told
                 due_s = min(started_s + timeout_ms / 1000, self._decide_at_s)
@@ -139,7 +143,7 @@ class Round:
                 rest = b"%d\r\nContent-Length: %d\r\n\r\n%b" % (told_ms, len(body), body)
             call.due_s = due_s
             try:
-                call.request = call.line.head + rest
+                call.request = line.head + rest
                 pool.send(call)
             except Exception as error:  # noqa: BLE001  # free where nothing is raised; see `answered`
                 _break(call, error)

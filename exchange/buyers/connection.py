@@ -101,13 +101,18 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         reader = self._reader
         if reader is None:
-            if self._call is None:
+            call = self._call
+            if call is None:
                 self.close()  # nobody has asked
                 return
             end = data.find(b"\r\n\r\n") + 4
             plain = read_plain_head(data[:end]) if end <= PLAIN_HEAD_BYTES_MAX else None
-            if plain is not None and plain[1] == len(data) - end:
-                self._answered(self._call, plain[0], data[end:], keep_alive=True)
+            if plain is not None and plain[1] == len(data) - end:  # nearly always: `_answered` without a call more
+                now_s = monotonic()
+                self._call = None
+                self.reused = True
+                self._pool.released(self, now_s)
+                call.answered(plain[0], data[end:], now_s)
                 return
             self._reader = reader = AnswerReader()
         if reader.feed(data):

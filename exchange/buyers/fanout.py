@@ -3,8 +3,9 @@
 import asyncio
 import ssl
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from functools import reduce
+from typing import Any
 
 from exchange.buyers.calls import Call, Round
 from exchange.buyers.dialling import Dialler, Origin
@@ -50,13 +51,13 @@ class Fanout:
         pools = {line.pool for line in lines if line.pool is not None}
         return [dial for pool in pools for dial in pool.warm(count)]
 
-    async def ask(self, calls: Sequence[Call], decide_by: Deadline) -> tuple[Asked, ...]:
+    def ask(self, calls: Sequence[Call], decide_by: Deadline) -> Coroutine[Any, Any, tuple[Asked, ...]]:
         """Asks all orders at once; returns when all have answered, or none may any more.
 
         An answer that comes after its own deadline while others are still waited for is `LATE`; a buyer that is
         silent in the end is `TIMEOUT`. The result is in the order of `calls`.
         """
-        return await Round(calls, decide_by.at_s, self._loop).run()
+        return Round(calls, decide_by.at_s, self._loop).run()
 
     def stats(self) -> Stats:
         """Counts of all connections, also of those to origins that the market no longer knows."""

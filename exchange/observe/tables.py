@@ -5,6 +5,7 @@ belong to the event loop's thread: nothing else may write to them.
 """
 
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 
@@ -19,13 +20,13 @@ class CounterTable(Collector):
 
     def __init__(self, name: str, help_text: str, labels: Sequence[str], registry: CollectorRegistry) -> None:
         self.name = name
-        self.counts: dict[Labels, int] = {}
+        self.counts: defaultdict[Labels, int] = defaultdict(int)
         self._help = help_text
         self._labels = labels
         registry.register(self)
 
     def add(self, labels: Labels) -> None:
-        self.counts[labels] = self.counts.get(labels, 0) + 1
+        self.counts[labels] += 1
 
     def collect(self) -> Iterable[CounterMetricFamily]:
         family = CounterMetricFamily(self.name, self._help, labels=self._labels)

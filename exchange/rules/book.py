@@ -35,7 +35,7 @@ class OrderEntry:
     sale: Sale | None = Sale.EXCLUSIVE
     """What it is asked for: what order and campaign both allow; None where they allow nothing in common."""
     shown: tuple[str, ...] = ()
-    """What is the same for two orders that are sent the same ping."""
+    """What is the same for two orders that are sent the same ping; of a campaign also the same object."""
 
     @property
     def key(self) -> str:
@@ -125,7 +125,8 @@ def _compile_campaign(
 ) -> CampaignBook:
     vertical = market.verticals[campaign.vertical]
     ping_fields = vertical.names(Stage.PING)
-    entries = tuple(_entry(market, campaign, order, ping_fields, auth_headers) for order in orders)
+    known: dict[tuple[str, ...], tuple[str, ...]] = {}
+    entries = tuple(_entry(market, campaign, order, ping_fields, auth_headers, known) for order in orders)
     unusable = [number for number, entry in enumerate(entries) if entry.auth_headers is None]
     return CampaignBook(
         campaign=campaign,
@@ -163,12 +164,18 @@ def _filters(campaign: Campaign, orders: Sequence[Order]) -> Iterator[Filter]:
 
 
 def _entry(
-    market: Market, campaign: Campaign, order: Order, ping_fields: tuple[str, ...], auth_headers: AuthHeaders
+    market: Market,
+    campaign: Campaign,
+    order: Order,
+    ping_fields: tuple[str, ...],
+    auth_headers: AuthHeaders,
+    known: dict[tuple[str, ...], tuple[str, ...]],
 ) -> OrderEntry:
     buyer = market.buyers[order.buyer]
     wanted = ping_fields if order.fields is None else frozenset(order.fields)
     visible = tuple(name for name in ping_fields if name in wanted)
     sale = _asked_for(campaign.sale, order.sale)
+    shown = ("" if sale is None else sale.value, *visible)
     return OrderEntry(
         order=order,
         buyer=buyer,
@@ -177,7 +184,7 @@ def _entry(
         auth_headers=auth_headers.get((buyer.key, order.endpoint)),
         paused_until_s=_paused_until_s(order, buyer),
         sale=sale,
-        shown=(sale or "", *visible),
+        shown=known.setdefault(shown, shown),
     )
 
 

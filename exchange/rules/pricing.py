@@ -8,7 +8,12 @@ _MILLION = 1_000_000
 
 def margin_for(campaign: Campaign, seller: Seller, buyer: Buyer) -> Margin:
     """The most specific margin replaces the others: the buyer's, else the seller's, else the campaign's."""
-    return buyer.margin or seller.margin or campaign.margin
+    return buyer.margin or usual_margin(campaign, seller)
+
+
+def usual_margin(campaign: Campaign, seller: Seller) -> Margin:
+    """The margin for buyers who have none of their own."""
+    return seller.margin or campaign.margin
 
 
 def payout_of(gross_micros: int, margin: Margin) -> int:

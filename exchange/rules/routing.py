@@ -55,8 +55,12 @@ def route(
                 found ^= out
     for index in bits(found):
         entry = entries[index]
-        short = _short(entry, available, floor_micros, room.get(entry.order.key))
-        if short is None and had_by and entry.buyer.key in had_by:
+        buyer, left = entry.buyer.key, room.get(entry.order.key)
+        spendable = available.get(buyer)
+        short = None
+        if left is not None or (spendable is not None and spendable < floor_micros):
+            short = _short(spendable, floor_micros, left)
+        if short is None and had_by and buyer in had_by:
             short = Reason.DUPLICATE_FOR_BUYER
         if short is None:
             asked.append(entry)
@@ -78,9 +82,9 @@ def barred(entry: OrderEntry, seller: Seller, now_s: float) -> Reason | None:
     return None
 
 
-def _short(entry: OrderEntry, available: Available, floor_micros: int, left: Left | None) -> Reason | None:
-    """What an order is short of, or None. `left` is what its limits leave, if any."""
-    if available.get(entry.buyer.key, floor_micros) < floor_micros:
+def _short(spendable: int | None, floor_micros: int, left: Left | None) -> Reason | None:
+    """What an order is short of, or None. `left` is what its limits leave, `spendable` its buyer, if known."""
+    if spendable is not None and spendable < floor_micros:
         return Reason.INSUFFICIENT_BALANCE
     if left is not None and left.leads < 1:
         return Reason.CAPPED

@@ -5,6 +5,7 @@ holds it. The buffer is bounded: full means that the caller is told so, never th
 """
 
 import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -22,6 +23,8 @@ from exchange.values.deadline import Deadline
 BATCH_ROWS_MAX = 500
 STALLED_S = 1.0
 """A commit under way for longer than this is not to be hoped for."""
+TIMER_GRAIN_S = 0.002
+"""Event loops round: a timer may be this early."""
 PROBE_S = 0.5
 """How often, and for how long, a Postgres that was gone is asked whether it is back."""
 
@@ -48,6 +51,9 @@ class Journal:
         self._closing = False
         self._began_s: float | None = None
         self._is_down = False
+        self._due_s: dict[asyncio.Future[None], float] = {}
+        self._clock: asyncio.TimerHandle | None = None
+        self._rings_s = math.inf
         self._task = self._loop.create_task(self._write_all(), name="journal")
 
     @property
@@ -63,19 +69,43 @@ class Journal:
         """Records a ping and returns when it is committed. Raises StorageUnavailable where it is not by `deadline`."""
         committed: asyncio.Future[None] = self._loop.create_future()
         self._add(row, committed)
-        timer = self._loop.call_later(deadline.remaining_s(), _give_up, committed)
+        self._due_s[committed] = deadline.at_s
+        if deadline.at_s < self._rings_s:
+            self._ring_at(deadline.at_s)
         try:
             await committed
         finally:
-            timer.cancel()
+            del self._due_s[committed]
 
     async def close(self) -> None:
         """Writes what is still waiting, then ends; what cannot be written by then is counted as lost."""
         self._closing = True
         self._arrived.set()
         await self._task
+        if self._clock is not None:
+            self._clock.cancel()
         _fail(list(self._waiting), StorageUnavailable("the journal is closed"))
         self._writing.close()
+
+    def _ring_at(self, moment_s: float) -> None:
+        """Sets the one clock of all who wait: nearly every ping is committed long before it, and sets none."""
+        if self._clock is not None:
+            self._clock.cancel()
+        self._rings_s = moment_s
+        self._clock = self._loop.call_later(max(0.0, moment_s - time.monotonic()), self._give_up)
+
+    def _give_up(self) -> None:
+        """Tells those whose deadline has come, and sets the clock for the first of the others."""
+        now_s, self._rings_s, self._clock = time.monotonic() + TIMER_GRAIN_S, math.inf, None
+        for committed, due_s in self._due_s.items():
+            if committed.done():
+                continue
+            if due_s <= now_s:
+                committed.set_exception(StorageUnavailable("Postgres did not commit in time"))
+            else:
+                self._rings_s = min(self._rings_s, due_s)
+        if self._rings_s < math.inf:
+            self._ring_at(self._rings_s)
 
     def _add(self, row: PingRow, committed: "asyncio.Future[None] | None") -> None:
         if len(self._waiting) >= self._rows_max:
@@ -134,11 +164,6 @@ class Journal:
             await self._writing.run(lambda writer: writer.write(rows))
         except StorageUnavailable:
             await self._writing.run(lambda writer: writer.write(rows), timeout_s=PROBE_S)
-
-
-def _give_up(committed: "asyncio.Future[None]") -> None:
-    if not committed.done():
-        committed.set_exception(StorageUnavailable("Postgres did not commit in time"))
 
 
 def _fail(batch: Sequence[_Waiting], error: StorageUnavailable) -> None:

@@ -20,8 +20,6 @@ from exchange.values.vertical import Lead
 PAGE_TIMEOUT_S = 60.0
 """To find the next pings of a rare campaign may mean to look at many."""
 
-_SHORTENED = (Rung, OrderOutcome, Inputs)
-
 
 @dataclass(frozen=True, slots=True)
 class RecordedPing:
@@ -63,7 +61,7 @@ def row_of(trace: PingTrace) -> PingRow:
         seller=trace.seller,
         campaign=trace.campaign,
         market_version=trace.market_version,
-        status=trace.status.value,
+        status=trace.status,
         reason=None if trace.reason is None else int(trace.reason),
         test=trace.test,
         currency=trace.currency,
@@ -72,14 +70,14 @@ def row_of(trace: PingTrace) -> PingRow:
         min_price_micros=trace.min_price_micros,
         payout_micros=offer.payout_micros if offer else None,
         expires_at=offer.expires_at if offer else None,
-        ladder=_dumps(offer.ladder) if offer else None,
+        ladder=_dumps(_shortened(offer.ladder)) if offer else None,
         lead=_dumps(trace.lead),
         trace=_dumps(_told(trace)),
     )
 
 
 def _told(trace: PingTrace) -> dict[str, object]:
-    found: dict[str, object] = {"orders": trace.outcomes, "phases_ms": trace.phases_ms}
+    found: dict[str, object] = {"orders": _shortened(trace.outcomes), "phases_ms": trace.phases_ms}
     if trace.inputs is not None:
         found["inputs"] = trace.inputs
     if trace.sums is not None:
@@ -202,13 +200,18 @@ def _outcome(order: str, buyer: str, code: int, *more: Any) -> OrderOutcome:
     return outcome._replace(bids=tuple(bids))
 
 
+def _shortened(items: Sequence[Rung | OrderOutcome]) -> list[tuple[object, ...]]:
+    """Rungs and outcomes as their fields, in order, without the last where it is empty."""
+    return [tuple(item) if item[-1] else item[:-1] for item in items]
+
+
 def _dumps(value: object) -> str:
-    """JSON text; rungs, outcomes and inputs become lists of their fields, without the last where it is empty."""
+    """JSON text; named tuples become lists of their fields, inputs without the last where it is empty."""
     return orjson.dumps(value, default=_plain).decode()
 
 
 def _plain(value: object) -> object:
-    if isinstance(value, _SHORTENED) and not value[-1]:
+    if isinstance(value, Inputs) and not value[-1]:
         return value[:-1]
     if isinstance(value, tuple):
         return tuple(value)

@@ -65,6 +65,11 @@ class Standing(Generic[P]):
         except (*TROUBLE, TimeoutError) as error:
             self.close()
             raise StorageUnavailable(f"Postgres failed: {error}") from error
+        except AttributeError as error:  # what asyncpg raises where the time was up between two statements
+            if self._session is None or not self._session.is_closed():
+                raise
+            self.close()
+            raise StorageUnavailable("Postgres did not answer in time") from error
 
     def close(self) -> None:
         """Gives the connection up: the next unit of work opens a new one."""

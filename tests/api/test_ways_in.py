@@ -138,3 +138,15 @@ async def test_a_body_that_is_too_large_is_refused_whichever_way_it_comes(open_f
     start = head(open_for_pings, *[way] if way else [], length=None if way else len(body))
     [told], _ = await tell(open_for_pings, start, chunked(body) if way else body)
     assert (told.status, told.document["code"]) == (413, "too_large")
+
+
+async def test_a_head_that_has_come_before_means_what_it_meant(open_for_pings: World) -> None:
+    start, other = head(open_for_pings), BODY.replace(b"60601", b"6060x")
+    whole = start + BODY
+    await tell(open_for_pings, whole)  # from now on this head is known
+    for packets in ([whole], [start, BODY], [whole[:-10], whole[-10:]], [whole[:3], whole[3:]]):
+        [told], rest = await tell(open_for_pings, *packets)
+        assert (told.status, told.document["status"], rest) == (200, "offered", b"")
+    answers, _ = await tell(open_for_pings, start + other, whole, start + BODY[:-1] + b"]", whole + whole, answers=5)
+    assert [answer.status for answer in answers] == [422, 200, 400, 200, 200]
+    assert len({answer.document["ping_id"] for answer in answers if answer.status == 200}) == 3

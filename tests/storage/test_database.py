@@ -12,6 +12,7 @@ from support.waiting import until
 from exchange.embedded.lease import Services
 from exchange.errors import StorageUnavailable
 from exchange.storage.database import Connection, Database
+from exchange.storage.session import Session
 
 TIMEOUT_S = 0.5
 
@@ -204,3 +205,21 @@ async def test_a_database_that_is_not_there_is_unavailable(shared_services: Serv
     assert url != shared_services.postgres_url
     with pytest.raises(StorageUnavailable):
         await Database.connect(url, connections_max=1, timeout_s=5)
+
+
+async def test_time_that_is_up_between_two_statements_is_trouble_like_any_other(database: Database) -> None:
+    """While it prepares a statement, asyncpg does not look whether its connection is still there."""
+
+    async def ready(session: Session) -> Session:
+        return session
+
+    async def cut_off(session: Session) -> None:
+        session.terminate()
+        await asyncio.sleep(0)
+        session._protocol._get_timeout(None)  # type: ignore[attr-defined]  # as asyncpg itself does
+
+    standing = database.standing(ready)
+    with pytest.raises(StorageUnavailable):
+        await standing.run(cut_off)
+    assert await standing.run(lambda session: session.fetchval("select 1")) == 1
+    standing.close()

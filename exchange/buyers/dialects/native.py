@@ -31,6 +31,8 @@ _USUAL_BID = re.compile(
 """What nearly every bid looks like: a plain price, as text or number, and perhaps a plain `bid_id`. Whatever differs
 from it in the least is read by the exact parser, with the same meaning where it is only written differently.
 """
+_new = tuple.__new__
+"""Makes a named tuple in half the time that its name takes."""
 _WHOLE = re.compile(r"[1-9][0-9]{0,5}", re.ASCII)
 
 
@@ -48,7 +50,7 @@ def ping_body(
     """The ping's bytes: the same for every order with the same visible fields and the same `sale`."""
     return orjson.dumps(
         {
-            "ping_id": str(ping_id),
+            "ping_id": ping_id,
             "campaign": campaign,
             "vertical": vertical,
             "test": test,
@@ -94,7 +96,7 @@ def _read_usual(usual: re.Match[bytes]) -> Reply:
     else:
         micros = int(whole + fraction.ljust(6, b"0"))
         gross_micros = floor_to_cent(micros)
-    return Bid(gross_micros, bid_id.decode() or None) if micros else NO_BID
+    return _new(Bid, (gross_micros, bid_id.decode() or None, Sale.EXCLUSIVE, None, ())) if micros else NO_BID
 
 
 def _read_exactly(body: bytes, *, sale: Sale, currency: str) -> Reply:
