@@ -62,7 +62,7 @@ async def version(database: Database, number: int) -> MarketVersion | None:
 
 async def newest_number(database: Database) -> int:
     """The number of the market in force, 0 where there is none: cheap, for a periodic compare."""
-    found = await database.run(
+    found = await database.look(
         lambda connection: connection.fetchval("select max(version) from market_versions"), timeout_s=LOOK_TIMEOUT_S
     )
     return found or 0
