@@ -80,7 +80,13 @@ class Plan(BaseModel):
     warnings_left_out: int
 
 
-class ReasonInfo(BaseModel):
+class Told(BaseModel):
+    """A part of an explanation; what it does not name must not be lost on the way out."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class ReasonInfo(Told):
     """A reason code."""
 
     code: int
@@ -88,15 +94,26 @@ class ReasonInfo(BaseModel):
     text: str
 
 
-class FailedInfo(BaseModel):
+class FailedInfo(Told):
     """A condition of an order's filter, and the value that failed it."""
 
     field: str
+    path: str
     wants: str
     value: Any
 
 
-class OrderInfo(BaseModel):
+class BidInfo(Told):
+    """One bid of an order; `max_shares` is of a shared one."""
+
+    sale: str
+    bid: str
+    bid_id: str | None
+    max_shares: int | None
+    reason: ReasonInfo
+
+
+class OrderInfo(Told):
     """What became of one order of the campaign."""
 
     order: str
@@ -106,13 +123,14 @@ class OrderInfo(BaseModel):
     bid: str | None
     bid_id: str | None
     elapsed_ms: float | None
+    bids: list[BidInfo]
     rank: int | None
     rung: int | None
     priority: int | None
     failed: list[FailedInfo]
 
 
-class RungInfo(BaseModel):
+class RungInfo(Told):
     """A step of the ladder."""
 
     order: str
@@ -120,7 +138,28 @@ class RungInfo(BaseModel):
     gross: str
 
 
-class EventInfo(BaseModel):
+class LegInfo(Told):
+    """What a leg of a shared offer was promised."""
+
+    leg: int
+    price: str
+
+
+class SumsInfo(Told):
+    """What both ways of selling would have brought; null for nobody."""
+
+    exclusive: str | None
+    shared: str | None
+
+
+class MethodInfo(Told):
+    """A method of the campaign, with what it went by: by order, in millionths of a lead or of all attempts."""
+
+    method: str
+    measured: dict[str, int]
+
+
+class EventInfo(Told):
     """Something that changed an attempt later."""
 
     at: str
@@ -128,10 +167,11 @@ class EventInfo(BaseModel):
     note: str
 
 
-class AttemptInfo(BaseModel):
+class AttemptInfo(Told):
     """One delivery; gross = payout + margin."""
 
     attempt_id: str
+    leg: int | None
     order: str
     buyer: str
     state: str
@@ -145,14 +185,14 @@ class AttemptInfo(BaseModel):
     events: list[EventInfo]
 
 
-class ReturnedInfo(BaseModel):
+class ReturnedInfo(Told):
     """That a sale was returned."""
 
     at: str
     price: str
 
 
-class PostInfo(BaseModel):
+class PostInfo(Told):
     """The post of a ping."""
 
     post_id: str
@@ -164,7 +204,7 @@ class PostInfo(BaseModel):
     attempts: list[AttemptInfo]
 
 
-class DifferenceInfo(BaseModel):
+class DifferenceInfo(Told):
     """What came out otherwise when the auction was run again."""
 
     what: str
@@ -172,7 +212,7 @@ class DifferenceInfo(BaseModel):
     again: str
 
 
-class ReplayInfo(BaseModel):
+class ReplayInfo(Told):
     """The auction run again."""
 
     same: bool
@@ -181,7 +221,7 @@ class ReplayInfo(BaseModel):
     differences: list[DifferenceInfo]
 
 
-class ExplanationInfo(BaseModel):
+class ExplanationInfo(Told):
     """Why a ping went as it did: every order of its campaign once, with one reason; gross = payout + margin."""
 
     ping_id: str
@@ -204,7 +244,10 @@ class ExplanationInfo(BaseModel):
     phases_ms: dict[str, float]
     lead: dict[str, Any]
     orders: list[OrderInfo]
+    methods: list[MethodInfo]
     ladder: list[RungInfo]
+    legs: list[LegInfo]
+    sums: SumsInfo | None
     post: PostInfo | None
     replay: ReplayInfo | None
     notes: list[str]

@@ -1,5 +1,6 @@
 """An explanation as a document: what the admin API answers, and what `exchange explain --json` prints."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +11,7 @@ from exchange.storage.history import AttemptHistory
 from exchange.storage.posts import RecordedPost
 from exchange.values.money import format_amount
 from exchange.values.reason import Reason
-from exchange.values.trace import BidOutcome, Rung, Sums
+from exchange.values.trace import BidOutcome, Inputs, Rung, Sums
 
 Document = dict[str, Any]
 
@@ -39,6 +40,7 @@ def told(explanation: Explanation) -> Document:
         "phases_ms": ping.phases_ms,
         "lead": dict(ping.lead),
         "orders": [_order(story) for story in explanation.orders],
+        "methods": list(_methods(ping.inputs)),
         "ladder": [_rung(rung) for rung in ping.ladder],
         "legs": [{"leg": number, "price": format_amount(micros)} for number, micros in enumerate(ping.legs, 1)],
         "sums": _sums(ping.sums),
@@ -50,6 +52,13 @@ def told(explanation: Explanation) -> Document:
 
 def _rung(rung: Rung) -> Document:
     return {"order": rung.order, "buyer": rung.buyer, "gross": _amount(rung.gross_micros)}
+
+
+def _methods(inputs: Inputs | None) -> Iterator[Document]:
+    """The method that decided with what it went by, then the one that ranked the rest; none where bids say it all."""
+    while inputs is not None:
+        yield {"method": inputs.method.value, "measured": dict(inputs.values)}
+        inputs = inputs.after
 
 
 def _sums(sums: Sums | None) -> Document | None:

@@ -3,14 +3,19 @@
 import asyncio
 import json
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
 from support.buyer import Buyer, bids
 from support.market import CONTACT, LEAD, Document, market
+from support.shares import both_ways
 from support.world import World
 from test_openapi import assert_documented, openapi
 
+from exchange.past.explanation import Explanation
+from exchange.past.recall import Past
+from exchange.past.told import told
 from exchange.storage import keys
 from exchange.values.ids import uuid7
 
@@ -115,6 +120,28 @@ async def test_an_explanation_is_that_of_the_command(shared_world: World) -> Non
         answer = await operator.send("GET", f"/pings/{unknown}/explanation")
         assert (answer.status_code, answer.json()["code"]) == (404, "unknown_ping")
     assert (await operator.send("GET", f"/pings/{unknown}/explanation?replay=perhaps")).status_code == 422
+
+
+@pytest.mark.parametrize(
+    "campaign", [{"sale": "best", "max_shares": 2}, {"method": "round_robin", "fallback_method": "highest_bid"}]
+)
+async def test_an_explanation_leaves_nothing_out(shared_world: World, campaign: Document) -> None:
+    async with Buyer(both_ways("9.00", "8.00")) as high, Buyer(both_ways("7.00", "6.00")) as low:
+        document = market({"high": high, "low": low}, **campaign)
+        document["orders"]["old"] = {"buyer": "low", "campaign": "auto-us", "filter": {"or": [{"age": {"min": 60}}]}}
+        await shared_world.apply(document)
+        offered = await shared_world.ping()
+        await shared_world.post(offered["ping_id"])
+    operator = await operator_of(shared_world)
+    found = await operator.get(f"/pings/{offered['ping_id']}/explanation?replay=true")
+    explained = await Past(shared_world.database).explain(UUID(offered["ping_id"]), again=True)
+    assert isinstance(explained, Explanation)
+    assert found == told(explained)
+    if "sale" in campaign:
+        assert (len(found["legs"]), found["sums"]) == (2, {"exclusive": "9.00", "shared": "14.00"})
+        assert [item["leg"] for item in found["post"]["attempts"]] == [1, 2]
+    else:
+        assert [item["method"] for item in found["methods"]] == ["round_robin", "highest_bid"]
 
 
 async def test_a_market_is_read_changed_and_sent_back(shared_world: World) -> None:
