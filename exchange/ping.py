@@ -320,10 +320,11 @@ def _entrants(
     campaign, seller, room = request.book.campaign, request.seller, request.room.left
     entrants = []
     for entry, reply in zip(entries, asked, strict=True):
-        order, buyer, key = entry.order, entry.buyer, entry.order.key
-        margin, left = margin_for(campaign, seller, buyer), room.get(key)
-        spendable = available.get(buyer.key)
-        entrants.append(Entrant(key, buyer.key, order.priority, buyer.max_bid_micros, spendable, margin, reply, left))
+        order, buyer = entry.order, entry.buyer
+        key, owner = order.key, buyer.key
+        margin, spendable = margin_for(campaign, seller, buyer), available.get(owner)
+        limits = buyer.max_bid_micros, spendable, margin
+        entrants.append(tuple.__new__(Entrant, (key, owner, order.priority, *limits, reply, room.get(key))))
     return entrants
 
 
