@@ -8,7 +8,7 @@ import asyncpg
 import structlog
 
 from exchange import takeover
-from exchange.background import stop
+from exchange.background import Background, stop
 from exchange.errors import MarketFileError, StorageUnavailable
 from exchange.observe import metrics
 from exchange.rules.book import RuleBook
@@ -42,7 +42,7 @@ class LiveMarket:
         self._hints = hints
         self._look_again = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._letting_go: asyncio.Task[None] | None = None
+        self._farewells = Background()
 
     @property
     def room(self) -> Room:
@@ -55,7 +55,8 @@ class LiveMarket:
         self._tasks = [asyncio.create_task(self._follow()), asyncio.create_task(self._listen())]
 
     async def close(self) -> None:
-        await stop([*self._tasks, *([self._letting_go] if self._letting_go else [])])
+        await stop(self._tasks)
+        await self._farewells.drain(0)
 
     async def _follow(self) -> None:
         while True:
@@ -88,7 +89,7 @@ class LiveMarket:
         for name in taken.lacking:
             log.error("endpoint_without_secret", endpoint=name)
         if self.book is not None:
-            self._letting_go = asyncio.create_task(takeover.let_go(self.book))
+            self._farewells.start(takeover.let_go(self.book), "let go of a market")
         self.book = taken.book
         self._hints.limit(taken.caps, taken.zones)
         metrics.MARKET_VERSION.set(taken.book.version)

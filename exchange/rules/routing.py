@@ -55,9 +55,11 @@ def route(
                 found ^= out
     for index in bits(found):
         entry = entries[index]
-        short = _short(entry, available, floor_micros, room.get(entry.order.key))
-        if short is None and had_by and entry.buyer.key in had_by:
-            short = Reason.DUPLICATE_FOR_BUYER
+        buyer, left = entry.buyer.key, room.get(entry.order.key)
+        is_broke = available.get(buyer, floor_micros) < floor_micros
+        short = None
+        if is_broke or left is not None or buyer in had_by:  # few are
+            short = _short(left, floor_micros, is_broke=is_broke, is_had=buyer in had_by)
         if short is None:
             asked.append(entry)
         else:
@@ -78,15 +80,15 @@ def barred(entry: OrderEntry, seller: Seller, now_s: float) -> Reason | None:
     return None
 
 
-def _short(entry: OrderEntry, available: Available, floor_micros: int, left: Left | None) -> Reason | None:
+def _short(left: Left | None, floor_micros: int, *, is_broke: bool, is_had: bool) -> Reason | None:
     """What an order is short of, or None. `left` is what its limits leave, if any."""
-    if available.get(entry.buyer.key, floor_micros) < floor_micros:
+    if is_broke:
         return Reason.INSUFFICIENT_BALANCE
     if left is not None and left.leads < 1:
         return Reason.CAPPED
     if left is not None and left.micros < max(floor_micros, 1):
         return Reason.OUT_OF_BUDGET
-    return None
+    return Reason.DUPLICATE_FOR_BUYER if is_had else None
 
 
 def failing_fields(book: CampaignBook, entry: OrderEntry, lead: Lead) -> tuple[Failing, ...]:
