@@ -88,7 +88,7 @@ def entrants(draw: st.DrawFn) -> list[Entrant]:
 
 
 @given(entrants(), terms, ping_ids)
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_both_decide_alike(found: list[Entrant], held: Terms, ping_id: UUID) -> None:
     assert decide(found, held, ping_id) == plain_auction.decide(found, held, ping_id)
     assert has_buyer(found, held) == plain_auction.has_buyer(found, held)
