@@ -39,6 +39,7 @@ from exchange.storage.keys import KeyRing
 from exchange.storage.migrate import check_schema, migrations_folder
 from exchange.storage.sales import Sales
 from exchange.storage.vault import Vault
+from exchange.takeover import be_brisk
 
 TITLE = "Lead exchange"
 ABOUT = "Sellers ping part of a lead, buyers bid at the same time, an auction decides, and the winner gets the post."
@@ -67,6 +68,7 @@ def create_gateway(settings: Settings, services: Services) -> Gateway:
             desk = await _open_desk(settings, services, stack)
             doors.update(_add_doors(app, desk, settings))
             _quiet_collector()
+            be_brisk()
             yield
 
     app = FastAPI(title=TITLE, description=ABOUT, lifespan=lifespan)

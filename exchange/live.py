@@ -1,29 +1,23 @@
 """The market in force: a compiled rule book that is swapped whole, and what each buyer can still spend."""
 
 import asyncio
-import gc
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 
 import asyncpg
 import structlog
 
-from exchange.background import stop
-from exchange.buyers.credentials import auth_headers
+from exchange import takeover
+from exchange.background import Background, stop
 from exchange.errors import MarketFileError, StorageUnavailable
-from exchange.marketfile.reader import read
-from exchange.marketfile.secrets import resolve
 from exchange.observe import metrics
-from exchange.rules.book import RuleBook, compile_book
-from exchange.rules.caps import caps_of_market
+from exchange.rules.book import RuleBook
 from exchange.rules.room import Room
 from exchange.rules.routing import Available
 from exchange.storage import accounts, catalogue
-from exchange.storage.catalogue import MarketVersion
 from exchange.storage.database import Database
 from exchange.storage.hints import Hints
-from exchange.values.market import Market
+from exchange.takeover import Taken
 
 COMPARE_EVERY_S = 1.0
 """How often the newest version and the balances are looked at; a notification only makes a new market faster."""
@@ -48,6 +42,7 @@ class LiveMarket:
         self._hints = hints
         self._look_again = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._farewells = Background()
 
     @property
     def room(self) -> Room:
@@ -61,6 +56,7 @@ class LiveMarket:
 
     async def close(self) -> None:
         await stop(self._tasks)
+        await self._farewells.drain(0)
 
     async def _follow(self) -> None:
         while True:
@@ -82,31 +78,22 @@ class LiveMarket:
 
     async def _refresh(self) -> None:
         if await catalogue.newest_number(self._database) != (self.book.version if self.book else 0):
-            found = await catalogue.newest(self._database)
+            found = await catalogue.newest_text(self._database)
             if found is not None:
-                self.book = await asyncio.to_thread(self._compile, found)
-                self._limit(self.book.market)
-                gc.freeze()  # a rule book has no cycles: the collector need not walk it, and the old one goes by itself
-                metrics.MARKET_VERSION.set(found.version)
-                log.info("market_in_force", version=found.version, orders=len(self.book.market.orders))
+                self._put_in_force(await takeover.take(found, self._environment))
         standings = await accounts.standings(self._database)
         self.available = {item.owner: item.available_micros for item in standings}
 
-    def _limit(self, market: Market) -> None:
-        zones = {campaign.key: campaign.time_zone for campaign in market.campaigns.values()}
-        self._hints.limit(caps_of_market(market), zones)
-
-    def _compile(self, found: MarketVersion) -> RuleBook:
-        market = read(found.document)
-        headers = _auth_headers(market, self._environment)
-        endpoints = [(buyer.key, name) for buyer in market.buyers.values() for name in buyer.endpoints]
-        missing = [f"{buyer}.{name}" for buyer, name in endpoints if (buyer, name) not in headers]
-        metrics.ENDPOINTS_WITHOUT_SECRET.set(len(missing))
-        for name in missing:
+    def _put_in_force(self, taken: Taken) -> None:
+        metrics.ENDPOINTS_WITHOUT_SECRET.set(len(taken.lacking))
+        for name in taken.lacking:
             log.error("endpoint_without_secret", endpoint=name)
-        book = compile_book(market, found.version, headers)
-        book.wind(time.time())
-        return book
+        if self.book is not None:
+            self._farewells.start(takeover.let_go(self.book), "let go of a market")
+        self.book = taken.book
+        self._hints.limit(taken.caps, taken.zones)
+        metrics.MARKET_VERSION.set(taken.book.version)
+        log.info("market_in_force", version=taken.book.version, orders=len(taken.book.market.orders))
 
     async def _listen(self) -> None:
         """Waits for announcements on a connection of its own, and for a new connection when that one is lost."""
@@ -125,13 +112,3 @@ class LiveMarket:
                 await asyncio.sleep(COMPARE_EVERY_S)
             finally:
                 connection.terminate()
-
-
-def _auth_headers(market: Market, environment: Mapping[str, str]) -> dict[tuple[str, str], dict[str, str]]:
-    found = {}
-    for buyer in market.buyers.values():
-        for name, endpoint in buyer.endpoints.items():
-            secret = resolve(endpoint.auth.secret, environment)
-            if secret is not None and secret.isascii():  # another text cannot stand in a header
-                found[buyer.key, name] = auth_headers(endpoint.auth, secret)
-    return found

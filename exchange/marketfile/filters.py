@@ -15,15 +15,24 @@ GROUPS = frozenset(Junction)
 
 
 def read_filter(raw: object, path: str, catalogue: Catalogue, problems: Problems) -> Filter:
-    """An order's filter, as far as it can be read, with the problems of the rest reported."""
+    """An order's filter, as far as it can be read, with the problems of the rest reported.
+
+    Orders that write the same share one: many do, and reading filters is most of reading a market.
+    """
     if not isinstance(raw, Mapping):
         return Filter()  # absent, or reported with the order's shape
+    written = repr(raw)  # unlike equality, it tells `1` from `true`, and a date from a text
+    known = catalogue.filters.get(written)
+    if known is not None:
+        return known
     before = len(problems)
     found = _FilterReader(catalogue, problems).read(raw, path, 0)
     if len(problems) == before and _has_groups(found):
         reason = dead_end(found, catalogue.fields)
         if reason is not None:
             problems.add(path, reason)
+    if len(problems) == before:
+        catalogue.filters[written] = found
     return found
 
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from exchange.errors import FieldError
@@ -13,6 +13,7 @@ from exchange.marketfile.problems import Problems, shown, wrong
 from exchange.marketfile.references import check_list
 from exchange.marketfile.shapes.verticals import FieldShape, VerticalShape
 from exchange.rules.fields import reader_for
+from exchange.values.filters import Filter
 from exchange.values.vertical import CONTACT_TYPES, ORDERED_TYPES, Field, FieldType, Stage, Value, Vertical
 
 
@@ -20,13 +21,15 @@ from exchange.values.vertical import CONTACT_TYPES, ORDERED_TYPES, Field, FieldT
 class Catalogue:
     """A vertical as the rest of the file sees it. `stages` knows every field's name, also of fields that are wrong.
 
-    `fields` and `conditions` hold the right ones. `vertical` is None where any part is wrong.
+    `fields` and `conditions` hold the right ones. `vertical` is None where any part is wrong. `filters` are those that
+    have been read without a problem so far, by how they are written.
     """
 
     stages: Mapping[str, Stage | None]
     fields: Mapping[str, Field]
     conditions: Mapping[str, ConditionReader]
     vertical: Vertical | None
+    filters: dict[str, Filter] = field(default_factory=dict)
 
 
 def read_vertical(key: str, raw: object, path: str, problems: Problems) -> Catalogue:

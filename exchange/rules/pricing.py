@@ -1,7 +1,7 @@
 """What a gross price leaves for the seller: price = payout + margin, always, and payouts are whole cents."""
 
 from exchange.values.market import Buyer, Campaign, Margin, Seller
-from exchange.values.money import MICROS_PER_CENT, ceil_to_cent, floor_to_cent
+from exchange.values.money import ceil_to_cent, floor_to_cent
 
 _MILLION = 1_000_000
 
@@ -24,13 +24,14 @@ def payout_of(gross_micros: int, margin: Margin) -> int:
 
 def gross_for(payout_micros: int, margin: Margin) -> int | None:
     """The least gross price in whole cents whose payout is at least this much; None where no price is enough."""
+    least_micros = least_gross_for(payout_micros, margin)
+    return None if least_micros is None else ceil_to_cent(least_micros)
+
+
+def least_gross_for(payout_micros: int, margin: Margin) -> int | None:
+    """As `gross_for`, to the micro-unit: whether a payout is enough is then one comparison of gross prices."""
     parts = _MILLION - margin.parts_per_million
     if parts <= 0:
         return None
     before_margin = (ceil_to_cent(payout_micros) + margin.amount_micros) * _MILLION
-    return ceil_to_cent(-(-before_margin // parts))
-
-
-def leaves_nothing(gross_micros: int, margin: Margin) -> bool:
-    """Whether the payout would be less than a cent, without working it out."""
-    return gross_micros * (_MILLION - margin.parts_per_million) < (margin.amount_micros + MICROS_PER_CENT) * _MILLION
+    return -(-before_margin // parts)

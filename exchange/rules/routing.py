@@ -56,12 +56,10 @@ def route(
     for index in bits(found):
         entry = entries[index]
         buyer, left = entry.buyer.key, room.get(entry.order.key)
-        spendable = available.get(buyer)
+        is_broke = available.get(buyer, floor_micros) < floor_micros
         short = None
-        if left is not None or (spendable is not None and spendable < floor_micros):
-            short = _short(spendable, floor_micros, left)
-        if short is None and had_by and buyer in had_by:
-            short = Reason.DUPLICATE_FOR_BUYER
+        if is_broke or left is not None or buyer in had_by:  # few are
+            short = _short(left, floor_micros, is_broke=is_broke, is_had=buyer in had_by)
         if short is None:
             asked.append(entry)
         else:
@@ -82,15 +80,15 @@ def barred(entry: OrderEntry, seller: Seller, now_s: float) -> Reason | None:
     return None
 
 
-def _short(spendable: int | None, floor_micros: int, left: Left | None) -> Reason | None:
-    """What an order is short of, or None. `left` is what its limits leave, `spendable` its buyer, if known."""
-    if spendable is not None and spendable < floor_micros:
+def _short(left: Left | None, floor_micros: int, *, is_broke: bool, is_had: bool) -> Reason | None:
+    """What an order is short of, or None. `left` is what its limits leave, if any."""
+    if is_broke:
         return Reason.INSUFFICIENT_BALANCE
     if left is not None and left.leads < 1:
         return Reason.CAPPED
     if left is not None and left.micros < max(floor_micros, 1):
         return Reason.OUT_OF_BUDGET
-    return None
+    return Reason.DUPLICATE_FOR_BUYER if is_had else None
 
 
 def failing_fields(book: CampaignBook, entry: OrderEntry, lead: Lead) -> tuple[Failing, ...]:

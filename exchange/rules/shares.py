@@ -31,23 +31,30 @@ def best_shares(bids: Sequence[Share], shares_max: int, apart: Apart) -> tuple[i
     best: tuple[int, ...] = ()
     best_micros = 0
     for size in range(1, min(shares_max, len(bids), SHARES_MAX) + 1):
-        willing = [index for index in order if bids[index].shares_max >= size]
-        found, micros = _highest(bids, willing, size)
+        found, micros = _highest(bids, order, size)
         if apart and micros > best_micros and _excludes(bids, found, apart):
+            willing = [index for index in order if bids[index].shares_max >= size]
             positions, micros = _search([bids[index] for index in willing], size, apart, best_micros)
-            found = tuple(willing[position] for position in positions)
+            found = tuple([willing[position] for position in positions])
         if micros > best_micros:
             best, best_micros = found, micros
     return best
 
 
-def _highest(bids: Sequence[Share], willing: Sequence[int], size: int) -> tuple[tuple[int, ...], int]:
-    """The `size` highest bids, one a buyer; nothing where there are fewer: then a smaller size has found them."""
+def _highest(bids: Sequence[Share], order: Sequence[int], size: int) -> tuple[tuple[int, ...], int]:
+    """The `size` highest bids that so many may share, one a buyer; nothing where there are fewer.
+
+    Then a smaller size has found them.
+    """
     taken: dict[str, int] = {}
-    for index in willing:
-        taken.setdefault(bids[index].buyer, index)
-        if len(taken) == size:
-            return tuple(taken.values()), sum(bids[chosen].gross_micros for chosen in taken.values())
+    micros = 0
+    for index in order:
+        buyer, gross_micros, shares_max = bids[index]
+        if shares_max >= size and buyer not in taken:
+            taken[buyer] = index
+            micros += gross_micros
+            if len(taken) == size:
+                return tuple(taken.values()), micros
     return (), 0
 
 
@@ -63,7 +70,7 @@ def _search(bids: Sequence[Share], size: int, apart: Apart, above_micros: int) -
     Depth first, the higher bid first, and a branch is left when even its bound is not above the best: so of equal sums
     the set that ranks higher is found first and stays.
     """
-    clashes = [_clashes(bids, index, apart) for index in range(len(bids))]
+    clashes = _clashes(bids, apart)
     best: tuple[tuple[int, ...], int] = ((), above_micros)
     stack: list[tuple[tuple[int, ...], int, int]] = [((), 0, (1 << len(bids)) - 1)]
     steps = 0
@@ -84,11 +91,16 @@ def _search(bids: Sequence[Share], size: int, apart: Apart, above_micros: int) -
     return best if best[0] else ((), 0)
 
 
-def _clashes(bids: Sequence[Share], index: int, apart: Apart) -> int:
-    """The bids, as a bit set, that cannot be in a set with this one; itself among them."""
-    buyer = bids[index].buyer
-    others = apart.get(buyer, frozenset())
-    return sum(1 << other for other, bid in enumerate(bids) if bid.buyer == buyer or bid.buyer in others)
+def _clashes(bids: Sequence[Share], apart: Apart) -> list[int]:
+    """For each bid the bids, as a bit set, that cannot be in a set with it; itself among them."""
+    by_buyer: dict[str, int] = {}
+    for index, bid in enumerate(bids):
+        by_buyer[bid.buyer] = by_buyer.get(bid.buyer, 0) | 1 << index
+    found = dict(by_buyer)
+    for buyer in by_buyer.keys() & apart.keys():
+        for other in apart[buyer] & by_buyer.keys():
+            found[buyer] |= by_buyer[other]
+    return [found[bid.buyer] for bid in bids]
 
 
 def _bound(bids: Sequence[Share], clashes: Sequence[int], open_to: int, wanted: int) -> int | None:

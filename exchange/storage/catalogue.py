@@ -27,6 +27,14 @@ class MarketVersion:
 
 
 @dataclass(frozen=True, slots=True)
+class MarketText:
+    """A stored market file as its JSON text: reading it takes a while, which is the reader's business."""
+
+    version: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Stamp:
     """What is kept of a change besides the market: why, who (a key's public half), and how much, where it is known."""
 
@@ -51,6 +59,13 @@ async def newest(database: Database) -> MarketVersion | None:
     return await database.run(
         lambda connection: _read(connection, "select * from market_versions order by version desc limit 1")
     )
+
+
+async def newest_text(database: Database) -> MarketText | None:
+    """The market in force, not yet read, or None where none was ever applied."""
+    query = "select version, document from market_versions order by version desc limit 1"
+    row = await database.run(lambda connection: connection.fetchrow(query))
+    return None if row is None else MarketText(row["version"], row["document"])
 
 
 async def version(database: Database, number: int) -> MarketVersion | None:

@@ -3,12 +3,14 @@
 from typing import Any
 
 import pytest
-from market_example import changed, problems_of
+from market_example import EXAMPLE, changed, problems_of
 
+from exchange.errors import MarketFileError
 from exchange.marketfile import conditions
 from exchange.marketfile.conditions import ConditionReader
 from exchange.marketfile.problems import Problems
 from exchange.marketfile.reader import read
+from exchange.marketfile.source import parse
 from exchange.values.filters import Condition
 from exchange.values.vertical import Field, FieldType, Stage, Value
 
@@ -127,3 +129,24 @@ def test_the_values_of_a_condition_are_bounded(monkeypatch: pytest.MonkeyPatch) 
     assert reader.read([1, 2, 3], "age", problems) == any_of(1, 2, 3)
     assert reader.read([1, 2, 3, 4], "age", problems) is None
     assert [str(problem) for problem in problems] == ["age: holds more than 3 values"]
+
+
+def test_filters_that_look_alike_are_told_apart() -> None:
+    """Orders that write the same filter share it; `1`, `true` and `"1"` are not the same."""
+    document = parse(EXAMPLE)
+    order = {"buyer": "northwind", "campaign": "auto-us"}
+    document["orders"] = {
+        "first": order | {"filter": {"insured": True, "occupation": "1"}},
+        "same": order | {"filter": {"insured": True, "occupation": "1"}},
+        "number": order | {"filter": {"insured": 1, "occupation": "1"}},
+        "flag": order | {"filter": {"insured": True, "occupation": True}},
+    }
+    with pytest.raises(MarketFileError) as failed:
+        read(document)
+    assert {problem.path for problem in failed.value.problems} == {
+        "orders.number.filter.insured",
+        "orders.flag.filter.occupation",
+    }
+    del document["orders"]["number"], document["orders"]["flag"]
+    orders = read(document).orders
+    assert orders["first"].filter is orders["same"].filter

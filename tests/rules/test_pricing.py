@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange.rules.pricing import leaves_nothing, margin_for, payout_of
+from exchange.rules.pricing import least_gross_for, margin_for, payout_of
 from exchange.values.market import Buyer, Campaign, Margin, Seller
 from exchange.values.money import AMOUNT_MICROS_MAX, MICROS_PER_CENT, floor_to_cent
 
@@ -30,9 +30,12 @@ def test_payout_and_margin_are_the_price(price: int, margin: Margin) -> None:
     assert payout % MICROS_PER_CENT == 0
 
 
-@given(st.integers(0, 5_000_000) | gross, margins)
-def test_a_price_leaves_nothing_exactly_where_the_payout_is_nothing(price: int, margin: Margin) -> None:
-    assert leaves_nothing(price, margin) == (payout_of(price, margin) == 0)
+@given(st.integers(0, 5_000_000) | gross, st.integers(1, AMOUNT_MICROS_MAX), margins)
+def test_a_payout_is_enough_exactly_from_the_least_gross_price_on(price: int, payout: int, margin: Margin) -> None:
+    for wanted in (payout, payout_of(price, margin), payout_of(price, margin) + 1):
+        least = least_gross_for(wanted, margin)
+        if wanted:
+            assert (payout_of(price, margin) >= wanted) == (least is not None and price >= least)
 
 
 @given(gross, gross, margins)

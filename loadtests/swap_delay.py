@@ -1,0 +1,263 @@
+"""Measures how much longer pings take while a gateway takes up a new market of 10,000 orders.
+
+    python loadtests/swap_delay.py                          # --orders, --rate, --swaps, --fanout
+    python loadtests/swap_delay.py --mixed                  # filters of all kinds, as in matching_speed.py
+
+A steady 100 pings/s are offered that do not wait for each other; two markets are put in force in turn. Pings that were
+sent between the moment a market was applied and a second after it came into force are compared with those of as long a
+time without a change. Each answer must have the price that the buyers' bids give. Buyers are the benchmark kit's. The
+exit status is 1 where an answer was wrong, or a market took longer than two seconds and its own reading.
+"""
+
+import argparse
+import asyncio
+import json
+import multiprocessing
+import os
+import random
+import statistics
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from bench_kit import BENCH, Failed, Farm, build, make_market
+from exchange_process import Exchange, own_exchange
+from matching_speed import mixed_filter
+
+from exchange.marketfile.reader import read
+from exchange.marketfile.source import scan
+from exchange.storage import catalogue
+from exchange.storage.database import Database
+
+BASE_PORT = 9_300
+SETTLE_S = 2.0
+IN_FORCE_S = 60.0
+WATCH_EVERY_S = 0.05
+BUYERS_SECRET = {"BENCH_BUYER_TOKEN": "any"}
+
+
+@dataclass
+class Sent:
+    """Pings of one run: when each was due (loop time), and how long its answer took from then."""
+
+    due_s: list[float] = field(default_factory=list)
+    took_ms: list[float] = field(default_factory=list)
+
+    def between(self, start_s: float, end_s: float) -> list[float]:
+        return [took for due, took in zip(self.due_s, self.took_ms, strict=True) if start_s <= due < end_s]
+
+
+def main() -> int:
+    options = arguments()
+    build([])
+    with own_exchange(**BUYERS_SECRET) as exchange:
+        os.environ.update(exchange.environment)
+        folders = [exchange.folder / name for name in ("one", "other")]
+        for seed, folder in enumerate(folders, 1):
+            make_market(folder, orders=options.orders, fanout=options.fanout, base=BASE_PORT, seed=seed)
+        expected = json.loads((folders[0] / "expected.json").read_text())
+        cpus = set(os.sched_getaffinity(0))
+        farm = Farm(cpus, **expected["farm"], think_ms=0, max_seconds=7_200)
+        try:
+            exchange.run("migrate")
+            with applier(exchange, folders, options) as apply:
+                apply()
+                key = exchange.new_key("acme")
+                with exchange.serving() as url:
+                    asyncio.run(measure(url, key, expected["pings"], apply, options))
+        finally:
+            farm.process.terminate()
+            farm.process.wait()
+    return 0
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--orders", type=int, default=10_000)
+    parser.add_argument("--fanout", type=int, default=10, help="buyers asked")
+    parser.add_argument("--rate", type=float, default=100, help="pings/s")
+    parser.add_argument("--swaps", type=int, default=5)
+    parser.add_argument("--mixed", action="store_true", help="orders with filters of all kinds")
+    return parser.parse_args()
+
+
+# ---- the markets ----
+
+
+class Apply:
+    """Puts the next market in force from another process: this one has pings to time."""
+
+    def __init__(self, pipe: "Connection[None, int]") -> None:
+        self._pipe = pipe
+
+    def __call__(self) -> int:
+        self._pipe.send(None)
+        return self._pipe.recv()
+
+
+@contextmanager
+def applier(exchange: Exchange, folders: Sequence[Path], options: argparse.Namespace) -> Iterator[Apply]:
+    ours, theirs = multiprocessing.Pipe()
+    work = (theirs, exchange.services.postgres_url, folders, options.mixed)
+    process = multiprocessing.get_context("spawn").Process(target=apply_when_told, args=work, daemon=True)
+    process.start()
+    theirs.close()  # so that the loss of the process is the end of the pipe
+    try:
+        yield Apply(ours)
+    finally:
+        process.terminate()
+        process.join()
+
+
+def apply_when_told(pipe: "Connection[int, None]", url: str, folders: Sequence[Path], mixed: bool) -> None:
+    documents = [document_of(folder, mixed=mixed) for folder in folders]
+    markets = [(document, read(document)) for document in documents]
+
+    async def apply(number: int) -> int:
+        database = await Database.connect(url, connections_max=1, timeout_s=10, name="swap_delay")
+        try:
+            return await catalogue.apply(database, *markets[number % 2], "swap delay")
+        finally:
+            await database.close()
+
+    number = 0
+    while True:
+        pipe.recv()
+        pipe.send(asyncio.run(apply(number)))
+        number += 1
+
+
+def document_of(folder: Path, *, mixed: bool) -> dict[str, Any]:
+    """The kit's market; `mixed` gives the orders that match no ping further conditions of all kinds."""
+    document = scan((folder / "market.yaml").read_text()).document
+    assert document is not None
+    if mixed:
+        chance = random.Random(folder.name)
+        kinds = [partial(mixed_filter, patterns=False)(chance) for _ in range(200)]
+        for key, order in document["orders"].items():
+            if key.startswith("filler"):
+                order["filter"] = {
+                    name: asked
+                    for name, asked in (chance.choice(kinds) | order["filter"]).items()
+                    if name not in {"insured", "or", "not"}
+                }
+    return document
+
+
+# ---- the pings ----
+
+
+async def measure(
+    url: str, key: str, pings: Sequence[dict[str, Any]], apply: Apply, options: argparse.Namespace
+) -> None:
+    sent, stop = Sent(), asyncio.Event()
+    seller = Seller(url, key, pings)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(seller.offer(options.rate, sent, stop))
+        await swaps(seller, sent, apply, options)
+        stop.set()
+
+
+async def swaps(seller: "Seller", sent: Sent, apply: Apply, options: argparse.Namespace) -> None:
+    loop = asyncio.get_running_loop()
+    await asyncio.sleep(SETTLE_S)
+    quiet: list[float] = []
+    during: list[float] = []
+    seconds = []
+    for _ in range(options.swaps):
+        began_s = loop.time()
+        version = await asyncio.to_thread(apply)
+        applied_s = loop.time()
+        await seller.sees(version)
+        seconds.append(loop.time() - applied_s)
+        await asyncio.sleep(1)
+        end_s = loop.time()
+        await asyncio.sleep(end_s - began_s + SETTLE_S)
+        during += sent.between(began_s, end_s)
+        quiet += sent.between(end_s + SETTLE_S / 2, end_s + SETTLE_S / 2 + end_s - began_s)
+    print(f"{options.orders} orders, {options.fanout} buyers a ping, {options.rate:g} pings/s, {options.swaps} swaps")
+    print(
+        f"in force after               p50 {statistics.median(seconds):6.2f} s "
+        f"   {min(seconds):.2f} to {max(seconds):.2f} s"
+    )
+    show("without a swap", quiet)
+    show("while a market is taken up", during)
+
+
+def show(what: str, took_ms: Sequence[float]) -> None:
+    ranked = sorted(took_ms)
+    p50, p99 = ranked[len(ranked) // 2], ranked[len(ranked) * 99 // 100]
+    late = sum(took > ranked[len(ranked) // 2] + 20 for took in ranked)
+    print(
+        f"{what:28} p50 {p50:6.2f} ms   p99 {p99:6.2f} ms   max {ranked[-1]:6.2f} ms   "
+        f"of {len(ranked)} pings {late} took 20 ms more than most"
+    )
+
+
+class Seller:
+    """Sends pings on connections that are kept; a ping does not wait for another."""
+
+    def __init__(self, url: str, key: str, pings: Sequence[dict[str, Any]]) -> None:
+        self._host, port = url.removeprefix("http://").rsplit(":", 1)
+        self._port = int(port)
+        self._free: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+        bodies = (BENCH / "pings.jsonl").read_bytes().splitlines()
+        self._pings = [
+            (self._request(key, body), f'"{ping["price"]}"'.encode()) for body, ping in zip(bodies, pings, strict=True)
+        ]
+
+    def _request(self, key: str, body: bytes) -> bytes:
+        lines = [
+            "POST /v1/ping HTTP/1.1",
+            f"Host: {self._host}",
+            f"Authorization: Bearer {key}",
+            "Content-Type: application/json",
+            f"Content-Length: {len(body)}",
+        ]
+        return "\r\n".join([*lines, "", ""]).encode() + body
+
+    async def offer(self, rate: float, sent: Sent, stop: asyncio.Event) -> None:
+        loop, number = asyncio.get_running_loop(), 0
+        began_s = loop.time()
+        async with asyncio.TaskGroup() as group:
+            while not stop.is_set():
+                due_s = began_s + number / rate
+                await asyncio.sleep(due_s - loop.time())
+                group.create_task(self._ping(number, due_s, sent))
+                number += 1
+
+    async def _ping(self, number: int, due_s: float, sent: Sent) -> None:
+        request, price = self._pings[number % len(self._pings)]
+        status, body = await self._ask(request)
+        if status != 200 or b'"offered"' not in body or price not in body:
+            raise Failed(f"expected an offer of {price.decode()}, not {status} {body.decode()}")
+        sent.due_s.append(due_s)
+        sent.took_ms.append((asyncio.get_running_loop().time() - due_s) * 1000)
+
+    async def sees(self, version: int) -> None:
+        """Returns when the gateway says that this market is in force."""
+        wanted = f"exchange_market_version {version}.0".encode()
+        deadline_s = time.monotonic() + IN_FORCE_S
+        request = f"GET /metrics HTTP/1.1\r\nHost: {self._host}\r\n\r\n".encode()
+        while wanted not in (await self._ask(request))[1]:
+            if time.monotonic() > deadline_s:
+                raise Failed(f"a market is not in force after {IN_FORCE_S:g} s")
+            await asyncio.sleep(WATCH_EVERY_S)
+
+    async def _ask(self, request: bytes) -> tuple[int, bytes]:
+        reader, writer = self._free.pop() if self._free else await asyncio.open_connection(self._host, self._port)
+        writer.write(request)
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        body = await reader.readexactly(int(head.split(b"content-length:")[1].split(b"\r\n")[0]))
+        self._free.append((reader, writer))
+        return int(head.split(b" ", 2)[1]), body
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,69 @@
+"""A new market is taken up beside other work, and the old one let go in small steps."""
+
+import asyncio
+import gc
+
+import orjson
+import pytest
+from support.market import market
+
+from exchange import takeover
+from exchange.errors import MarketFileError
+from exchange.marketfile.reader import read
+from exchange.rules.caps import caps_of_market
+from exchange.storage.catalogue import MarketText
+
+NOBODY = "http://127.0.0.1:9"
+ORDERS = 10 * takeover.FREED_AT_ONCE
+
+
+def document() -> dict[str, object]:
+    found = market({"first": NOBODY, "second": NOBODY})
+    order = found["orders"]["first"] | {"caps": {"day": 5}}
+    found["orders"] |= {
+        f"order-{number}": order | {"filter": {"age": {"min": number % 80}}} for number in range(ORDERS)
+    }
+    found["buyers"]["first"]["endpoint"]["auth"] = {"bearer": "${env:FIRST_TOKEN}"}
+    found["buyers"]["second"]["endpoint"]["auth"] = {"bearer": "${env:SECOND_TOKEN}"}
+    return found
+
+
+def stored(number: int = 3) -> MarketText:
+    return MarketText(number, orjson.dumps(document()).decode())
+
+
+async def test_a_market_is_read_whole() -> None:
+    taken = await takeover.take(stored(), {"FIRST_TOKEN": "secret"})
+    expected = read(document())
+    assert taken.book.version == 3
+    assert taken.book.market == expected
+    assert taken.caps == caps_of_market(expected)
+    assert taken.zones == {"auto-us": "UTC"}
+    assert taken.lacking == ("second.default",)
+    entries = taken.book.campaigns["auto-us"].by_key
+    assert entries["first"].auth_headers == {"Authorization": "Bearer secret"}
+    assert entries["second"].auth_headers is None
+
+
+async def test_one_that_cannot_be_read_is_refused_and_leaves_the_collector_as_it_was() -> None:
+    frozen = gc.get_freeze_count()
+    with pytest.raises(MarketFileError):
+        await takeover.take(MarketText(4, "[]"), {})
+    assert gc.isenabled()
+    assert gc.get_freeze_count() == frozen
+    await takeover.take(stored(), {})
+    assert gc.isenabled()
+    assert gc.get_freeze_count() > frozen
+    gc.unfreeze()
+
+
+async def test_others_have_their_turn_while_a_market_is_let_go_and_who_still_works_with_it_may() -> None:
+    book = (await takeover.take(stored(), {})).book
+    gc.unfreeze()
+    going = asyncio.create_task(takeover.let_go(book))
+    turns = 0
+    while not going.done():
+        await asyncio.sleep(0)
+        turns += 1
+    assert turns >= ORDERS // takeover.FREED_AT_ONCE
+    assert book.market == read(document())
