@@ -42,6 +42,8 @@ Kind = Literal["buyer", "seller", "exchange"]
 Word = Literal["accepted", "rejected"]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Leashed = Annotated[bool, typer.Option(hidden=True)]
+Sheets = Annotated[str, typer.Option(hidden=True)]  # descriptors of the figures of all processes
+Own = Annotated[int | None, typer.Option(hidden=True)]
 
 
 @app.command()
@@ -61,19 +63,29 @@ def serve(
 
 
 @app.command(hidden=True)
-def gateway(descriptor: Annotated[int, typer.Option(help="The listening socket.")]) -> None:
+def gateway(
+    descriptor: Annotated[int, typer.Option(help="The listening socket.")], sheets: Sheets = "", own: Own = None
+) -> None:
     """Run one of several gateways, as a child of `serve`."""
     from exchange.commands import serving
+    from exchange.commands.figures import read_descriptors
 
-    if not serving.serve_child(_settings(), descriptor):
+    if not serving.serve_child(_settings(), descriptor, read_descriptors(sheets), own):
         raise typer.Exit(1)
 
 
 @app.command()
-def worker(leashed: Leashed = False, ready: Annotated[int | None, typer.Option(hidden=True)] = None) -> None:
+def worker(
+    leashed: Leashed = False,
+    ready: Annotated[int | None, typer.Option(hidden=True)] = None,
+    sheets: Sheets = "",
+    own: Own = None,
+) -> None:
     """Run the chores off the hot path."""
     from exchange.commands import working
+    from exchange.commands.figures import read_descriptors, share_figures
 
+    share_figures(read_descriptors(sheets), own)
     working.run_worker(_settings(), leashed=leashed, ready=ready)
 
 

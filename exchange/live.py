@@ -32,7 +32,7 @@ log = structlog.get_logger(__name__)
 
 
 class LiveMarket:
-    """Keeps `book` and `available` up to date. `book` is None until a market has been applied.
+    """Keeps `book` and `available` up to date. `book` is None until a market has been applied and is `in_force`.
 
     `is_cut_off` says that Postgres did not answer when it was last looked at: nothing can be recorded, so nobody need
     be asked. It holds until the next look, a second later.
@@ -42,6 +42,7 @@ class LiveMarket:
         self.book: RuleBook | None = None
         self.available: Available = {}
         self.is_cut_off = False
+        self.in_force = asyncio.Event()
         self._database = database
         self._url = url
         self._environment = environment
@@ -87,8 +88,11 @@ class LiveMarket:
                 self.book = await asyncio.to_thread(self._compile, found)
                 self._limit(self.book.market)
                 gc.freeze()  # a rule book has no cycles: the collector need not walk it, and the old one goes by itself
+                self.in_force.set()
                 metrics.MARKET_VERSION.set(found.version)
+                metrics.MARKET_APPLIED.set(found.created_at.timestamp())
                 log.info("market_in_force", version=found.version, orders=len(self.book.market.orders))
+        metrics.MARKET_COMPARED.set(time.time())
         standings = await accounts.standings(self._database)
         self.available = {item.owner: item.available_micros for item in standings}
 

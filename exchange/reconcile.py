@@ -119,7 +119,7 @@ class Reconciler:
         for means in step.means:
             said = await self._said(attempt, endpoint, means)
             now = attempt.taken_at + timedelta(seconds=time.monotonic() - started_s)
-            metrics.ATTEMPTS_ASKED.labels(attempt.plan.buyer, means.value, state_after(said).value).inc()
+            metrics.ATTEMPTS_ASKED.add((attempt.plan.buyer, means.value, state_after(said).value))
             if (proven := proof(means, said, attempt.doubt, endpoint, now)) is not None:
                 return verdict_of(proven, How(means.value))
         return None
