@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import cast
 from uuid import uuid4
 
 import pytest
@@ -102,14 +102,44 @@ class _Silent:
 
 def trace(reason: Reason, status: PingStatus) -> PingTrace:
     """A ping without an offer for this reason, one order of which was refused for it, too."""
-    outcome = OrderOutcome("order", "buyer", reason)
-    facts: Any = ("acme", "reasons", 1, "USD", False, None, None, None, {})
-    return PingTrace(uuid4(), *facts, status, reason, None, (outcome,), {"ask": 1.0, "decide": 0.1})
+    return PingTrace(
+        ping_id=uuid4(),
+        seller="acme",
+        campaign="reasons",
+        market_version=1,
+        currency="USD",
+        test=False,
+        source=None,
+        ref=None,
+        min_price_micros=None,
+        lead={},
+        status=status,
+        reason=reason,
+        offer=None,
+        outcomes=(OrderOutcome("order", "buyer", reason),),
+        phases_ms={"ask": 1.0, "decide": 0.1},
+    )
 
 
 def ping() -> RecordedPing:
-    facts: Any = (1, PingStatus.OFFERED, None, False, "USD", None, 1_000_000, datetime.now(UTC))
-    return RecordedPing(uuid4(), "acme", "reasons", *facts, (), {}, (), {}, None)
+    return RecordedPing(
+        ping_id=uuid4(),
+        seller="acme",
+        campaign="reasons",
+        market_version=1,
+        status=PingStatus.OFFERED,
+        reason=None,
+        test=False,
+        currency="USD",
+        min_price_micros=None,
+        payout_micros=1_000_000,
+        expires_at=datetime.now(UTC),
+        ladder=(),
+        lead={},
+        outcomes=(),
+        phases_ms={},
+        post_id=None,
+    )
 
 
 @pytest.mark.parametrize("reason", [item for item in Reason if item is not Reason.BID], ids=lambda item: item.name)
