@@ -71,6 +71,7 @@ class Reconciler:
         """
         room = self._limits.at_once_max - len(self._running)
         if room <= 0:
+            metrics.LIMITS_HIT.add(("resolve_at_once_max",))
             return 0
         taken = await doubts.take(self._database, limit=room, lease_s=LEASE_S)
         for attempt in taken:

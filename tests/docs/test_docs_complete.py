@@ -95,6 +95,20 @@ def test_every_metric() -> None:
     assert tables == {id(table) for table in metrics.REGISTRY.tables}
 
 
+def test_every_limit_and_cause_that_is_counted() -> None:
+    sources = "".join(path.read_text() for path in SOURCES)
+    for table, labels in (
+        ("exchange_limits_hit_total", "LIMITS_HIT"),
+        ("exchange_requests_shed_total", "REQUESTS_SHED"),
+    ):
+        [[_, _, _, meaning]] = rows("metrics.md", table)
+        counted = {
+            name for line in re.findall(rf"{labels}\.add\((.*)\)", sources) for name in re.findall(r'"(\w+)"', line)
+        }
+        settings_there = {name for name in counted if name in settings.Settings.model_fields}
+        assert counted - settings_there - {"figures"} == set(re.findall(r"`(\w+)`", meaning)) - {"figures"}, table
+
+
 def test_every_reason_code() -> None:
     documented = rows("reason-codes.md", "[0-9]+")
     assert {(int(code), name) for code, name, *_ in documented} == {(int(item), item.wire_name) for item in Reason}
