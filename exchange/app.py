@@ -1,7 +1,8 @@
 """The composition root: everything the gateway is made of is put together here, and taken apart in reverse."""
 
+import asyncio
 import gc
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, NamedTuple
 
@@ -21,15 +22,16 @@ from exchange.background import Background
 from exchange.buyers.delivery import Courier
 from exchange.buyers.fanout import Fanout
 from exchange.embedded.lease import Services
-from exchange.errors import StorageUnavailable
 from exchange.gate import Gate
 from exchange.live import LiveMarket
+from exchange.observe import metrics
+from exchange.observe.pulse import Pulse
 from exchange.ping import Pings, PingTimes
 from exchange.post import Posts, PostTimes
+from exchange.readiness import Readiness
 from exchange.record import Recorder
 from exchange.settings import Settings, master_key, secret_environment
 from exchange.storage.acceptance import Acceptance
-from exchange.storage.catalogue import newest_number
 from exchange.storage.database import Database
 from exchange.storage.feed import Feed
 from exchange.storage.fingerprints import People
@@ -49,10 +51,14 @@ log = structlog.get_logger(__name__)
 
 
 class Gateway(NamedTuple):
-    """The application, and those of its doors that are so busy that the server's protocol opens them itself."""
+    """The application, and those of its doors that are so busy that the server's protocol opens them itself.
+
+    `stopping` says that it is to end: it is not ready any more.
+    """
 
     app: ASGIApp
     busy_doors: Mapping[str, Door]
+    stopping: Callable[[], None]
 
 
 def create_gateway(settings: Settings, services: Services) -> Gateway:
@@ -61,11 +67,12 @@ def create_gateway(settings: Settings, services: Services) -> Gateway:
     Starting raises SchemaMismatch or StorageUnavailable where the database cannot be used.
     """
     doors: dict[str, Door] = {}
+    stopping = asyncio.Event()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            desk = await _open_desk(settings, services, stack)
+            desk = await _open_desk(settings, services, stopping, stack)
             doors.update(_add_doors(app, desk, settings))
             _quiet_collector()
             be_brisk()
@@ -74,10 +81,10 @@ def create_gateway(settings: Settings, services: Services) -> Gateway:
     app = FastAPI(title=TITLE, description=ABOUT, lifespan=lifespan)
     problems.install(app)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend it
-    return Gateway(app, doors)
+    return Gateway(app, doors, stopping.set)
 
 
-async def _open_desk(settings: Settings, services: Services, stack: AsyncExitStack) -> Desk:
+async def _open_desk(settings: Settings, services: Services, stopping: asyncio.Event, stack: AsyncExitStack) -> Desk:
     """Opens everything in order; the stack closes it in reverse, after the work in the background has ended."""
     await check_schema(services.postgres_url, migrations_folder())
     database = await Database.connect(
@@ -110,10 +117,16 @@ async def _open_desk(settings: Settings, services: Services, stack: AsyncExitSta
     acceptance = Acceptance(database, lambda: live.book.by_performance() if live.book else ())
     acceptance.start()
     stack.push_async_callback(acceptance.close)
+    pulse = Pulse("gateway", (fanout.measure, journal.measure))
+    pulse.start()
+    stack.push_async_callback(pulse.close)
     times = PingTimes(settings.ping_finish_ms, settings.ping_ask_min_ms)
     pings = Pings(fanout, recorder, times, lambda: acceptance.measured)
-    if live.book is not None:
-        await pings.warm(live.book, settings.warm_connections, settings.warm_timeout_s)
+    readiness = Readiness(
+        live, database, stopping, lambda book: pings.warm(book, settings.warm_connections, settings.warm_timeout_s)
+    )
+    await readiness.start()
+    stack.push_async_callback(readiness.close)
     return Desk(
         live=live,
         keys=KeyRing(database),
@@ -130,6 +143,7 @@ async def _open_desk(settings: Settings, services: Services, stack: AsyncExitSta
         sales=sales,
         recorder=recorder,
         database=database,
+        readiness=readiness,
     )
 
 
@@ -142,6 +156,7 @@ def _quiet_collector() -> None:
 
 async def _drain(background: Background, timeout_s: float) -> None:
     if cut := await background.drain(timeout_s):
+        metrics.LIMITS_HIT.add(("drain_timeout_s",), cut)
         log.error("work_cut_at_shutdown", count=cut)
 
 
@@ -156,17 +171,8 @@ def _add_doors(app: FastAPI, desk: Desk, settings: Settings) -> dict[str, Door]:
 
     app.include_router(AdminDoor(desk.database, desk.keys, desk.live).router)
 
-    async def missing() -> str | None:
-        if desk.live.book is None:
-            return "no market has been applied"
-        try:
-            await newest_number(desk.database)
-        except StorageUnavailable:
-            return "Postgres does not answer"
-        return None
-
     token = settings.metrics_token.get_secret_value() if settings.metrics_token else None
-    health = HealthDoor(missing, token)
+    health = HealthDoor(desk.readiness.missing, token)
     app.add_route("/livez", health.livez, ["GET"], include_in_schema=False)
     app.add_route("/readyz", health.readyz, ["GET"], include_in_schema=False)
     app.add_route("/metrics", health.metrics, ["GET"], include_in_schema=False)

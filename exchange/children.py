@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 
 import structlog
@@ -16,6 +16,10 @@ STEADY_S = 30.0
 log = structlog.get_logger(__name__)
 
 
+def _nothing() -> None:
+    """Nobody need be told."""
+
+
 class Children:
     """Starts children and starts them again when they end by themselves. Each has a pipe to us as standard input."""
 
@@ -25,17 +29,30 @@ class Children:
         self._stop_timeout_s = stop_timeout_s
         self._tasks: list[asyncio.Task[None]] = []
 
-    def keep(self, name: str, arguments: Sequence[str], *, share: Sequence[int] = ()) -> None:
-        """Keeps `python -m exchange.cli ARGUMENTS` running; `share` are descriptors it inherits."""
-        self._tasks.append(asyncio.create_task(self._keep(name, arguments, share), name=name))
+    def keep(
+        self, name: str, arguments: Sequence[str], *, share: Sequence[int] = (), ended: Callable[[], None] = _nothing
+    ) -> None:
+        """Keeps `python -m exchange.cli ARGUMENTS` running; `share` are descriptors it inherits.
 
-    async def keep_ready(self, name: str, arguments: Sequence[str], *, within_s: float) -> None:
+        `ended` is called each time it has ended, however it did.
+        """
+        self._tasks.append(asyncio.create_task(self._keep(name, arguments, share, ended), name=name))
+
+    async def keep_ready(
+        self,
+        name: str,
+        arguments: Sequence[str],
+        *,
+        within_s: float,
+        share: Sequence[int] = (),
+        ended: Callable[[], None] = _nothing,
+    ) -> None:
         """As `keep`, and waits for the child to say that it has started, but no longer than `within_s`."""
         said = asyncio.Event()
         reading, writing = os.pipe()
         asyncio.get_running_loop().add_reader(reading, said.set)
         try:
-            self.keep(name, [*arguments, "--ready", str(writing)], share=[writing])
+            self.keep(name, [*arguments, "--ready", str(writing)], share=[*share, writing], ended=ended)
             await _first(said.wait(), self._stop.wait(), asyncio.sleep(within_s))
         finally:
             asyncio.get_running_loop().remove_reader(reading)
@@ -45,7 +62,7 @@ class Children:
         """Returns when all children have ended, which they do once the stop event is set."""
         await asyncio.gather(*self._tasks)
 
-    async def _keep(self, name: str, arguments: Sequence[str], share: Sequence[int]) -> None:
+    async def _keep(self, name: str, arguments: Sequence[str], share: Sequence[int], ended: Callable[[], None]) -> None:
         loop, pause_s = asyncio.get_running_loop(), RESTART_FIRST_S
         while not self._stop.is_set():
             started_s = loop.time()
@@ -60,6 +77,7 @@ class Children:
                 start_new_session=True,  # Ctrl-C at the terminal is ours to pass on
             )
             await self._ended_or_stopped(child)
+            ended()
             if self._stop.is_set():
                 return
             log.error("child_ended", name=name, status=child.returncode)

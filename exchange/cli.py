@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from exchange import cli_market, errors, settings
+from exchange import cli_market, cli_processes, errors, settings
 from exchange.commands.session import loaded_settings, services, with_database
 from exchange.storage import accounts, keys
 from exchange.storage import migrate as migrations
@@ -34,6 +34,9 @@ app.add_typer(attempts_app, name="attempts")
 app.add_typer(returns_app, name="returns")
 app.add_typer(cli_market.market_app, name="market")
 app.command()(cli_market.backtest)
+for command in (cli_processes.serve, cli_processes.worker, cli_processes.top):
+    app.command()(command)
+app.command(hidden=True)(cli_processes.gateway)
 
 console = Console()
 
@@ -41,40 +44,6 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 Kind = Literal["buyer", "seller", "exchange"]
 Word = Literal["accepted", "rejected"]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Leashed = Annotated[bool, typer.Option(hidden=True)]
-
-
-@app.command()
-def serve(
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
-    workers: Annotated[int, typer.Option(min=1, max=256, help="Gateway processes.")] = 1,
-    no_worker: Annotated[bool, typer.Option("--no-worker", help="Leave chores to `exchange worker`.")] = False,
-    leashed: Leashed = False,
-) -> None:
-    """Run the gateway."""
-    from exchange.commands import serving
-
-    with_worker = not no_worker
-    if not serving.serve(_settings(), host=host, port=port, workers=workers, with_worker=with_worker, leashed=leashed):
-        raise typer.Exit(1)
-
-
-@app.command(hidden=True)
-def gateway(descriptor: Annotated[int, typer.Option(help="The listening socket.")]) -> None:
-    """Run one of several gateways, as a child of `serve`."""
-    from exchange.commands import serving
-
-    if not serving.serve_child(_settings(), descriptor):
-        raise typer.Exit(1)
-
-
-@app.command()
-def worker(leashed: Leashed = False, ready: Annotated[int | None, typer.Option(hidden=True)] = None) -> None:
-    """Run the chores off the hot path."""
-    from exchange.commands import working
-
-    working.run_worker(_settings(), leashed=leashed, ready=ready)
 
 
 @app.command()

@@ -68,6 +68,8 @@ async def serve(settings: Settings, services: Services, listener: socket.socket,
 
     async def stop_server() -> None:
         await stop.wait()
+        gateway.stopping()
+        await asyncio.sleep(settings.stop_notice_s)
         server.should_exit = True
 
     stopper = asyncio.create_task(stop_server())

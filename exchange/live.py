@@ -1,6 +1,7 @@
 """The market in force: a compiled rule book that is swapped whole, and what each buyer can still spend."""
 
 import asyncio
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 
@@ -26,7 +27,7 @@ log = structlog.get_logger(__name__)
 
 
 class LiveMarket:
-    """Keeps `book` and `available` up to date. `book` is None until a market has been applied.
+    """Keeps `book` and `available` up to date. `book` is None until a market has been applied and is `in_force`.
 
     `is_cut_off` says that Postgres did not answer when it was last looked at: nothing can be recorded, so nobody need
     be asked. It holds until the next look, a second later.
@@ -36,6 +37,7 @@ class LiveMarket:
         self.book: RuleBook | None = None
         self.available: Available = {}
         self.is_cut_off = False
+        self.in_force = asyncio.Event()
         self._database = database
         self._url = url
         self._environment = environment
@@ -81,6 +83,7 @@ class LiveMarket:
             found = await catalogue.newest_text(self._database)
             if found is not None:
                 self._put_in_force(await takeover.take(found, self._environment))
+        metrics.MARKET_COMPARED.set(time.time())
         standings = await accounts.standings(self._database)
         self.available = {item.owner: item.available_micros for item in standings}
 
@@ -92,7 +95,9 @@ class LiveMarket:
             self._farewells.start(takeover.let_go(self.book), "let go of a market")
         self.book = taken.book
         self._hints.limit(taken.caps, taken.zones)
+        self.in_force.set()
         metrics.MARKET_VERSION.set(taken.book.version)
+        metrics.MARKET_APPLIED.set(taken.applied_at.timestamp())
         log.info("market_in_force", version=taken.book.version, orders=len(taken.book.market.orders))
 
     async def _listen(self) -> None:

@@ -287,14 +287,14 @@ class Posts:
         started_s = time.monotonic()
         left_s = sale.request.deadline.less_ms(self._times.finish_ms).remaining_s()
         done, _ = await asyncio.wait({sending}, timeout=left_s)
-        metrics.BUYER_POST_SECONDS.labels(plan.buyer).observe(time.monotonic() - started_s)
+        metrics.BUYER_POST_SECONDS.observe(time.monotonic() - started_s, (plan.buyer,))
         return sending.result() if done else SILENCE
 
     async def _conclude(
         self, sale: _Sale, plan: Plan, delivery: Delivery, answer: "asyncio.Future[bytes]", told_by: datetime
     ) -> Prepared | Ended | LegOver | None:
         """Records an outcome, however long Postgres is away; once the seller has his answer, that one stays."""
-        metrics.BUYER_POSTS.labels(plan.buyer, reason_of(delivery).wire_name).inc()
+        metrics.BUYER_POSTS.add((plan.buyer, reason_of(delivery).wire_name))
 
         def answered(result: Result) -> bytes:
             return answer.result() if answer.done() else sale.render(result)

@@ -71,6 +71,7 @@ class Reconciler:
         """
         room = self._limits.at_once_max - len(self._running)
         if room <= 0:
+            metrics.LIMITS_HIT.add(("resolve_at_once_max",))
             return 0
         taken = await doubts.take(self._database, limit=room, lease_s=LEASE_S)
         for attempt in taken:
@@ -119,7 +120,7 @@ class Reconciler:
         for means in step.means:
             said = await self._said(attempt, endpoint, means)
             now = attempt.taken_at + timedelta(seconds=time.monotonic() - started_s)
-            metrics.ATTEMPTS_ASKED.labels(attempt.plan.buyer, means.value, state_after(said).value).inc()
+            metrics.ATTEMPTS_ASKED.add((attempt.plan.buyer, means.value, state_after(said).value))
             if (proven := proof(means, said, attempt.doubt, endpoint, now)) is not None:
                 return verdict_of(proven, How(means.value))
         return None

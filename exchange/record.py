@@ -1,5 +1,6 @@
 """The record: what became of a ping or a post feeds its row in Postgres, the metrics, the log and the live feed."""
 
+from time import monotonic
 from typing import Any
 
 import structlog
@@ -16,6 +17,11 @@ from exchange.values.deadline import Deadline
 from exchange.values.money import format_amount
 from exchange.values.reason import Reason
 from exchange.values.trace import PingTrace, sold_first
+
+IN_TIME = "in_time"
+"""How a sale became known: by the answer to its post, and not, as others, later."""
+
+RECORD = ("record",)
 
 log = structlog.get_logger(__name__)
 
@@ -42,7 +48,9 @@ class Recorder:
         if trace.offer is None:
             self._journal.append(row)
         else:
+            began_s = monotonic()
             await self._journal.commit(row, deadline)
+            metrics.PING_PHASE_SECONDS.observe(monotonic() - began_s, RECORD)
             self.offers.keep(row)
         asked = _count_ping(trace)
         if self._feed.watched:
@@ -52,12 +60,12 @@ class Recorder:
         """Notes how a post was answered. `plan` is the attempt that it ended with, if one was made."""
         accepted = result.state is PostState.ACCEPTED
         reason = "" if accepted else result.reason.wire_name
-        metrics.POSTS.labels(ping.campaign, result.state.value, reason).inc()
+        metrics.POSTS.add((ping.campaign, result.state.value, reason))
         if accepted and plan is not None and not ping.test and not result.legs:
-            _count_money(ping.campaign, plan.gross_micros, ping.payout_micros or 0)
+            _count_sale(ping.campaign, IN_TIME, plan.gross_micros, ping.payout_micros or 0)
         for leg in result.legs if not ping.test else ():
             if leg.status is LegStatus.ACCEPTED:
-                _count_money(ping.campaign, leg.gross_micros, leg.payout_micros)
+                _count_sale(ping.campaign, IN_TIME, leg.gross_micros, leg.payout_micros)
         facts: dict[str, str | None] = {
             "ping_id": str(ping.ping_id),
             "campaign": ping.campaign,
@@ -71,12 +79,12 @@ class Recorder:
 def note_verdict(found: Resolved) -> None:
     """Notes what became of an attempt that was unknown: its post, answered `pending` before, counts once more."""
     post, plan, verdict = found.post, found.plan, found.verdict
-    metrics.ATTEMPTS_RESOLVED.labels(plan.buyer, verdict.how.value, verdict.reason.wire_name).inc()
+    metrics.ATTEMPTS_RESOLVED.add((plan.buyer, verdict.how.value, verdict.reason.wire_name))
     reason = "" if verdict.reason is Reason.ACCEPTED else verdict.reason.wire_name
     if found.state in {PostState.ACCEPTED, PostState.REJECTED}:  # a shared post may wait for another leg
-        metrics.POSTS.labels(post.campaign, found.state.value, reason).inc()
+        metrics.POSTS.add((post.campaign, found.state.value, reason))
     if found.is_sale and not post.test:
-        _count_money(post.campaign, plan.gross_micros, post.payout_micros)
+        _count_sale(post.campaign, verdict.how.value, plan.gross_micros, post.payout_micros)
     log.info(
         "attempt_resolved",
         attempt_id=str(plan.attempt_id),
@@ -110,19 +118,22 @@ def _shown(trace: PingTrace, asked: int) -> dict[str, Any]:
 
 def _count_ping(trace: PingTrace) -> int:
     reason = "" if trace.reason is None else trace.reason.wire_name
-    metrics.PINGS.counts[trace.campaign, trace.status.value, reason] += 1
-    counts, observe = metrics.BUYER_PINGS.counts, metrics.BUYER_PING_SECONDS.observe
+    metrics.PINGS.add((trace.campaign, trace.status.value, reason))
+    add, observe = metrics.BUYER_PINGS.add, metrics.BUYER_PING_SECONDS.observe
     asked = 0
     for _, buyer, found, _, _, elapsed_ms, _, _ in trace.outcomes:  # unpacked: ten of them are told of for each ping
-        counts[buyer, found.wire_name] += 1
+        add((buyer, found.wire_name))
         if elapsed_ms is not None:
             asked += 1
-            observe((buyer,), elapsed_ms / 1000)
-    metrics.PING_ORDERS_ASKED.observe((trace.campaign,), asked)
+            observe(elapsed_ms / 1000, (buyer,))
+    metrics.PING_ORDERS_ASKED.observe(asked, (trace.campaign,))
+    for phase, took_ms in trace.phases_ms.items():
+        metrics.PING_PHASE_SECONDS.observe(took_ms / 1000, (phase,))
     return asked
 
 
-def _count_money(campaign: str, gross_micros: int, payout_micros: int) -> None:
+def _count_sale(campaign: str, how: str, gross_micros: int, payout_micros: int) -> None:
+    metrics.SALES.add((campaign, how))
     parts = {"gross": gross_micros, "payout": payout_micros, "margin": gross_micros - payout_micros}
     for part, micros in parts.items():
-        metrics.SALES_MICROS.labels(campaign, part).inc(micros)
+        metrics.SALES_MICROS.add((campaign, part), micros)

@@ -56,6 +56,9 @@ class Settings(BaseSettings):
     resolve_longest_s: Seconds = Field(3_600.0, description="longest pause; each is twice the one before")
     resolve_tries_max: Count = Field(100, description="how often a buyer is asked about one attempt")
     resolve_at_once_max: Count = Field(20, description="attempts that one worker asks about at a time")
+    stop_notice_s: Annotated[float, Field(ge=0, le=300)] = Field(
+        0.0, description="how long requests are still taken at shutdown, while the gateway is no longer ready"
+    )
     drain_timeout_s: Seconds = Field(125.0, description="longest wait at shutdown for posts under way")
 
 

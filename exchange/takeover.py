@@ -10,6 +10,7 @@ import gc
 import sys
 import time
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Final, NamedTuple
 
 from exchange.buyers.credentials import auth_headers
@@ -35,6 +36,7 @@ class Taken(NamedTuple):
     caps: tuple[AnyCap, ...]
     zones: dict[str, str]
     lacking: tuple[str, ...]
+    applied_at: datetime
 
 
 async def take(found: MarketText, environment: Mapping[str, str]) -> Taken:
@@ -60,7 +62,7 @@ def _taken(found: MarketText, environment: Mapping[str, str]) -> Taken:
     book = compile_book(market, found.version, headers)
     book.wind(time.time())
     zones = {campaign.key: campaign.time_zone for campaign in market.campaigns.values()}
-    return Taken(book, caps_of_market(market), zones, tuple(lacking))
+    return Taken(book, caps_of_market(market), zones, tuple(lacking), found.created_at)
 
 
 async def let_go(book: RuleBook) -> None:

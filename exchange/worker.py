@@ -12,13 +12,14 @@ from exchange.answers import post_answer
 from exchange.errors import StorageUnavailable
 from exchange.observe import metrics
 from exchange.reconcile import Reconciler
-from exchange.storage import caps, chores, doubts, fingerprints, recovery
+from exchange.storage import caps, chores, doubts, fingerprints, invariants, recovery
 from exchange.storage.database import Database
 from exchange.storage.posts import Result
 
 RECONCILE_EVERY_S = 1.0
 RECOVER_EVERY_S = 5.0
 TIDY_EVERY_S = 60.0
+CHECK_EVERY_S = 3_600.0
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +37,11 @@ async def work(database: Database, reconciler: Reconciler, *, stop: asyncio.Even
         async def tidy() -> None:
             await _tidy(database)
 
-        for chore, every_s in ((reconcile, RECONCILE_EVERY_S), (recover, RECOVER_EVERY_S), (tidy, TIDY_EVERY_S)):
+        async def check() -> None:
+            await _check(database, stop)
+
+        paces = {reconcile: RECONCILE_EVERY_S, recover: RECOVER_EVERY_S, tidy: TIDY_EVERY_S, check: CHECK_EVERY_S}
+        for chore, every_s in paces.items():
             group.create_task(_repeat(chore, every_s, stop))
 
 
@@ -69,6 +74,24 @@ async def _tidy(database: Database) -> None:
     forgotten += await fingerprints.forget_expired(database) + await caps.forget(database, datetime.now(UTC))
     if made or forgotten:
         log.info("tidied", days=made, count=forgotten)
+
+
+async def _check(database: Database, stop: asyncio.Event) -> None:
+    """Checks the invariants of the money, which may take minutes; given up where the worker is to stop."""
+    checking, stopping = asyncio.create_task(invariants.check(database)), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({checking, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopping.cancel()
+        if not checking.done():
+            checking.cancel()
+    if checking.cancelled() or not checking.done():
+        return
+    for found in checking.result():
+        metrics.INVARIANTS_BROKEN.set(found.broken, (found.name,))
+        if found.broken:
+            log.error("invariant_broken", name=found.name, count=found.broken)
+    metrics.INVARIANTS_CHECKED.set(datetime.now(UTC).timestamp())
 
 
 def _pending_answer(post_id: UUID, ping_id: UUID, changed: Sequence[str], result: Result, currency: str) -> bytes:

@@ -8,8 +8,8 @@ from support import plain_auction
 from support.auctions import CENT, PERCENT_15, ping_ids
 
 from exchange.auction import Entrant, Terms, decide, has_buyer
-from exchange.rules.ranking import Ranking
 from exchange.rules.estimates import Left
+from exchange.rules.ranking import Ranking
 from exchange.values.bid import Asked, Bid, Refusal
 from exchange.values.market import Fallback, Margin, Sale
 from exchange.values.reason import Reason

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+from datetime import UTC, datetime
 
 import orjson
 import pytest
@@ -28,8 +29,11 @@ def document() -> dict[str, object]:
     return found
 
 
+APPLIED_AT = datetime(2026, 1, 31, tzinfo=UTC)
+
+
 def stored(number: int = 3) -> MarketText:
-    return MarketText(number, orjson.dumps(document()).decode())
+    return MarketText(number, orjson.dumps(document()).decode(), APPLIED_AT)
 
 
 async def test_a_market_is_read_whole() -> None:
@@ -48,7 +52,7 @@ async def test_a_market_is_read_whole() -> None:
 async def test_one_that_cannot_be_read_is_refused_and_leaves_the_collector_as_it_was() -> None:
     frozen = gc.get_freeze_count()
     with pytest.raises(MarketFileError):
-        await takeover.take(MarketText(4, "[]"), {})
+        await takeover.take(MarketText(4, "[]", APPLIED_AT), {})
     assert gc.isenabled()
     assert gc.get_freeze_count() == frozen
     await takeover.take(stored(), {})

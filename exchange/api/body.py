@@ -8,6 +8,7 @@ import orjson
 
 from exchange.api.door import Arrival
 from exchange.errors import FieldError, Problem
+from exchange.observe import metrics
 
 BODY_BYTES_MAX = 65_536
 JSON_TYPE = "application/json"
@@ -19,6 +20,7 @@ async def read_json_object(arrival: Arrival) -> tuple[dict[str, Any], bytes]:
     """The JSON object of a request and its bytes. Raises Problem 413, 415, 400 or 422, checked in this order."""
     body = await arrival.body(BODY_BYTES_MAX)
     if body is None:
+        metrics.LIMITS_HIT.add(("body_bytes",))
         raise Problem(413, "too_large", f"The body may have at most {BODY_BYTES_MAX} bytes.")
     content_type = arrival.header(b"content-type")
     if content_type != JSON_TYPE:

@@ -13,8 +13,10 @@ from exchange.api.shapes import LeadOffer
 from exchange.errors import FieldError, Problem, StorageUnavailable
 from exchange.gate import Gate
 from exchange.live import LiveMarket
+from exchange.observe import metrics
 from exchange.ping import PingRequest, Pings
 from exchange.post import PostRequest, Posts
+from exchange.readiness import Readiness
 from exchange.record import Recorder
 from exchange.rules.book import CampaignBook, RuleBook
 from exchange.rules.consent import all_given
@@ -56,10 +58,12 @@ class Desk:
     sales: Sales
     recorder: Recorder
     database: Database
+    readiness: Readiness
 
     def check(self) -> None:
         """Raises StorageUnavailable while Postgres is away: refused at once, and before a lead is even read."""
         if self.live.is_cut_off or self.recorder.is_cut_off:
+            metrics.REQUESTS_SHED.add(("postgres_away",))
             raise StorageUnavailable("nothing can be recorded at the moment")
 
     def admit(self, seller_key: str, campaign_key: str) -> Admission:

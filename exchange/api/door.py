@@ -91,6 +91,7 @@ class Door:
 
     def __init__(self, handler: Handler) -> None:
         self._handler = handler
+        self._name = handler.__name__
 
     async def answer(self, arrival: Arrival) -> Answer | None:
         """The answer to a request; None where its client is gone."""
@@ -99,13 +100,13 @@ class Door:
         except ClientGone:
             return None
         except Problem as problem:
-            return problem_parts(problem)
+            return problem_parts(problem, self._name)
         except StorageUnavailable as error:
             log.warning("storage_unavailable", path=arrival.path, error=str(error))
-            return problem_parts(unavailable())
+            return problem_parts(unavailable(), self._name)
         except Exception:
             log.exception("request_failed", path=arrival.path)
-            return problem_parts(internal_error())
+            return problem_parts(internal_error(), self._name)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         arrived_s = scope.get(ARRIVED_S) or time.monotonic()

@@ -46,9 +46,9 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _on_anything)
 
 
-def problem_parts(problem: Problem) -> tuple[int, tuple[tuple[bytes, bytes], ...], bytes]:
-    """The status, headers and body that a problem becomes; it is counted here."""
-    metrics.PROBLEMS.labels(problem.code).inc()
+def problem_parts(problem: Problem, door: str = "other") -> tuple[int, tuple[tuple[bytes, bytes], ...], bytes]:
+    """The status, headers and body that a problem becomes; it is counted here, for the door that it left by."""
+    metrics.PROBLEMS.add((door, problem.code))
     document: dict[str, Any] = {
         "type": "about:blank",
         "title": TITLES.get(problem.status, "Error"),

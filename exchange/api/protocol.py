@@ -20,6 +20,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from exchange.api.body import BODY_BYTES_MAX
 from exchange.api.door import ARRIVED_S, Answer, Arrival, Door
+from exchange.observe import metrics
 
 HEAD_BYTES_MAX = 32_768
 HEAD_KEPT_BYTES_MAX = 1_024
@@ -242,6 +243,9 @@ class DoorProtocol(HttpToolsProtocol):
     def _cut_off(self) -> None:
         """Hangs up. What the application had begun for this request sees that its client is gone."""
         self._cut = None
+        if self._receiving:
+            metrics.REQUESTS_SHED.add(("slow_client",))
+            metrics.LIMITS_HIT.add(("receive_timeout_s" if self._head_bytes <= HEAD_BYTES_MAX else "head_bytes",))
         if not self.transport.is_closing():
             self.transport.abort()
 

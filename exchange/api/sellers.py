@@ -37,12 +37,16 @@ class SellerDoor:
     async def ping(self, arrival: Arrival) -> bytes:
         """POST /v1/ping. Past its capacity a gateway refuses at once, so that the pings it has begun are in time."""
         if self._pings_in_flight >= self._pings_in_flight_max:
+            metrics.REQUESTS_SHED.add(("pings_in_flight",))
+            metrics.LIMITS_HIT.add(("pings_in_flight_max",))
             raise Problem(503, "overloaded", "Too many pings are under way: try again.", retry_after_s=1)
         self._pings_in_flight += 1
+        metrics.PINGS_IN_FLIGHT.set(self._pings_in_flight)
         try:
             return await self._ping(arrival)
         finally:
             self._pings_in_flight -= 1
+            metrics.PINGS_IN_FLIGHT.set(self._pings_in_flight)
 
     async def _ping(self, arrival: Arrival) -> bytes:
         self._desk.check()
@@ -55,7 +59,9 @@ class SellerDoor:
         refuse_lead(lead.errors)
         hashes = {name: bytes.fromhex(found) for name, found in offered.identity_hashes.items()}
         trace = await self._desk.run_ping(admission, offered, lead.values, arrival.arrived_s, hashes)
-        metrics.PING_SECONDS.observe((offered.campaign,), time.monotonic() - arrival.arrived_s)
+        took_s = time.monotonic() - arrival.arrived_s
+        metrics.PING_SECONDS.observe(took_s, (offered.campaign,))
+        metrics.PING_OWN_SECONDS.observe(took_s - trace.phases_ms.get("ask", 0) / 1000)
         return answers.ping_answer(trace, admission.campaign.campaign.offer_ttl_s, lead.ignored)
 
     async def post(self, arrival: Arrival) -> bytes:
@@ -78,7 +84,7 @@ class SellerDoor:
         _check_expiry(ping)
         deadline = Deadline.after_ms(admission.campaign.campaign.post_timeout_ms, arrival.arrived_s)
         answer = await self._desk.run_post(admission, ping, lead.values, lead.changed, deadline, key)
-        metrics.POST_SECONDS.labels(ping.campaign).observe(time.monotonic() - arrival.arrived_s)
+        metrics.POST_SECONDS.observe(time.monotonic() - arrival.arrived_s, (ping.campaign,))
         return answer
 
     async def lead(self, arrival: Arrival) -> bytes:

@@ -15,6 +15,7 @@ from exchange.buyers.dialling import NOT_IN_TIME, Dialler, Origin
 from exchange.buyers.limits import Limits
 from exchange.buyers.line import UNUSABLE, header_lines, read_target
 from exchange.buyers.tls import trusting_context
+from exchange.observe import metrics
 from exchange.values.bid import Delivery, NotSent, Refusal, Unknown
 from exchange.values.reason import Reason
 
@@ -79,6 +80,7 @@ class Courier:
         known = self._diallers.get(origin)
         if known is None:
             if len(self._diallers) >= ORIGINS_MAX:
+                metrics.LIMITS_HIT.add(("addresses_for_posts",))
                 del self._diallers[next(iter(self._diallers))]
             known = Dialler(origin, LIMITS, self._tls, allow_private=self._allow_private)
             self._diallers[origin] = known

@@ -31,6 +31,10 @@ class Origin:
     host: str
     port: int
 
+    @property
+    def address(self) -> str:
+        return f"{self.host}:{self.port}"
+
 
 class Dialler:
     """Makes connections to one origin."""

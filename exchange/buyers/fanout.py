@@ -11,7 +11,8 @@ from exchange.buyers.calls import Call, Round
 from exchange.buyers.dialling import Dialler, Origin
 from exchange.buyers.limits import Limits
 from exchange.buyers.line import Line, read_target, request_head
-from exchange.buyers.pool import Pool, Sockets, Stats
+from exchange.buyers.measures import Stats
+from exchange.buyers.pool import Pool, Sockets
 from exchange.buyers.tls import trusting_context
 from exchange.values.bid import Asked, Refusal
 from exchange.values.deadline import Deadline
@@ -63,6 +64,11 @@ class Fanout:
         """Counts of all connections, also of those to origins that the market no longer knows."""
         return reduce(Stats.plus, (pool.stats() for pool in self._pools.values()), self._dropped)
 
+    def measure(self) -> None:
+        """Brings the metrics of all connections up to date."""
+        for pool in self._pools.values():
+            pool.measure()
+
     async def close(self) -> None:
         """Closes every connection; calls that are under way fail."""
         if self._sweeper is not None:
@@ -76,7 +82,7 @@ class Fanout:
         pool = self._pools.get(origin)
         if pool is None:
             dialler = Dialler(origin, self._limits, self._tls, allow_private=self._allow_private)
-            pool = self._pools[origin] = Pool(dialler, self._limits, self._sockets)
+            pool = self._pools[origin] = Pool(dialler, self._limits, self._sockets, origin.address)
             self._sweep_later()
         return pool
 
@@ -89,6 +95,6 @@ class Fanout:
         self._sweeper = None
         now_s = time.monotonic()
         for origin in [origin for origin, pool in self._pools.items() if not pool.sweep(now_s)]:
-            self._dropped = self._dropped.plus(self._pools.pop(origin).stats())
+            self._dropped = self._dropped.plus(self._pools.pop(origin).dropped())
         if self._pools:
             self._sweep_later()

@@ -4,12 +4,12 @@ import asyncio
 import time
 from functools import partial
 from itertools import takewhile
-from typing import NamedTuple
 from weakref import WeakSet
 
 from exchange.buyers.connection import Connection, Pending
 from exchange.buyers.dialling import Dialler
 from exchange.buyers.limits import Limits
+from exchange.buyers.measures import PoolMeasures, Stats
 from exchange.values.bid import Refusal
 from exchange.values.reason import Reason
 
@@ -19,22 +19,6 @@ NOT_CONNECTED = Refusal(Reason.CONNECT_FAILED)
 
 _GOLDEN = 0.618
 _AGE_LEAST, _AGE_SPREAD = 0.75, 0.5
-
-
-class Stats(NamedTuple):
-    """What became of connections and calls, counted since the start, and how many connections there are now."""
-
-    made: int = 0
-    not_made: int = 0
-    reused: int = 0
-    busy: int = 0
-    retried: int = 0
-    drained: int = 0
-    open: int = 0
-    idle: int = 0
-
-    def plus(self, other: "Stats") -> "Stats":
-        return Stats(*map(int.__add__, self, other))
 
 
 class Sockets:
@@ -53,7 +37,7 @@ class Sockets:
 class Pool:
     """Connections to one origin. What still refers to it is in `lines`; without any it may be dropped once empty."""
 
-    def __init__(self, dialler: Dialler, limits: Limits, sockets: Sockets) -> None:
+    def __init__(self, dialler: Dialler, limits: Limits, sockets: Sockets, address: str) -> None:
         self.lines: WeakSet[object] = WeakSet()
         self.network_ms = 0
         """What the network takes of a buyer's time, there and back, as far as is known."""
@@ -64,8 +48,9 @@ class Pool:
         self._connections: set[Connection] = set()
         self._idle: dict[Connection, None] = {}
         self._draining: dict[Connection, float] = {}
-        self._waiting: dict[Pending, None] = {}
+        self._waiting: dict[Pending, float] = {}  # since when
         self._dials: dict[Connection, asyncio.Task[Refusal | None]] = {}
+        self._measures = PoolMeasures(address)
         self._closed = False
 
     def send(self, call: Pending) -> None:
@@ -124,6 +109,16 @@ class Pool:
         counts = self._made, self._not_made, self._reused, self._busy, self._retried, self._drained
         return Stats(*counts, open=len(self._connections), idle=len(self._idle))
 
+    def measure(self) -> None:
+        """Brings the metrics up to date."""
+        self._measures.tell(self.stats())
+
+    def dropped(self) -> Stats:
+        """The last counts of a pool that is no more."""
+        self.measure()
+        self._measures.forget()
+        return self.stats()
+
     def connected(self, connection: Connection) -> None:
         if self._dials.pop(connection, None) is None:
             connection.close()  # its dial has been given up
@@ -131,13 +126,15 @@ class Pool:
         self._connections.add(connection)
         self._made += 1
         self.network_ms = int(self._dialler.round_trip_s * 1000)
-        self.released(connection, time.monotonic())
+        now_s = time.monotonic()
+        self._measures.connected(now_s - connection.idle_since_s)
+        self.released(connection, now_s)
 
     def released(self, connection: Connection, now_s: float) -> None:
         if self._closed or now_s >= connection.retire_at_s:
             connection.close()
         elif self._waiting and (call := self._taker(connection)) is not None:
-            del self._waiting[call]
+            self._measures.waited(now_s - self._waiting.pop(call))
             connection.send(call)
         else:
             connection.reused = True
@@ -171,7 +168,7 @@ class Pool:
 
     def _wait(self, call: Pending) -> None:
         call.connection = None
-        self._waiting[call] = None
+        self._waiting[call] = time.monotonic()
         self._dial_as_needed()
 
     def _has_room(self) -> bool:
@@ -187,7 +184,9 @@ class Pool:
 
     def _dial(self) -> None:
         spread = _AGE_LEAST + _AGE_SPREAD * (self._made * _GOLDEN % 1)  # not all of them at the same moment
-        connection = Connection(self, time.monotonic() + self._limits.age_s * spread)
+        now_s = time.monotonic()
+        connection = Connection(self, now_s + self._limits.age_s * spread)
+        connection.idle_since_s = now_s  # until it is connected, since when it is dialled
         dial = asyncio.get_running_loop().create_task(self._dialler.dial(connection))
         self._sockets.count += 1
         self._dials[connection] = dial

@@ -2,11 +2,13 @@
 
 import asyncio
 import socket
+from collections.abc import Sequence
 
 import uvloop
 
 from exchange import gateway
 from exchange.children import Children, stop_on_signals, stop_without_parent
+from exchange.commands.figures import Sheets, share_figures
 from exchange.commands.session import prepare_schema, say, services
 from exchange.errors import SettingsError
 from exchange.gateway import raise_descriptor_limit
@@ -32,17 +34,21 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, with_worker
             stop_on_signals(stop)
             if leashed:
                 stop_without_parent(stop)
-            children = _children(settings, stop)
+            children, sheets = _children(settings, stop), Sheets(workers + with_worker)
             if with_worker:
-                await children.keep_ready("worker", ["worker", "--leashed"], within_s=WORKER_START_S)
+                share, ended = sheets.descriptors, sheets.closer(workers)
+                words = ["worker", "--leashed", *sheets.words(workers)]
+                await children.keep_ready("worker", words, within_s=WORKER_START_S, share=share, ended=ended)
             say(f"serving on http://{host}:{listener.getsockname()[1]} (API documentation at /docs)")
             if workers > 1:
                 for number in range(workers):
-                    share = listener.fileno()
-                    children.keep(f"gateway {number + 1}", ["gateway", "--descriptor", str(share)], share=[share])
+                    words = ["gateway", "--descriptor", str(listener.fileno()), *sheets.words(number)]
+                    share, ended = [listener.fileno(), *sheets.descriptors], sheets.closer(number)
+                    children.keep(f"gateway {number + 1}", words, share=share, ended=ended)
                 await stop.wait()
                 started = True
             else:
+                share_figures(sheets.descriptors, 0)
                 started = await gateway.serve(settings, lease.services, listener, stop=stop)
                 stop.set()
             await children.ended()
@@ -51,15 +57,19 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, with_worker
         return uvloop.run(main())
 
 
-def serve_child(settings: Settings, descriptor: int) -> bool:
-    """One of several gateways on the parent's socket. It holds the servers too: it may have to outlive the parent."""
+def serve_child(settings: Settings, descriptor: int, sheets: Sequence[int], own: int | None) -> bool:
+    """One of several gateways on the parent's socket. It holds the servers too: it may have to outlive the parent.
+
+    Its figures are on the sheet `own` of those on the descriptors `sheets`.
+    """
+    share_figures(sheets, own)
     with services(settings) as lease:
         return gateway.run(settings, lease.services, socket.socket(fileno=descriptor))
 
 
 def _children(settings: Settings, stop: asyncio.Event) -> Children:
     environment = child_environment({"EXCHANGE_DATA_DIR": str(settings.data_dir)})
-    return Children(environment, stop, stop_timeout_s=2 * settings.drain_timeout_s + 10)
+    return Children(environment, stop, stop_timeout_s=settings.stop_notice_s + 2 * settings.drain_timeout_s + 10)
 
 
 def _listen(host: str, port: int) -> socket.socket:

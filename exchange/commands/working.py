@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 
 import uvloop
-from prometheus_client import start_http_server
 
 from exchange import worker
 from exchange.buyers.delivery import Courier
@@ -14,6 +13,8 @@ from exchange.commands.session import prepare_schema, services
 from exchange.embedded.lease import Services
 from exchange.errors import SettingsError
 from exchange.observe.metrics import REGISTRY
+from exchange.observe.page import show
+from exchange.observe.pulse import Pulse
 from exchange.reconcile import Limits, Reconciler
 from exchange.rules.doubt import Pace
 from exchange.settings import Settings, master_key, secret_environment
@@ -44,6 +45,9 @@ def run_worker(settings: Settings, *, leashed: bool, ready: int | None) -> None:
             stack.push_async_callback(reconciler.close)
             if settings.worker_metrics_port is not None:
                 stack.callback(_show_metrics(settings.worker_metrics_port))
+            pulse = Pulse("worker")
+            pulse.start()
+            stack.push_async_callback(pulse.close)
             say_ready(ready)
             await worker.work(database, reconciler, stop=stop)
 
@@ -58,15 +62,8 @@ def _reconciler(settings: Settings, database: Database, courier: Courier) -> Rec
 
 
 def _show_metrics(port: int) -> Callable[[], None]:
-    """Answers /metrics on loopback from a thread of its own; returns what ends it."""
+    """Answers /metrics on loopback; returns what ends it."""
     try:
-        server, thread = start_http_server(port, addr="127.0.0.1", registry=REGISTRY)
+        return show(port, REGISTRY.own_text)
     except OSError as error:
         raise SettingsError(f"the worker's metrics cannot listen on 127.0.0.1:{port}: {error.strerror}") from error
-
-    def end() -> None:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-    return end

@@ -1,133 +1,163 @@
-"""Every metric of the exchange, in one list. Label values come from the market and the reason codes."""
+"""Every metric of the exchange, in one list. Label values come from the market and closed lists, never from a lead."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from exchange.observe.registry import Registry
+from exchange.observe.tables import CounterTable, GaugeTable, HistogramTable
 
-from exchange.observe.tables import CounterTable, HistogramTable
+_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_PING_SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 5)
+_POST_SECONDS = (0.1, 0.5, 2, 10)
+"""A buyer has few buckets, for there may be thousands of buyers: thirty series for each at most, as a rule."""
 
-disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each one that nobody reads
-
-REGISTRY = CollectorRegistry()
-
-_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+# Sellers
 
 PINGS = CounterTable(
     "exchange_pings",
     "Pings answered, by status and, where there is no offer, reason.",
     ["campaign", "status", "reason"],
-    REGISTRY,
 )
 PING_SECONDS = HistogramTable(
-    "exchange_ping_seconds",
-    "Time from a ping's arrival to its answer.",
-    ["campaign"],
-    _SECONDS,
-    REGISTRY,
+    "exchange_ping_seconds", "Time from a ping's arrival to its answer.", ["campaign"], _SECONDS
 )
+PING_OWN_SECONDS = HistogramTable(
+    "exchange_ping_own_seconds", "Of a ping's time, what the exchange took and no buyer.", [], _SECONDS
+)
+PING_PHASE_SECONDS = HistogramTable("exchange_ping_phase_seconds", "Time in each phase of a ping.", ["phase"], _SECONDS)
 PING_ORDERS_ASKED = HistogramTable(
-    "exchange_ping_orders_asked",
-    "Orders asked at once for one ping.",
-    ["campaign"],
-    (0, 1, 2, 5, 10, 20, 50, 100, 200),
-    REGISTRY,
+    "exchange_ping_orders_asked", "Orders asked for one ping.", ["campaign"], (0, 1, 2, 5, 10, 20, 50, 100, 200)
 )
-POSTS = Counter(
+PINGS_IN_FLIGHT = GaugeTable("exchange_pings_in_flight", "Pings under way.")
+POSTS = CounterTable(
     "exchange_posts",
     "Posts answered, by status and, where it is not accepted, reason.",
     ["campaign", "status", "reason"],
-    registry=REGISTRY,
 )
-POST_SECONDS = Histogram(
-    "exchange_post_seconds",
-    "Time from a post's arrival to its answer.",
-    ["campaign"],
-    buckets=_SECONDS,
-    registry=REGISTRY,
+POST_SECONDS = HistogramTable(
+    "exchange_post_seconds", "Time from a post's arrival to its answer.", ["campaign"], _SECONDS
 )
+SALES = CounterTable("exchange_sales", "Sales, tests left out, by how they became known.", ["campaign", "how"])
+SALES_MICROS = CounterTable(
+    "exchange_sales_micros",
+    "Money of sales in micro-units: gross, payout and margin.",
+    ["campaign", "part"],
+)
+CLAIMS_REFUSED = CounterTable(
+    "exchange_claims_refused",
+    "Orders of an offer that could not have the lead at the post, by reason.",
+    ["campaign", "reason"],
+)
+PROBLEMS = CounterTable("exchange_problems", "Requests answered with an error, by door and code.", ["door", "code"])
+REQUESTS_SHED = CounterTable("exchange_requests_shed", "Requests refused for want of capacity, by cause.", ["cause"])
+LIMITS_HIT = CounterTable("exchange_limits_hit", "How often a limit was reached.", ["limit"])
+
+# Buyers
+
 BUYER_PINGS = CounterTable(
     "exchange_buyer_pings",
     "What became of the orders that the filters let through, by buyer and reason.",
     ["buyer", "reason"],
-    REGISTRY,
 )
 BUYER_PING_SECONDS = HistogramTable(
-    "exchange_buyer_ping_seconds",
-    "Time a buyer took to answer a ping.",
-    ["buyer"],
-    _SECONDS,
-    REGISTRY,
+    "exchange_buyer_ping_seconds", "Time a buyer took to answer a ping.", ["buyer"], _PING_SECONDS
 )
-BUYER_POSTS = Counter(
-    "exchange_buyer_posts",
-    "Attempts, by buyer and reason.",
-    ["buyer", "reason"],
-    registry=REGISTRY,
+BUYER_POSTS = CounterTable("exchange_buyer_posts", "Attempts, by buyer and reason.", ["buyer", "reason"])
+BUYER_POST_SECONDS = HistogramTable(
+    "exchange_buyer_post_seconds", "Time a buyer took to answer a post.", ["buyer"], _POST_SECONDS
 )
-BUYER_POST_SECONDS = Histogram(
-    "exchange_buyer_post_seconds",
-    "Time a buyer took to answer a post.",
-    ["buyer"],
-    buckets=_SECONDS,
-    registry=REGISTRY,
+CONNECTIONS = CounterTable(
+    "exchange_connections",
+    "Connections for pings, by address in the market, and what became of them.",
+    ["address", "result"],
 )
-ATTEMPTS_RESOLVED = Counter(
+CONNECTIONS_OPEN = GaugeTable("exchange_connections_open", "Connections for pings that are open.", ["address"])
+CONNECT_SECONDS = HistogramTable(
+    "exchange_connect_seconds", "Time to connect for pings, name and handshake included.", [], _SECONDS
+)
+ADDRESS_CONNECT_SECONDS = CounterTable(
+    "exchange_address_connect_seconds", "Time spent on connections that were made, by address.", ["address"]
+)
+POOL_WAIT_SECONDS = HistogramTable(
+    "exchange_pool_wait_seconds", "Time that calls waited for a connection, of those that had to.", [], _SECONDS
+)
+ADDRESS_POOL_WAIT_SECONDS = CounterTable(
+    "exchange_address_pool_wait_seconds", "Time that calls waited for a connection, by address.", ["address"]
+)
+
+# Attempts that are unknown
+
+ATTEMPTS_RESOLVED = CounterTable(
     "exchange_attempts_resolved",
     "Attempts that were unknown and are no more, by buyer, how that came, and reason.",
     ["buyer", "how", "reason"],
-    registry=REGISTRY,
 )
-ATTEMPTS_ASKED = Counter(
+ATTEMPTS_ASKED = CounterTable(
     "exchange_attempts_asked",
     "Questions what became of an unknown attempt, by buyer, means and what was said.",
     ["buyer", "means", "said"],
-    registry=REGISTRY,
 )
-ATTEMPTS_UNKNOWN = Gauge("exchange_attempts_unknown", "Attempts that are unknown, seen by a worker.", registry=REGISTRY)
-ATTEMPTS_UNKNOWN_AGE = Gauge(
-    "exchange_attempts_unknown_age_seconds", "Age of the oldest unknown attempt, seen by a worker.", registry=REGISTRY
+ATTEMPTS_UNKNOWN = GaugeTable("exchange_attempts_unknown", "Attempts that are unknown, seen by a worker.", over=max)
+ATTEMPTS_UNKNOWN_AGE = GaugeTable(
+    "exchange_attempts_unknown_age_seconds", "Age of the oldest unknown attempt, seen by a worker.", over=max
 )
-SALES_MICROS = Counter(
-    "exchange_sales_micros",
-    "Money of accepted sales in micro-units: gross, payout and margin.",
-    ["campaign", "part"],
-    registry=REGISTRY,
+
+# The record, and the money
+
+JOURNAL_ROWS = CounterTable("exchange_journal_rows", "Pings committed.")
+JOURNAL_ROWS_LOST = CounterTable(
+    "exchange_journal_rows_lost", "Pings that could not be recorded; none of them was told an offer."
 )
-PROBLEMS = Counter(
-    "exchange_problems",
-    "Requests answered with an error, by code.",
-    ["code"],
-    registry=REGISTRY,
+JOURNAL_FULL = CounterTable("exchange_journal_full", "Pings refused because the journal was full.")
+JOURNAL_DEPTH = GaugeTable("exchange_journal_depth", "Pings that wait for their commit.")
+JOURNAL_BATCH_ROWS = HistogramTable(
+    "exchange_journal_batch_rows", "Pings committed together.", [], (1, 2, 5, 10, 20, 50, 100, 200, 500)
 )
-JOURNAL_ROWS = Counter("exchange_journal_rows", "Pings committed.", registry=REGISTRY)
-JOURNAL_ROWS_LOST = Counter(
-    "exchange_journal_rows_lost",
-    "Pings that could not be recorded; none of them was told an offer.",
-    registry=REGISTRY,
+JOURNAL_COMMIT_SECONDS = HistogramTable("exchange_journal_commit_seconds", "Time of one commit.", [], _SECONDS)
+POSTGRES_WAIT_SECONDS = HistogramTable(
+    "exchange_postgres_wait_seconds", "Time that work waited for a connection to Postgres.", [], _SECONDS
 )
-JOURNAL_FULL = Counter("exchange_journal_full", "Pings refused because the journal was full.", registry=REGISTRY)
-JOURNAL_BATCH_ROWS = Histogram(
-    "exchange_journal_batch_rows",
-    "Pings committed together.",
-    buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500),
-    registry=REGISTRY,
+FLUSH_SECONDS = HistogramTable(
+    "exchange_flush_seconds", "Time PostgreSQL took to make commits durable, several at once.", [], _SECONDS
 )
-FLUSH_SECONDS = Histogram(
-    "exchange_flush_seconds",
-    "Time PostgreSQL took to make the commits of this process durable, several at once.",
-    buckets=_SECONDS,
-    registry=REGISTRY,
+FEED_ITEMS_LOST = CounterTable("exchange_feed_items_lost", "Items of the live feed that Valkey did not take.")
+INVARIANTS_BROKEN = GaugeTable(
+    "exchange_invariants_broken",
+    "Rows that break an invariant of the money, seen by a worker.",
+    ["invariant"],
+    over=max,
 )
-FEED_ITEMS_LOST = Counter(
-    "exchange_feed_items_lost", "Items of the live feed that Valkey did not take.", registry=REGISTRY
+INVARIANTS_CHECKED = GaugeTable(
+    "exchange_invariants_checked_timestamp_seconds", "When a worker last checked the invariants.", over=max
 )
-MARKET_VERSION = Gauge("exchange_market_version", "The market version in force in this process.", registry=REGISTRY)
-ENDPOINTS_WITHOUT_SECRET = Gauge(
+
+# The process
+
+MARKET_VERSION = GaugeTable("exchange_market_version", "The market version in force.", over=min)
+MARKET_APPLIED = GaugeTable(
+    "exchange_market_applied_timestamp_seconds", "When the market in force was applied.", over=min
+)
+MARKET_COMPARED = GaugeTable(
+    "exchange_market_compared_timestamp_seconds", "When the market was last compared with Postgres.", over=min
+)
+ENDPOINTS_WITHOUT_SECRET = GaugeTable(
     "exchange_endpoints_without_secret",
     "Endpoints whose orders are paused because their secret is not set.",
-    registry=REGISTRY,
+    over=max,
 )
+LOOP_LAG_SECONDS = HistogramTable(
+    "exchange_loop_lag_seconds", "How late the event loop of a gateway ran something that was due.", [], _SECONDS
+)
+PROCESSES = GaugeTable("exchange_processes", "Processes that live, by role.", ["role"])
+PROCESS_CPU_SECONDS = CounterTable("exchange_process_cpu_seconds", "CPU time used, by role.", ["role"])
+PROCESS_RESIDENT_BYTES = GaugeTable("exchange_process_resident_bytes", "Most memory ever in use, by role.", ["role"])
+
 ALL = (
-    PINGS, PING_SECONDS, PING_ORDERS_ASKED, POSTS, POST_SECONDS, BUYER_PINGS, BUYER_PING_SECONDS, BUYER_POSTS,
-    BUYER_POST_SECONDS, ATTEMPTS_RESOLVED, ATTEMPTS_ASKED, ATTEMPTS_UNKNOWN, ATTEMPTS_UNKNOWN_AGE,
-    SALES_MICROS, PROBLEMS, JOURNAL_ROWS, JOURNAL_ROWS_LOST, JOURNAL_FULL,
-    JOURNAL_BATCH_ROWS, FLUSH_SECONDS, FEED_ITEMS_LOST, MARKET_VERSION, ENDPOINTS_WITHOUT_SECRET,
+    PINGS, PING_SECONDS, PING_OWN_SECONDS, PING_PHASE_SECONDS, PING_ORDERS_ASKED, PINGS_IN_FLIGHT, POSTS, POST_SECONDS,
+    SALES, SALES_MICROS, CLAIMS_REFUSED, PROBLEMS, REQUESTS_SHED, LIMITS_HIT, BUYER_PINGS, BUYER_PING_SECONDS,
+    BUYER_POSTS, BUYER_POST_SECONDS, CONNECTIONS, CONNECTIONS_OPEN, CONNECT_SECONDS, ADDRESS_CONNECT_SECONDS,
+    POOL_WAIT_SECONDS, ADDRESS_POOL_WAIT_SECONDS, ATTEMPTS_RESOLVED, ATTEMPTS_ASKED, ATTEMPTS_UNKNOWN,
+    ATTEMPTS_UNKNOWN_AGE, JOURNAL_ROWS, JOURNAL_ROWS_LOST, JOURNAL_FULL, JOURNAL_DEPTH, JOURNAL_BATCH_ROWS,
+    JOURNAL_COMMIT_SECONDS, POSTGRES_WAIT_SECONDS, FLUSH_SECONDS, FEED_ITEMS_LOST, INVARIANTS_BROKEN,
+    INVARIANTS_CHECKED, MARKET_VERSION, MARKET_APPLIED, MARKET_COMPARED, ENDPOINTS_WITHOUT_SECRET, LOOP_LAG_SECONDS,
+    PROCESSES, PROCESS_CPU_SECONDS, PROCESS_RESIDENT_BYTES,
 )  # fmt: skip
+
+REGISTRY = Registry(ALL, LIMITS_HIT)

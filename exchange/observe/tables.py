@@ -1,64 +1,140 @@
-"""Counters and histograms for the hot path: plain numbers in a dictionary, turned into metrics when somebody asks.
+"""Counters, gauges and histograms as plain numbers on a sheet: a look-up and an addition, as the hot path has many.
 
-A ping touches some twenty of them. The client library's own take a lock and two calls each; these take a look-up. They
-belong to the event loop's thread: nothing else may write to them.
+They belong to the event loop's thread: nothing else may write to a row. New rows may be made by any thread.
 """
 
+import math
+import threading
 from bisect import bisect_left
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
 
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
-from prometheus_client.registry import Collector, CollectorRegistry
+from exchange.observe.sheet import Sheet
 
 Labels = tuple[str, ...]
+Sample = tuple[str, Labels, str | None, float]
+"""What follows the table's name in the sample's, labels, the bound of a bucket, and the value."""
 
 
-class CounterTable(Collector):
-    """A counter with labels: `table.counts[labels] += 1` is all there is to it."""
+class Table:
+    """The rows of one metric: each has its labels' values, and its cells on this process's sheet."""
 
-    def __init__(self, name: str, help_text: str, labels: Sequence[str], registry: CollectorRegistry) -> None:
+    kind = ""
+    cells = 1
+
+    def __init__(self, name: str, help_text: str, labels: Sequence[str] = ()) -> None:
         self.name = name
-        self.counts: defaultdict[Labels, int] = defaultdict(int)
-        self._help = help_text
-        self._labels = labels
-        registry.register(self)
+        self.help_text = help_text
+        self.labels = tuple(labels)
+        self._rows: dict[Labels, int] = {}
+        self._lock = threading.Lock()
 
-    def add(self, labels: Labels) -> None:
-        self.counts[labels] += 1
+    def bind(self, sheet: Sheet, refused: Callable[[], None]) -> None:
+        """Counts on this sheet from now on; `refused` is told of each row that there is no room for."""
+        self._sheet = sheet
+        self._cells = sheet.cells
+        self._refused = refused
+        self._rows = {row.labels: row.start for row in sheet.rows() if row.table == self.name}
+        self._begin()
 
-    def collect(self) -> Iterable[CounterMetricFamily]:
-        family = CounterMetricFamily(self.name, self._help, labels=self._labels)
-        for labels, count in self.counts.items():
-            family.add_metric(labels, count)
-        yield family
+    def _begin(self) -> None:
+        """A metric without labels is there before anything happens, at zero."""
+        if not self.labels:
+            self._row(())
+
+    def _row(self, labels: Labels) -> int:
+        """Where a row begins that may be new. Where there is no room, it is not kept, and counted as refused."""
+        with self._lock:
+            start = self._rows.get(labels)
+            if start is None:
+                start = self._sheet.add_row(self.name, labels, self.cells)
+            if start is None:
+                self._refused()
+                return -self.cells  # the sheet's last cells: nobody reads them
+            self._rows[labels] = start
+            return start
+
+    def merge(self, values: Iterable[Sequence[float]]) -> Sequence[float]:
+        """One row of what several processes have."""
+        return [math.fsum(column) for column in zip(*values, strict=True)]
+
+    def samples(self, labels: Labels, row: Sequence[float]) -> Iterator[Sample]:
+        yield ("", labels, None, row[0])
 
 
-class HistogramTable(Collector):
-    """A histogram with labels. A row holds how many observations fell into each bucket, and in the end their sum."""
+class CounterTable(Table):
+    """Counts; over several processes it is the sum."""
+
+    kind = "counter"
+
+    def add(self, labels: Labels = (), amount: float = 1) -> None:
+        start = self._rows.get(labels)
+        self._cells[self._row(labels) if start is None else start] += amount
+
+    def samples(self, labels: Labels, row: Sequence[float]) -> Iterator[Sample]:
+        yield ("_total", labels, None, row[0])
+
+
+class GaugeTable(Table):
+    """The last value that was set; over several processes what `over` makes of those that live and have set it."""
+
+    kind = "gauge"
 
     def __init__(
-        self, name: str, help_text: str, labels: Sequence[str], bounds: Sequence[float], registry: CollectorRegistry
+        self,
+        name: str,
+        help_text: str,
+        labels: Sequence[str] = (),
+        *,
+        over: Callable[[Iterable[float]], float] = sum,
     ) -> None:
-        self.name = name
-        self._help = help_text
-        self._labels = labels
-        self._bounds = tuple(float(bound) for bound in bounds)
-        self._rows: dict[Labels, list[float]] = {}
-        registry.register(self)
+        super().__init__(name, help_text, labels)
+        self._over = over
 
-    def observe(self, labels: Labels, value: float) -> None:
-        row = self._rows.get(labels)
-        if row is None:
-            row = self._rows[labels] = [0.0] * (len(self._bounds) + 2)
-        row[bisect_left(self._bounds, value)] += 1
-        row[-1] += value
+    def set(self, value: float, labels: Labels = ()) -> None:
+        start = self._rows.get(labels)
+        self._cells[self._row(labels) if start is None else start] = value
 
-    def collect(self) -> Iterable[HistogramMetricFamily]:
-        family = HistogramMetricFamily(self.name, self._help, labels=self._labels)
-        names = [*(str(bound) for bound in self._bounds), "+Inf"]
-        for labels, row in self._rows.items():
-            buckets = list(zip(names, accumulate(row[:-1]), strict=True))
-            family.add_metric(labels, buckets, sum_value=row[-1])
-        yield family
+    def forget(self, labels: Labels = ()) -> None:
+        """Shows nothing until it is set again."""
+        if labels in self._rows:
+            self._cells[self._rows[labels]] = math.nan
+
+    def _begin(self) -> None:
+        """What an earlier process measured is not so any more."""
+        for labels in self._rows:
+            self.forget(labels)
+
+    def merge(self, values: Iterable[Sequence[float]]) -> Sequence[float]:
+        there = [row[0] for row in values if not math.isnan(row[0])]
+        return [float(self._over(there)) if there else math.nan]
+
+    def samples(self, labels: Labels, row: Sequence[float]) -> Iterator[Sample]:
+        if not math.isnan(row[0]):
+            yield ("", labels, None, row[0])
+
+
+class HistogramTable(Table):
+    """How many observations fell into each bucket, and in the end their sum; over several processes added up."""
+
+    kind = "histogram"
+
+    def __init__(self, name: str, help_text: str, labels: Sequence[str], bounds: Sequence[float]) -> None:
+        super().__init__(name, help_text, labels)
+        self.bounds = tuple(float(bound) for bound in bounds)
+        self.cells = len(self.bounds) + 2
+        self._sum_at = len(self.bounds) + 1
+
+    def observe(self, value: float, labels: Labels = ()) -> None:
+        start = self._rows.get(labels)
+        if start is None:
+            start = self._row(labels)
+        self._cells[start + bisect_left(self.bounds, value)] += 1
+        self._cells[start + self._sum_at] += value
+
+    def samples(self, labels: Labels, row: Sequence[float]) -> Iterator[Sample]:
+        counts = list(accumulate(row[:-1]))
+        for bound, count in zip((*map(str, self.bounds), "+Inf"), counts, strict=True):
+            yield ("_bucket", labels, bound, count)
+        yield ("_count", labels, None, counts[-1])
+        yield ("_sum", labels, None, row[-1])

@@ -32,6 +32,7 @@ class MarketText:
 
     version: int
     text: str
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +64,9 @@ async def newest(database: Database) -> MarketVersion | None:
 
 async def newest_text(database: Database) -> MarketText | None:
     """The market in force, not yet read, or None where none was ever applied."""
-    query = "select version, document from market_versions order by version desc limit 1"
+    query = "select version, document, created_at from market_versions order by version desc limit 1"
     row = await database.run(lambda connection: connection.fetchrow(query))
-    return None if row is None else MarketText(row["version"], row["document"])
+    return None if row is None else MarketText(row["version"], row["document"], row["created_at"])
 
 
 async def version(database: Database, number: int) -> MarketVersion | None:

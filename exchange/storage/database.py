@@ -1,6 +1,7 @@
 """The way to Postgres: a pool, and units of work that are bounded in time even when the server is frozen."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import Any, TypeVar
@@ -8,6 +9,7 @@ from typing import Any, TypeVar
 import asyncpg
 
 from exchange.errors import RefusedByDatabase, StorageUnavailable
+from exchange.observe import metrics
 from exchange.storage.flushes import Flushes, prepare_flush
 from exchange.storage.session import TROUBLE, Connect, Session, Standing
 
@@ -145,7 +147,9 @@ class Database:
         return done
 
     async def _with_connection(self, work: Callable[[Connection], Awaitable[T]], held: list[Connection]) -> T:
+        began_s = time.monotonic()
         async with self._pool.acquire() as connection:
+            metrics.POSTGRES_WAIT_SECONDS.observe(time.monotonic() - began_s)
             held.append(connection)
             try:
                 return await work(connection)

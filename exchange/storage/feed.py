@@ -73,7 +73,7 @@ class Feed:
                 self.watched = await self._client.publish(CHANNEL, orjson.dumps(batch)) > 0
             except (RedisError, OSError) as error:
                 if batch:
-                    metrics.FEED_ITEMS_LOST.inc(len(batch))
+                    metrics.FEED_ITEMS_LOST.add(amount=len(batch))
                     log.warning("feed_lost", count=len(batch), error=type(error).__name__)
 
 

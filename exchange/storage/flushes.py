@@ -6,12 +6,13 @@ before is durable with it.
 """
 
 import asyncio
+import time
 from collections.abc import Sequence
 
 import asyncpg
 
 from exchange.errors import StorageUnavailable
-from exchange.observe.metrics import FLUSH_SECONDS
+from exchange.observe import metrics
 from exchange.storage.session import Session, Standing, Statement
 
 FLUSH = "select pg_logical_emit_message(true, 'exchange', '')"
@@ -66,13 +67,14 @@ class Flushes:
     async def _flush_all(self) -> None:
         while self._waiting:
             batch, self._waiting = self._waiting, []
+            began_s = time.monotonic()
             try:
-                with FLUSH_SECONDS.time():
-                    await self._connection.run(Statement.fetchval)
+                await self._connection.run(Statement.fetchval)
             except (StorageUnavailable, asyncpg.PostgresError) as error:
                 _release(batch, [StorageUnavailable(f"a flush failed: {error}") for _ in batch])
             else:
                 _release(batch, [self._doubt(mark) for mark, _ in batch])
+            metrics.FLUSH_SECONDS.observe(time.monotonic() - began_s)
         self._task = None
 
     def _doubt(self, mark: Mark | None) -> StorageUnavailable | None:

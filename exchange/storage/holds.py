@@ -7,6 +7,7 @@ functions of the migrations. A test takes nothing.
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
+from exchange.observe import metrics
 from exchange.rules.caps import AnyCap
 from exchange.rules.limits import rows_of
 from exchange.storage import accounts
@@ -43,7 +44,10 @@ async def admit(connection: Connection, post: NewPost) -> Reason | None:
     admitted = await connection.fetchval(
         "select admit_people($1, $2, $3, $4)", post.people, post.campaign, post.post_id, post.duplicate_days
     )
-    return None if admitted else Reason.DUPLICATE
+    if admitted:
+        return None
+    metrics.CLAIMS_REFUSED.add((post.campaign, Reason.DUPLICATE.wire_name))
+    return Reason.DUPLICATE
 
 
 async def lock(connection: Connection, post: NewPost, plans: Sequence[Plan]) -> None:
@@ -82,7 +86,11 @@ async def refusal(connection: Connection, post: NewPost, plan: Plan) -> Reason |
         post.duplicate_days,
         plan.duplicate_days,
     )
-    return None if found is None else Reason(found)
+    if found is None:
+        return None
+    reason = Reason(found)
+    metrics.CLAIMS_REFUSED.add((post.campaign, reason.wire_name))
+    return reason
 
 
 async def settle(connection: Connection, post: NewPost, plan: Plan) -> None:

@@ -61,6 +61,10 @@ class Journal:
         """Whether a commit cannot be hoped for now: the last one failed, or the one under way takes too long."""
         return self._is_down or (self._began_s is not None and time.monotonic() - self._began_s > STALLED_S)
 
+    def measure(self) -> None:
+        """Brings the metric of what is waiting up to date."""
+        metrics.JOURNAL_DEPTH.set(len(self._waiting))
+
     def append(self, row: PingRow) -> None:
         """Records a ping that nobody waits for. Raises StorageUnavailable where the buffer is full."""
         self._add(row, None)
@@ -109,7 +113,9 @@ class Journal:
 
     def _add(self, row: PingRow, committed: "asyncio.Future[None] | None") -> None:
         if len(self._waiting) >= self._rows_max:
-            metrics.JOURNAL_FULL.inc()
+            metrics.JOURNAL_FULL.add()
+            metrics.REQUESTS_SHED.add(("journal_full",))
+            metrics.LIMITS_HIT.add(("journal_rows_max",))
             raise StorageUnavailable("the journal's buffer is full")
         self._waiting.append((row, committed))
         self._arrived.set()
@@ -139,6 +145,7 @@ class Journal:
 
     async def _write(self, batch: Sequence[_Waiting]) -> None:
         """Writes one batch and releases its waiters. A row that Postgres refuses fails alone."""
+        began_s = time.monotonic()
         try:
             await self._insert_twice([row for row, _ in batch])
         except StorageUnavailable as error:
@@ -152,8 +159,9 @@ class Journal:
                 await self._write(batch[: len(batch) // 2])
                 await self._write(batch[len(batch) // 2 :])
         else:
-            metrics.JOURNAL_ROWS.inc(len(batch))
+            metrics.JOURNAL_ROWS.add(amount=len(batch))
             metrics.JOURNAL_BATCH_ROWS.observe(len(batch))
+            metrics.JOURNAL_COMMIT_SECONDS.observe(time.monotonic() - began_s)
             for _, committed in batch:
                 if committed is not None and not committed.done():
                     committed.set_result(None)
@@ -168,7 +176,7 @@ class Journal:
 
 def _fail(batch: Sequence[_Waiting], error: StorageUnavailable) -> None:
     if batch:
-        metrics.JOURNAL_ROWS_LOST.inc(len(batch))
+        metrics.JOURNAL_ROWS_LOST.add(amount=len(batch))
         log.error("pings_not_recorded", rows=len(batch), error=str(error))
     for _, committed in batch:
         if committed is not None and not committed.done():

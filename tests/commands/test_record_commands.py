@@ -1,14 +1,13 @@
 """`exchange attempts`, `returns`, `ledger`, `erase` and the worker beside them: what an operator types and reads."""
 
 import json
-import socket
 from pathlib import Path
 from uuid import uuid4
 
 import httpx
 import pytest
 from support.buyer import Buyer, Received, bids, reply
-from support.commands import PATIENCE_S, Shell, shell_on
+from support.commands import PATIENCE_S, Shell, free_port, shell_on
 from support.market import CONTACT, LEAD, Document, market
 from support.waiting import until
 
@@ -18,13 +17,6 @@ from exchange.embedded.lease import Services
 @pytest.fixture
 def shell(services: Services, tmp_path: Path) -> Shell:
     return shell_on(services, tmp_path)
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
 
 
 def forgetful(received: Received) -> bytes:
@@ -112,7 +104,10 @@ async def test_a_worker_resolves_by_itself_and_shows_how_it_is_doing(shell: Shel
             await until(state, lambda found: found == "accepted", PATIENCE_S)
             shown = (await client.get(f"http://127.0.0.1:{port}/metrics")).text
             assert 'exchange_attempts_resolved_total{buyer="only",how="status",reason="accepted"} 1.0' in shown
-            assert 'exchange_sales_micros_total{campaign="auto-us",part="gross"} 2.1e+07' in shown
+            assert 'exchange_sales_micros_total{campaign="auto-us",part="gross"} 21000000.0' in shown
+            everything = (await client.get("/metrics")).text  # the worker's sale is in the gateway's figures
+            assert 'exchange_sales_total{campaign="auto-us",how="status"} 1.0' in everything
+            assert 'exchange_processes{role="worker"} 1.0' in everything
             assert await serving.stop() == 0
 
 

@@ -18,6 +18,7 @@ from exchange.cli import app
 from exchange.marketfile.reader import load
 from exchange.marketfile.source import parse
 from exchange.observe import metrics
+from exchange.observe.tables import Table
 from exchange.simulation.answers import PROBLEM_CODES
 from exchange.simulation.market import render_demo_market
 from exchange.values.reason import Reason
@@ -87,15 +88,25 @@ def test_every_setting() -> None:
 def test_every_metric() -> None:
     there = {}
     for metric in metrics.ALL:
-        (family,) = metric.collect()
-        name = f"{family.name}_total" if family.type == "counter" else family.name
-        labels = getattr(metric, "_labelnames", ()) or getattr(metric, "_labels", ())
-        there[name] = [family.type, ", ".join(f"`{label}`" for label in labels).strip("`")]
+        name = f"{metric.name}_total" if metric.kind == "counter" else metric.name
+        there[name] = [metric.kind, ", ".join(f"`{label}`" for label in metric.labels).strip("`")]
     assert {row[0]: row[1:3] for row in rows("metrics.md", "exchange_.*") if len(row) == 4} == there
-    found = {
-        f"{family.name}_total" if family.type == "counter" else family.name for family in metrics.REGISTRY.collect()
-    }
-    assert found == set(there)
+    tables = {id(item) for item in vars(metrics).values() if isinstance(item, Table)}
+    assert tables == {id(table) for table in metrics.REGISTRY.tables}
+
+
+def test_every_limit_and_cause_that_is_counted() -> None:
+    sources = "".join(path.read_text() for path in SOURCES)
+    for table, labels in (
+        ("exchange_limits_hit_total", "LIMITS_HIT"),
+        ("exchange_requests_shed_total", "REQUESTS_SHED"),
+    ):
+        [[_, _, _, meaning]] = rows("metrics.md", table)
+        counted = {
+            name for line in re.findall(rf"{labels}\.add\((.*)\)", sources) for name in re.findall(r'"(\w+)"', line)
+        }
+        settings_there = {name for name in counted if name in settings.Settings.model_fields}
+        assert counted - settings_there - {"figures"} == set(re.findall(r"`(\w+)`", meaning)) - {"figures"}, table
 
 
 def test_every_reason_code() -> None:

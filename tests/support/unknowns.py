@@ -93,4 +93,4 @@ async def reconcile(world: World, **changes: Any) -> int:
 
 
 def counted(name: str, **labels: str) -> float:
-    return metrics.REGISTRY.get_sample_value(name, labels) or 0.0
+    return metrics.REGISTRY.get(name, labels) or 0.0
