@@ -13,7 +13,6 @@ from exchange.background import stop
 from exchange.buyers.credentials import auth_headers
 from exchange.errors import MarketFileError, StorageUnavailable
 from exchange.marketfile.reader import read
-from exchange.marketfile.secrets import resolve
 from exchange.observe import metrics
 from exchange.rules.book import RuleBook, compile_book
 from exchange.rules.caps import caps_of_market
@@ -24,6 +23,7 @@ from exchange.storage.catalogue import MarketVersion
 from exchange.storage.database import Database
 from exchange.storage.hints import Hints
 from exchange.values.market import Market
+from exchange.wires import secrets_of
 
 COMPARE_EVERY_S = 1.0
 """How often the newest version and the balances are looked at; a notification only makes a new market faster."""
@@ -131,7 +131,7 @@ def _auth_headers(market: Market, environment: Mapping[str, str]) -> dict[tuple[
     found = {}
     for buyer in market.buyers.values():
         for name, endpoint in buyer.endpoints.items():
-            secret = resolve(endpoint.auth.secret, environment)
-            if secret is not None and secret.isascii():  # another text cannot stand in a header
-                found[buyer.key, name] = auth_headers(endpoint.auth, secret)
+            secrets = secrets_of(endpoint, environment)
+            if secrets is not None:
+                found[buyer.key, name] = auth_headers(endpoint.auth, secrets[endpoint.auth.secret])
     return found

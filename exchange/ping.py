@@ -10,9 +10,8 @@ from uuid import UUID
 
 from exchange.auction import Decision, Entrant, Terms, buyers_among, decide, has_buyer
 from exchange.buyers.calls import Call
-from exchange.buyers.dialects import native
+from exchange.buyers.dialects.wire import Ping
 from exchange.buyers.fanout import Fanout
-from exchange.buyers.line import Line
 from exchange.record import Recorder
 from exchange.rules.book import CampaignBook, OrderEntry, RuleBook
 from exchange.rules.pricing import margin_for
@@ -23,7 +22,7 @@ from exchange.rules.selling import Selling
 from exchange.rules.turns import Turns
 from exchange.terms import terms_of, told_floor
 from exchange.tiers import Heard, Rounds, TierTimes, ask_in_rounds, tiers_of
-from exchange.values.bid import Asked, Bid, Refusal, Reply
+from exchange.values.bid import Asked, Bid, Refusal
 from exchange.values.deadline import Deadline
 from exchange.values.ids import moment_of, uuid7
 from exchange.values.market import Sale, Seller
@@ -32,6 +31,8 @@ from exchange.values.reason import Reason
 from exchange.values.selling import Method
 from exchange.values.trace import Inputs, Offer, OrderOutcome, PingStatus, PingTrace, Sums
 from exchange.values.vertical import Lead
+from exchange.ways import Asking, Ways, asking_for
+from exchange.wires import Wires
 
 
 class PingRequest(NamedTuple):
@@ -113,6 +114,7 @@ class Pings:
         recorder: Recorder,
         times: PingTimes,
         acceptance: Callable[[], Mapping[str, int]] = dict,
+        wires: Wires | None = None,
     ) -> None:
         """`acceptance` says how often each order's leads are accepted, in millionths, as far as that is known."""
         self._fanout = fanout
@@ -121,8 +123,7 @@ class Pings:
         self._acceptance = acceptance
         self._turns = Turns()
         self._expectations = Expectations()
-        self._lines: dict[str, tuple[OrderEntry, Line]] = {}
-        self._lines_version = 0
+        self._ways = Ways(fanout, wires or Wires({}))
 
     async def ping(self, request: PingRequest, available: Available) -> PingTrace:
         """Offers a lead to the market. Raises StorageUnavailable where an offer could not be recorded.
@@ -163,9 +164,9 @@ class Pings:
 
     async def warm(self, book: RuleBook, connections: int, within_s: float) -> None:
         """Connects to the buyers of a market before the first ping comes; waits for it no longer than `within_s`."""
-        self._drop_lines_before(book.version)
+        self._ways.drop_before(book.version)
         entries = [entry for campaign in book.campaigns.values() for entry in campaign.entries]
-        lines = [self._line(entry) for entry in entries if _may_be_asked(entry)]
+        lines = [self._ways.of(entry).line for entry in entries if _may_be_asked(entry)]
         if dials := self._fanout.warm(lines, connections):
             await asyncio.wait(dials, timeout=within_s)
 
@@ -229,35 +230,22 @@ class Pings:
 
     def _calls(self, request: PingRequest, ping_id: UUID, entries: Sequence[OrderEntry], left_ms: int) -> list[Call]:
         """One call an order; the body is made once for each set of visible fields, and way of selling."""
-        self._drop_lines_before(request.market_version)
-        pings: dict[tuple[str, ...], tuple[bytes, Callable[[int, bytes], Reply]]] = {}
+        self._ways.drop_before(request.market_version)
+        askings: dict[tuple[str, ...], Asking] = {}
         calls = []
         for entry in entries:
-            ping = pings.get(entry.shown)
-            if ping is None:
-                ping = pings[entry.shown] = _body_and_reader(request, ping_id, entry)
-            calls.append(Call(self._line(entry), ping[0], min(entry.endpoint.ping_timeout_ms, left_ms), ping[1]))
+            way = self._ways.of(entry)
+            asking = askings.get(entry.shown)
+            if asking is None:
+                asking = askings[entry.shown] = asking_for(way.wire, _ping(request, ping_id, entry))
+            line = way.line if asking.plain and not way.signs else self._ways.own_line(way, asking)
+            calls.append(Call(line, asking.request.body, min(entry.endpoint.ping_timeout_ms, left_ms), asking.read))
         return calls
-
-    def _line(self, entry: OrderEntry) -> Line:
-        """The way out to an order: made when it is first asked, and whenever a new market has changed its entry."""
-        known = self._lines.get(entry.key)
-        if known is None or known[0] is not entry:
-            headers = native.ping_headers(entry.key) | dict(entry.auth_headers or {})
-            line = self._fanout.line(entry.key, entry.endpoint.ping_url or "", headers, native.TIMEOUT_HEADER)
-            known = self._lines[entry.key] = (entry, line)
-        return known[1]
-
-    def _drop_lines_before(self, market_version: int) -> None:
-        """Lets go of the lines of older markets, and with them of connections to buyers who have left."""
-        if market_version > self._lines_version:
-            self._lines_version = market_version
-            self._lines.clear()
 
 
 def _route(request: PingRequest, available: Available, floor_micros: int, now_s: float) -> Routing:
     book, lead, seller, left = request.book, request.facts, request.seller, request.room.left
-    return route(book, lead, seller, available, left, request.had_by, floor_micros, now_s)
+    return route(book, lead, seller, available, left, request.had_by, floor_micros, now_s, test=request.test)
 
 
 def _terms(request: PingRequest) -> Terms:
@@ -296,22 +284,20 @@ def _may_be_asked(entry: OrderEntry) -> bool:
     return not order.paused and order.price_micros is None and entry.auth_headers is not None
 
 
-def _body_and_reader(
-    request: PingRequest, ping_id: UUID, entry: OrderEntry
-) -> tuple[bytes, Callable[[int, bytes], Reply]]:
-    """What is sent to all orders that are shown the same, and what reads their answers."""
-    campaign, sale = request.book.campaign, entry.sale or Sale.EXCLUSIVE
-    body = native.ping_body(
+def _ping(request: PingRequest, ping_id: UUID, entry: OrderEntry) -> Ping:
+    """What an order is told of a lead."""
+    campaign = request.book.campaign
+    return Ping(
         ping_id=ping_id,
+        order=entry.key,
         campaign=campaign.key,
         vertical=campaign.vertical,
         test=request.test,
         currency=request.currency,
         floor_micros=told_floor(request.book, request.facts, entry.visible),
-        sale=sale,
+        sale=entry.sale or Sale.EXCLUSIVE,
         lead={name: request.lead[name] for name in entry.visible if name in request.lead},
     )
-    return body, native.bid_reader(sale=sale, currency=request.currency)
 
 
 def _entrants(

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 
 from exchange.buyers.connection import Connection
-from exchange.buyers.line import UNUSABLE, Line
+from exchange.buyers.line import Line
 from exchange.values.bid import Asked, Bid, Refusal, Reply
 from exchange.values.reason import Reason
 
@@ -129,7 +129,7 @@ class Round:
         for call in self._calls:
             call.round, pool = self, call.line.pool
             if pool is None or call.timeout_ms - pool.network_ms < TOLD_MS_MIN:
-                call.left_out(UNUSABLE if pool is None else NO_TIME_LEFT)
+                call.left_out(call.line.refusal if pool is None else NO_TIME_LEFT)
                 continue
             told = call.timeout_ms - pool.network_ms
             if told != told_ms or call.timeout_ms != timeout_ms or call.body is not body:

@@ -154,15 +154,6 @@ def fixed_price(value: object) -> int:
     return micros
 
 
-def dialect(value: object) -> str:
-    """The wire format of an endpoint; there will be others."""
-    if isinstance(value, str) and value != "native":
-        raise refuse(f"not supported yet: dialect {shown(value)}")
-    if value != "native":
-        raise refuse(wrong("native", value))
-    return "native"
-
-
 _TEXT = written({"type": ["string", "integer"]})
 _AMOUNT_WRITTEN = {"type": ["string", "number"], "pattern": r"^[0-9]{1,12}(\.[0-9]{1,6})?$", "minimum": 0}
 _AMOUNT = written(_AMOUNT_WRITTEN)
@@ -176,5 +167,4 @@ Amount = Annotated[int, PlainValidator(amount, _AMOUNT)]
 Percent = Annotated[int, PlainValidator(percent, _PERCENT_WRITTEN)]
 Price = Annotated[int | None, PlainValidator(price, _PRICE)]
 FixedPrice = Annotated[int, PlainValidator(fixed_price, _AMOUNT)]
-Dialect = Annotated[str, PlainValidator(dialect)]
 MaxBid = Annotated[int | None, optional(amount)]

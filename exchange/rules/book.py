@@ -66,6 +66,8 @@ class CampaignBook:
     """The buyers who must not share a lead."""
     askable: int = -1
     """The orders, as a bit set, that take leads as the campaign sells them."""
+    testable: int = -1
+    """Those of them, as a bit set, whose buyers can tell tests from leads."""
     ages: Ages | None = None
     """The ages that its rules ask for, if they do."""
 
@@ -142,6 +144,9 @@ def _compile_campaign(
         selling=compile_selling(vertical, campaign, orders, market.buyers),
         apart=_apart({entry.buyer.key: entry.buyer for entry in entries}),
         askable=set_of([number for number, entry in enumerate(entries) if entry.sale is not None]),
+        testable=set_of(
+            [number for number, entry in enumerate(entries) if entry.sale is not None and entry.endpoint.marks_tests]
+        ),
         ages=ages_asked(vertical, _filters(campaign, orders), zone_of(campaign.time_zone)),
     )
 
@@ -169,8 +174,16 @@ def _entry(
         auth_headers=auth_headers.get((buyer.key, order.endpoint)),
         paused_until_s=_paused_until_s(order, buyer),
         sale=sale,
-        shown=(sale or "", *visible),
+        shown=(sale or "", *visible, *_spoken_to(buyer, order)),
     )
+
+
+def _spoken_to(buyer: Buyer, order: Order) -> tuple[str, ...]:
+    """What makes a mapped ping another one: whose mapping it is, and the order where that says which."""
+    mapping = buyer.endpoints[order.endpoint].mapping
+    if mapping is None:
+        return ()
+    return (".", buyer.key, order.endpoint, order.key if mapping.differs_by_order else "")
 
 
 def _asked_for(sold: Sale, taken: Sale) -> Sale | None:
