@@ -105,6 +105,8 @@ def _condition(item: Condition) -> Plain:
         found["exists"] = item.exists
     if item.above_micros is not None:
         found["above"] = format_amount(item.above_micros)
+    if item.also:
+        found["and"] = [_condition(other) for other in item.also]
     return found
 
 

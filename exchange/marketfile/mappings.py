@@ -117,6 +117,7 @@ def _condition(shape: ConditionShape) -> Condition:
         matches=shape.matches,
         above_micros=shape.above,
         statuses=shape.status or (),
+        also=tuple(map(_condition, shape.also)),
     )
 
 

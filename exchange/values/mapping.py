@@ -144,7 +144,8 @@ class Part:
 class Condition:
     """Something an answer may say. All that is given must hold; without `statuses` the answer must be a 2xx.
 
-    `at` is a path; without it `matches` is looked for in the whole body. `statuses` are numbers, or classes as "4xx".
+    `at` is a path; without it `matches` is looked for in the whole body. `statuses` are numbers, or classes as "4xx";
+    `also` are further conditions that must hold.
     """
 
     at: str | None = None
@@ -154,6 +155,7 @@ class Condition:
     matches: str | None = None
     above_micros: int | None = None
     statuses: tuple[str, ...] = ()
+    also: "tuple[Condition, ...]" = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,9 @@ _COMMA = re.compile(r"([0-9]{1,3}(?:\.[0-9]{3}){1,3}|[0-9]{1,12})(?:,([0-9]{1,6}
 _CENTS = re.compile(r"[0-9]{1,14}", re.ASCII)
 
 
-def read_amount(text: str, money: Money) -> int | None:
-    """The micro-units of an amount in this spelling; None for whatever is not exactly that."""
-    return _READERS[money](text)
+def amount_reader(money: Money) -> Callable[[str], int | None]:
+    """What reads amounts in this spelling: their micro-units, None for whatever is not exactly that."""
+    return _READERS[money]
 
 
 def write_amount(micros: int, money: Money) -> str:

@@ -68,7 +68,18 @@ def xml_path(text: str) -> tuple[XmlStep, ...]:
 
 
 def json_finder(text: str) -> Find:
-    return partial(_find_in_json, json_path(text))
+    steps = json_path(text)
+    first = steps[0]
+    if len(steps) > 1 or isinstance(first, int):
+        return partial(_find_in_json, steps)
+
+    def find(document: Any) -> Any:
+        """What most paths are: one key."""
+        if not isinstance(document, dict):
+            return None
+        return document[first] if first in document else _folded(document, first)
+
+    return find
 
 
 def xml_finder(text: str) -> Find:

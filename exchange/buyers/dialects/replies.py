@@ -7,21 +7,23 @@ answer that says yes and no at once is taken for neither.
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from exchange.buyers.dialects.amounts import read_amount
+from exchange.buyers.dialects.amounts import amount_reader
 from exchange.buyers.dialects.paths import json_finder, xml_finder
 from exchange.buyers.dialects.said import NO_BID, is_bid_id, kept_text, redirect_url, unasked_status
 from exchange.buyers.dialects.wire import Read
 from exchange.buyers.dialects.xml_reading import Element, UnreadableXmlError, read_xml
-from exchange.buyers.exact_json import InexactJsonError, loads
+from exchange.buyers.exact_json import InexactJsonError, loads_text
 from exchange.rules.patterns import searcher
 from exchange.values.bid import Accepted, Bid, Delivery, Refusal, Rejected, Reply, Unknown
-from exchange.values.mapping import Condition, Format, ReplyRules, Saying
+from exchange.values.mapping import Condition, Format, Money, ReplyRules, Saying
 from exchange.values.market import Sale
-from exchange.values.money import floor_to_cent, parse_amount
+from exchange.values.money import MICROS_PER_CENT, parse_amount
 from exchange.values.reason import Reason
 
 REASON_CHARS_MAX = 100
 UNREADABLE: Final = object()
+
+_BYTE_ORDER_MARK = "\ufeff"
 
 SAYS_BOTH = "says yes and no at once"
 NO_RULE = "no rule fits it"
@@ -36,6 +38,8 @@ class Answer(NamedTuple):
     fault: str = ""
 
 
+_SUCCESSFUL = frozenset(range(200, 300)).__contains__
+
 Holds = Callable[[Answer], bool]
 Say = Callable[[Answer], str | None]
 
@@ -48,7 +52,8 @@ class Reader:
         self._parse = _parser(rules)
         self._error, self._duplicate = _any_of(rules.error, rules.format), _any_of(rules.duplicate, rules.format)
         self._reject, self._success = _any_of(rules.reject, rules.format), _any_of(rules.success, rules.format)
-        self._price, self._money = _said(rules.price, rules.format), rules.price.money if rules.price else None
+        self._price = _said(rules.price, rules.format)
+        self._amount = amount_reader(rules.price.money if rules.price else Money.PLAIN)
         self._bid_id = _said(rules.bid_id, rules.format)
         self._needs_bid_id = rules.bid_id is not None and not rules.bid_id.optional
         self._reason, self._reference = _said(rules.reason, rules.format), _said(rules.reference, rules.format)
@@ -89,18 +94,18 @@ class Reader:
 
     def _bid(self, answer: Answer, sale: Sale) -> Reply:
         text = self._price(answer)
-        micros = read_amount(text, self._money) if text is not None and self._money is not None else None
+        micros = None if text is None else self._amount(text)
         if micros is None:
-            return Refusal(Reason.INVALID_PRICE, "a yes without a price" if not text else "the price is not an amount")
-        gross_micros = floor_to_cent(micros)
+            return Refusal(Reason.INVALID_PRICE, "the price is not an amount" if text else "a yes without a price")
         if micros == 0:
             return NO_BID
-        bid_id = self._bid_id(answer)
-        if bid_id is None and not self._needs_bid_id:
-            return Bid(gross_micros, None, sale)
-        if not bid_id or not is_bid_id(bid_id):
-            return Refusal(Reason.INVALID_RESPONSE, "no `bid_id` that can be kept", gross_micros)
-        return Bid(gross_micros, str(bid_id), sale)
+        gross_micros, bid_id = micros - micros % MICROS_PER_CENT, self._bid_id(answer)
+        if bid_id is None:
+            if not self._needs_bid_id:
+                return Bid(gross_micros, None, sale)
+        elif bid_id and is_bid_id(bid_id):
+            return Bid(gross_micros, str(bid_id), sale)
+        return Refusal(Reason.INVALID_RESPONSE, "no `bid_id` that can be kept", gross_micros)
 
     def _accepted(self, answer: Answer) -> Accepted:
         return Accepted(kept_text(self._reference(answer)), redirect_url(self._redirect_url(answer)))
@@ -122,15 +127,15 @@ def _parser(rules: ReplyRules) -> Callable[[int, bytes], Answer]:
             text = body.decode(charset)
         except UnicodeDecodeError:
             return Answer(status, "", UNREADABLE, f"not {charset}")
-        return read(status, text.removeprefix("\ufeff"))
+        return read(status, text[1:] if text[:1] == _BYTE_ORDER_MARK else text)
 
     return parse
 
 
 def _read_json(status: int, text: str) -> Answer:
     try:
-        return Answer(status, text, loads(text.encode()))
-    except (InexactJsonError, UnicodeEncodeError):
+        return Answer(status, text, loads_text(text))
+    except InexactJsonError:
         return Answer(status, text, UNREADABLE, "not JSON")
 
 
@@ -157,33 +162,47 @@ def _read_text(status: int, text: str) -> Answer:
 
 def _any_of(conditions: tuple[Condition, ...], form: Format) -> Holds:
     compiled = [_condition(condition, form) for condition in conditions]
-    if len(compiled) == 1:
-        return compiled[0]
-    return lambda answer: any(holds(answer) for holds in compiled)
+    if len(compiled) < 2:
+        return compiled[0] if compiled else _never
+
+    def holds(answer: Answer) -> bool:
+        return any(one(answer) for one in compiled)
+
+    return holds
+
+
+def _never(_: Answer) -> bool:
+    return False
 
 
 def _condition(condition: Condition, form: Format) -> Holds:
+    if not condition.also:
+        return _single(condition, form)
+    every = [_single(condition, form), *(_single(other, form) for other in condition.also)]
+    return lambda answer: all(one(answer) for one in every)
+
+
+def _single(condition: Condition, form: Format) -> Holds:
     in_status = _statuses(condition.statuses)
     if condition.at is None and condition.matches is None:
         return lambda answer: in_status(answer.status)
     said = _saying(condition.at, None if condition.at else condition.matches, form)
-    suits = _test(condition)
-    exists = condition.exists
+    suits, exists, needs_document = _test(condition), condition.exists, condition.at is not None
 
     def holds(answer: Answer) -> bool:
-        if not in_status(answer.status) or (condition.at is not None and answer.document is UNREADABLE):
+        if not in_status(answer.status) or (needs_document and answer.document is UNREADABLE):
             return False
         text = said(answer)
-        if exists is not None and (text is not None) is not exists:
-            return False
-        return suits(text) if text is not None else exists is False
+        if text is None:
+            return exists is False
+        return exists is not False and suits(text)
 
     return holds
 
 
 def _statuses(wanted: tuple[str, ...]) -> Callable[[int], bool]:
     if not wanted:
-        return lambda status: 200 <= status < 300
+        return _SUCCESSFUL
     allowed = frozenset(
         status
         for word in wanted
@@ -196,7 +215,7 @@ def _test(condition: Condition) -> Callable[[str], bool]:
     tests: list[Callable[[str], bool]] = []
     if condition.values is not None:
         words, negated = frozenset(word.casefold() for word in condition.values), condition.negated
-        tests.append(lambda text: (text.strip().casefold() in words) is not negated)
+        tests.append(lambda text: (text in words or text.strip().casefold() in words) is not negated)
     if condition.at is not None and condition.matches is not None:
         search = searcher(condition.matches)
         tests.append(lambda text: search(text) is not None)
@@ -227,10 +246,10 @@ def _saying(at: str | None, matches: str | None, form: Format) -> Say:
         if answer.document is UNREADABLE:
             return None
         value = find(answer.document)
-        if isinstance(value, bool):
-            value = "true" if value else "false"
         if not isinstance(value, str):
-            return None
+            if not isinstance(value, bool):
+                return None
+            value = "true" if value else "false"
         return value if search is None else search(value)
 
     return say

@@ -8,7 +8,7 @@ from typing import Any
 from exchange.marketfile.source import parse
 
 NATIVE, MAPPED = "native", "mapped"
-PRESETS: tuple[str, ...] = ()
+PRESETS = ("plain", "leadexec", "boberdoo", "boberdoo-json", "leadspedia", "leadprosper", "px", "linktrust")
 """The names of the files beside this one."""
 
 _MESSAGES = ("ping", "post")

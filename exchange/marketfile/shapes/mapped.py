@@ -131,6 +131,7 @@ class ConditionShape(Shape):
     matches: Given[Pattern] = None
     above: Given[Amount] = None
     status: Given[Statuses] = None
+    also: Annotated["list[ConditionShape]", BeforeValidator(_several)] = Field(default=[], alias="and")
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
@@ -187,13 +188,20 @@ class ReplyShape(Shape):
             if len(conditions) > CONDITIONS_MAX:
                 raise refuse(f"{key} holds more than {CONDITIONS_MAX} conditions")
             for condition in conditions:
-                self._check(key, condition.at)
+                self._check_condition(key, condition)
         for key in ("price", "bid_id", "reason", "reference", "redirect_url"):
             saying = getattr(self, key)
             self._check(key, saying.at if saying else None)
         if not self.success:
             raise refuse("success has no condition: nothing would ever be a yes")
         return self
+
+    def _check_condition(self, key: str, condition: ConditionShape) -> None:
+        self._check(key, condition.at)
+        for other in condition.also:
+            if other.also or len(condition.also) > CONDITIONS_MAX:
+                raise refuse(f"{key}: and holds up to {CONDITIONS_MAX} conditions, without another and")
+            self._check(key, other.at)
 
     def _check(self, key: str, at: str | None) -> None:
         if at is None:
