@@ -30,7 +30,7 @@ def loads_text(document: str) -> Any:
             if end == len(document):
                 return found
         return _DECODER.decode(document)  # it knows of blanks around a document, and complains of the rest
-    except (ValueError, RecursionError) as error:
+    except (ValueError, RecursionError, StopIteration) as error:
         raise InexactJsonError(type(error).__name__) from error
 
 

@@ -1,5 +1,6 @@
 """The requests of a mapping: its fields put in their places and written by a serializer, never by pasting texts."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -27,6 +28,7 @@ Write = Callable[[Facts], bytes]
 
 _ACCEPTED: Mapping[Body, str] = MappingProxyType({Body.JSON: "application/json"})
 _ANY = "*/*"
+_HEADER_VALUE = re.compile(r"[\x20-\x7e\xa0-\xff]*")
 
 
 class PlaceError(ValueError):
@@ -54,8 +56,16 @@ class Writer:
         """The request for a ping or post. Raises Unsendable."""
         if self._is_plain:
             return Request(self._body(facts))
-        headers = {name: text_of(value) for name, get in self._headers if (value := get(facts)) is not ABSENT}
+        headers = {name: _in_head(name, value) for name, get in self._headers if (value := get(facts)) is not ABSENT}
         return Request(self._body(facts), _urlencoded(self._query, facts, self._charset, quote), headers)
+
+
+def _in_head(name: str, value: Any) -> str:
+    """A header's value that arrives as it is: in one line, and without blanks at its ends, which a reader drops."""
+    text = text_of(value)
+    if not _HEADER_VALUE.fullmatch(text) or text != text.strip():
+        raise Unsendable(f"{name}: a value that no header can carry")
+    return text
 
 
 def _standing_headers(message: Message, secrets: Mapping[str, str]) -> dict[str, str]:
