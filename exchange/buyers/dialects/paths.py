@@ -12,7 +12,7 @@ STEPS_MAX = 16
 _NAME = r"[A-Za-z_][A-Za-z0-9_.-]*"
 _JSON_STEP = re.compile(r"(?:^|\.)([^.\[\]]+)|\[([0-9]{1,3})\]")
 _XML_STEP = re.compile(
-    rf"(//?)(?:[A-Za-z_][A-Za-z0-9_-]*:)?(?:({_NAME})(?:\[([0-9]{{1,3}})\])?|@({_NAME})|(text\(\)))", re.ASCII
+    rf"(//?)(?:(text\(\))|(?:[A-Za-z_][A-Za-z0-9_-]*:)?({_NAME})(?:\[([0-9]{{1,3}})\])?|@({_NAME}))", re.ASCII
 )
 
 Find = Callable[[Any], Any]
@@ -55,7 +55,7 @@ def xml_path(text: str) -> tuple[XmlStep, ...]:
         if match.start() != end or (steps and steps[-1].attribute):
             break
         end = match.end()
-        deep, name, number, attribute, own_text = match.groups()
+        deep, own_text, name, number, attribute = match.groups()
         if own_text:
             if deep == "//" or not steps:
                 end = -1
