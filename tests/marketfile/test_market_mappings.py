@@ -1,6 +1,8 @@
 """Mappings in a market file: what is wrong is told in words, presets are laid under, secrets covered, changes shown."""
 
 import copy
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,9 +10,10 @@ from market_example import changed, problems_of
 
 from exchange.marketfile.difference import compare
 from exchange.marketfile.masking import is_masked, mask, unmask
-from exchange.marketfile.presets import PRESETS, preset
+from exchange.marketfile.presets import MAPPED, PRESETS, preset
 from exchange.marketfile.reader import read
 from exchange.marketfile.secrets import references
+from exchange.marketfile.source import parse
 from exchange.values.mapping import Fact, Format, Origin
 from exchange.values.market import Endpoint
 
@@ -244,3 +247,16 @@ def test_secrets_of_auth_are_covered_and_nothing_else(auth: Any) -> None:
     [change] = [str(item) for item in compare(read(changed(f"{ENDPOINT}/auth", "none")), read(whole))]
     assert "hush" not in change
     assert "***" in change
+
+
+PAGE = (Path(__file__).parents[2] / "docs/integrate/buyers.md").read_text()
+EXAMPLES = re.findall(r"```yaml\n(dialect:.*?)```", PAGE, re.DOTALL)
+
+
+@pytest.mark.parametrize("text", EXAMPLES)
+def test_every_example_for_buyers_can_be_applied(text: str) -> None:
+    assert problems_of(changed(ENDPOINT, URLS | parse(text))) == []
+
+
+def test_every_dialect_has_an_example_for_buyers() -> None:
+    assert {parse(text)["dialect"] for text in EXAMPLES} == {MAPPED, *PRESETS}

@@ -12,7 +12,7 @@ from exchange.buyers.dialects.paths import PathError, json_path
 from exchange.buyers.dialects.sources import ABSENT, Facts, Get, compile_source, text_of, written_json
 from exchange.buyers.dialects.wire import Request, Unsendable
 from exchange.buyers.dialects.xml_writing import Tag, is_xml_name, write_xml
-from exchange.values.mapping import Body, Message, Origin, Part
+from exchange.values.mapping import Body, Message, Origin, Part, Source
 
 SOAP_ENVELOPES: Mapping[Body, str] = MappingProxyType(
     {
@@ -178,8 +178,35 @@ Steps = tuple[str | int, ...]
 def _tree(parts: Sequence[Part], secrets: Mapping[str, str], *, xml: bool = False) -> Get:
     """One function that builds the whole document of all parts."""
     places = read_places([part.place for part in parts], xml=xml)
+    if all(len(steps) == 1 for steps in places):
+        return _flat(parts, secrets)
     gets = [compile_source(part.source, secrets, part.place) for part in parts]
     return _object(list(zip(places, gets, strict=True)), root=True)
+
+
+def _flat(parts: Sequence[Part], secrets: Mapping[str, str]) -> Get:
+    """An object without others in it. Fields that are sent as they are need no call each: most are of that kind."""
+    runs: list[tuple[list[tuple[str, str]], str, Get | None]] = []
+    for part in parts:
+        plain = part.source == Source(Origin.FIELD, part.source.name)
+        if plain and runs and runs[-1][2] is None:
+            runs[-1][0].append((part.place, part.source.name))
+        elif plain:
+            runs.append(([(part.place, part.source.name)], "", None))
+        else:
+            runs.append(([], part.place, compile_source(part.source, secrets, part.place)))
+
+    def build(facts: Facts) -> Any:
+        found: dict[str, Any] = {}
+        lead = facts.lead
+        for pairs, place, get in runs:
+            if get is None:
+                found.update([(to, lead[name]) for to, name in pairs if name in lead])
+            elif (value := get(facts)) is not ABSENT:
+                found[place] = value
+        return found
+
+    return build
 
 
 def read_places(places: Sequence[str], *, xml: bool) -> list[Steps]:
