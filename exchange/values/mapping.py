@@ -209,6 +209,13 @@ class Message:
         """Whether what is sent depends on a fact."""
         return any(source.names(fact) for source in self.sources())
 
+    def lead_fields(self) -> frozenset[str]:
+        """The fields of the lead that what is sent depends on."""
+        sources = list(self.sources())
+        sent = [source.name for source in sources if source.origin is Origin.FIELD]
+        asked = [item.when.name for item in sources if item.when is not None and item.when.origin is Origin.FIELD]
+        return frozenset(sent + asked)
+
 
 @dataclass(frozen=True, slots=True)
 class EndpointMapping:

@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote, quote_plus, urlencode
@@ -25,6 +27,8 @@ OWN_TEXT = "#"
 """The place of an element's own text, beside its attributes, which are written as `@name`."""
 
 Write = Callable[[Facts], bytes]
+Fill = Callable[[dict[str, Any], Facts], None]
+"""Puts what is there of a request into an object."""
 
 _ACCEPTED: Mapping[Body, str] = MappingProxyType({Body.JSON: "application/json"})
 _ANY = "*/*"
@@ -185,28 +189,44 @@ def _tree(parts: Sequence[Part], secrets: Mapping[str, str], *, xml: bool = Fals
 
 
 def _flat(parts: Sequence[Part], secrets: Mapping[str, str]) -> Get:
-    """An object without others in it. Fields that are sent as they are need no call each: most are of that kind."""
-    runs: list[tuple[list[tuple[str, str]], str, Get | None]] = []
-    for part in parts:
-        plain = part.source == Source(Origin.FIELD, part.source.name)
-        if plain and runs and runs[-1][2] is None:
-            runs[-1][0].append((part.place, part.source.name))
-        elif plain:
-            runs.append(([(part.place, part.source.name)], "", None))
+    """An object without others in it. Most of its fields are sent as they are: those need no call each."""
+    fills: list[Fill] = []
+    for is_plain, run in groupby(parts, lambda part: part.source == Source(Origin.FIELD, part.source.name)):
+        if is_plain:
+            fills.append(_fields({part.place: part.source.name for part in run}))
         else:
-            runs.append(([], part.place, compile_source(part.source, secrets, part.place)))
+            fills += [_value(part.place, compile_source(part.source, secrets, part.place)) for part in run]
 
     def build(facts: Facts) -> Any:
         found: dict[str, Any] = {}
-        lead = facts.lead
-        for pairs, place, get in runs:
-            if get is None:
-                found.update([(to, lead[name]) for to, name in pairs if name in lead])
-            elif (value := get(facts)) is not ABSENT:
-                found[place] = value
+        for fill in fills:
+            fill(found, facts)
         return found
 
     return build
+
+
+def _fields(names: Mapping[str, str]) -> Fill:
+    places, fields = tuple(names), tuple(names.values())
+    get_all = itemgetter(*fields, fields[0])  # one more, so that it is always several
+
+    def fill(found: dict[str, Any], facts: Facts) -> None:
+        lead = facts.lead
+        try:
+            found.update(zip(places, get_all(lead)))  # noqa: B905  # the one more is left out
+        except KeyError:
+            found.update([(place, lead[name]) for place, name in names.items() if name in lead])
+
+    return fill
+
+
+def _value(place: str, get: Get) -> Fill:
+    def fill(found: dict[str, Any], facts: Facts) -> None:
+        value = get(facts)
+        if value is not ABSENT:
+            found[place] = value
+
+    return fill
 
 
 def read_places(places: Sequence[str], *, xml: bool) -> list[Steps]:

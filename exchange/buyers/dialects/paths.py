@@ -104,8 +104,8 @@ def _find_in_json(steps: tuple[str | int, ...], document: Any) -> Any:
 
 def _folded(document: dict[str, Any], name: str) -> Any:
     """What stands under a key that differs in upper and lower case alone, if there is one such key."""
-    wanted = name.casefold()
-    found = [key for key in document if key.casefold() == wanted]
+    wanted, length = name.casefold(), len(name)
+    found = [key for key in document if len(key) == length and key.casefold() == wanted]
     return document[found[0]] if len(found) == 1 else None
 
 

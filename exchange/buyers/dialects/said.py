@@ -39,7 +39,9 @@ def redirect_url(value: Any) -> str | None:
 
 def is_bid_id(value: Any) -> bool:
     """Whether a text can be kept and given back as it is."""
-    return isinstance(value, str) and len(value) <= TEXT_LENGTH_MAX and is_storable(value)
+    if not isinstance(value, str) or len(value) > TEXT_LENGTH_MAX:
+        return False
+    return value.isprintable() or is_storable(value)
 
 
 def is_storable(text: str) -> bool:
