@@ -5,8 +5,7 @@
 
 The ping engine with its dialects, from a lead to bids, with the buyers and the checks of `fanout_speed.py`: every
 buyer's own price must come back. A native ping is written once for all buyers; a mapped one for each, as each has his
-own mapping of JSON. More than `--times-max` times the native CPU, by the medians of the rounds, ends the run with status
-1.
+own mapping of JSON. More than `--times-max` times the native CPU, by the medians of the rounds, ends the run badly.
 """
 
 import argparse
