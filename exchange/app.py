@@ -42,6 +42,7 @@ from exchange.storage.migrate import check_schema, migrations_folder
 from exchange.storage.sales import Sales
 from exchange.storage.vault import Vault
 from exchange.takeover import be_brisk
+from exchange.wires import Wires
 
 TITLE = "Lead exchange"
 ABOUT = "Sellers ping part of a lead, buyers bid at the same time, an auction decides, and the winner gets the post."
@@ -95,7 +96,8 @@ async def _open_desk(settings: Settings, services: Services, stopping: asyncio.E
     )
     stack.push_async_callback(database.close)
     hints, people = Hints(database, services.valkey_url), People(database, services.valkey_url)
-    live = LiveMarket(database, services.postgres_url, secret_environment(), hints)
+    environment = secret_environment()
+    live, wires = LiveMarket(database, services.postgres_url, environment, hints), Wires(environment)
     await live.start()
     stack.push_async_callback(live.close)
     await hints.start()
@@ -121,7 +123,7 @@ async def _open_desk(settings: Settings, services: Services, stopping: asyncio.E
     pulse.start()
     stack.push_async_callback(pulse.close)
     times = PingTimes(settings.ping_finish_ms, settings.ping_ask_min_ms)
-    pings = Pings(fanout, recorder, times, lambda: acceptance.measured)
+    pings = Pings(fanout, recorder, times, lambda: acceptance.measured, wires)
     readiness = Readiness(
         live, database, stopping, lambda book: pings.warm(book, settings.warm_connections, settings.warm_timeout_s)
     )
@@ -138,6 +140,7 @@ async def _open_desk(settings: Settings, services: Services, stopping: asyncio.E
             recorder,
             background,
             PostTimes(settings.post_attempt_min_ms, settings.post_finish_ms),
+            wires,
         ),
         gate=Gate(people, vault, recorder),
         sales=sales,

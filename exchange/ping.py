@@ -10,9 +10,8 @@ from uuid import UUID
 
 from exchange.auction import Decision, Entrant, Terms, buyers_among, decide, has_buyer
 from exchange.buyers.calls import Call
-from exchange.buyers.dialects import native
+from exchange.buyers.dialects.wire import Ping
 from exchange.buyers.fanout import Fanout
-from exchange.buyers.line import Line
 from exchange.record import Recorder
 from exchange.rules.book import CampaignBook, OrderEntry, RuleBook
 from exchange.rules.pricing import usual_margin
@@ -24,7 +23,7 @@ from exchange.rules.sub_caps import PartedRoom, told
 from exchange.rules.turns import Turns
 from exchange.terms import terms_of, told_floor
 from exchange.tiers import Heard, Rounds, TierTimes, ask_in_rounds, tiers_of
-from exchange.values.bid import Asked, Bid, Refusal, Reply
+from exchange.values.bid import Asked, Bid, Refusal
 from exchange.values.deadline import Deadline
 from exchange.values.ids import moment_of, uuid7
 from exchange.values.market import Sale, Seller
@@ -33,6 +32,8 @@ from exchange.values.reason import Reason
 from exchange.values.selling import Method
 from exchange.values.trace import Inputs, Offer, OrderOutcome, PingStatus, PingTrace, Sums
 from exchange.values.vertical import Lead
+from exchange.ways import Asking, Ways, asking_for
+from exchange.wires import Wires
 
 _new = tuple.__new__
 """Makes a named tuple in half the time that its name takes; here ten for each ping."""
@@ -117,6 +118,7 @@ class Pings:
         recorder: Recorder,
         times: PingTimes,
         acceptance: Callable[[], Mapping[str, int]] = dict,
+        wires: Wires | None = None,
     ) -> None:
         """`acceptance` says how often each order's leads are accepted, in millionths, as far as that is known."""
         self._fanout = fanout
@@ -125,8 +127,7 @@ class Pings:
         self._acceptance = acceptance
         self._turns = Turns()
         self._expectations = Expectations()
-        self._lines: dict[str, tuple[OrderEntry, Line]] = {}
-        self._lines_version = 0
+        self._ways = Ways(fanout, wires or Wires({}))
 
     async def ping(self, request: PingRequest, available: Available) -> PingTrace:
         """Offers a lead to the market. Raises StorageUnavailable where an offer could not be recorded.
@@ -169,9 +170,9 @@ class Pings:
 
     async def warm(self, book: RuleBook, connections: int, within_s: float) -> None:
         """Connects to the buyers of a market before the first ping comes; waits for it no longer than `within_s`."""
-        self._drop_lines_before(book.version)
+        self._ways.drop_before(book.version)
         entries = [entry for campaign in book.campaigns.values() for entry in campaign.entries]
-        lines = [self._line(entry) for entry in entries if _may_be_asked(entry)]
+        lines = [self._ways.of(entry).line for entry in entries if _may_be_asked(entry)]
         if dials := self._fanout.warm(lines, connections):
             await asyncio.wait(dials, timeout=within_s)
 
@@ -235,33 +236,22 @@ class Pings:
 
     def _calls(self, request: PingRequest, ping_id: UUID, entries: Sequence[OrderEntry], left_ms: int) -> list[Call]:
         """One call an order; the body is made once for each set of visible fields, and way of selling."""
-        self._drop_lines_before(request.market_version)
-        lines = self._lines
-        pings: dict[tuple[str, ...], tuple[bytes, Callable[[int, bytes], Reply]]] = {}
+        self._ways.drop_before(request.market_version)
+        ways, known = self._ways, self._ways.known
+        askings: dict[tuple[str, ...], Asking] = {}
         calls, shown = [], None
         for entry in entries:
+            way = known.get(entry.order.key)
+            if way is None or way.entry is not entry:
+                way = ways.of(entry)
             if entry.shown is not shown:  # nearly always it is, and to look it up means to hash many names
                 shown = entry.shown
-                body, read = pings.get(shown) or pings.setdefault(shown, _body_and_reader(request, ping_id, entry))
-            known = lines.get(entry.order.key)
-            line = known[1] if known is not None and known[0] is entry else self._line(entry)
-            calls.append(Call(line, body, min(entry.endpoint.ping_timeout_ms, left_ms), read))
+                asking = askings.get(shown) or askings.setdefault(
+                    shown, asking_for(way.wire, _ping(request, ping_id, entry))
+                )
+            line = way.line if asking.plain and not way.signs else ways.own_line(way, asking)
+            calls.append(Call(line, asking.request.body, min(entry.endpoint.ping_timeout_ms, left_ms), asking.read))
         return calls
-
-    def _line(self, entry: OrderEntry) -> Line:
-        """The way out to an order: made when it is first asked, and whenever a new market has changed its entry."""
-        known = self._lines.get(entry.key)
-        if known is None or known[0] is not entry:
-            headers = native.ping_headers(entry.key) | dict(entry.auth_headers or {})
-            line = self._fanout.line(entry.key, entry.endpoint.ping_url or "", headers, native.TIMEOUT_HEADER)
-            known = self._lines[entry.key] = (entry, line)
-        return known[1]
-
-    def _drop_lines_before(self, market_version: int) -> None:
-        """Lets go of the lines of older markets, and with them of connections to buyers who have left."""
-        if market_version > self._lines_version:
-            self._lines_version = market_version
-            self._lines.clear()
 
 
 def _with_sub_caps(request: PingRequest) -> PingRequest:
@@ -276,7 +266,8 @@ def _with_sub_caps(request: PingRequest) -> PingRequest:
 def _route(request: PingRequest, available: Available, floor_micros: int, now_s: float) -> Routing:
     book, lead, seller, room = request.book, request.facts, request.seller, request.room
     room.wake(int(now_s * 1_000_000))
-    routing = route(book, lead, seller, available, room.left, request.had_by, floor_micros, now_s)
+    had_by, test = request.had_by, request.test
+    routing = route(book, lead, seller, available, room.left, had_by, floor_micros, now_s, test=test)
     if book.has_share_caps:
         entries = (*routing.asked, *(entry for entry, _ in routing.kept_out))
         counted = [entry.key for entry in entries if entry.order.share_cap is not None]
@@ -325,22 +316,20 @@ def _may_be_asked(entry: OrderEntry) -> bool:
     return not order.paused and order.price_micros is None and entry.auth_headers is not None
 
 
-def _body_and_reader(
-    request: PingRequest, ping_id: UUID, entry: OrderEntry
-) -> tuple[bytes, Callable[[int, bytes], Reply]]:
-    """What is sent to all orders that are shown the same, and what reads their answers."""
-    campaign, sale = request.book.campaign, entry.sale or Sale.EXCLUSIVE
-    body = native.ping_body(
+def _ping(request: PingRequest, ping_id: UUID, entry: OrderEntry) -> Ping:
+    """What an order is told of a lead."""
+    campaign = request.book.campaign
+    return Ping(
         ping_id=ping_id,
+        order=entry.key,
         campaign=campaign.key,
         vertical=campaign.vertical,
         test=request.test,
         currency=request.currency,
         floor_micros=told_floor(request.book, request.facts, entry.visible),
-        sale=sale,
+        sale=entry.sale or Sale.EXCLUSIVE,
         lead={name: request.lead[name] for name in entry.visible if name in request.lead},
     )
-    return body, native.bid_reader(sale=sale, currency=request.currency)
 
 
 def _entrants(

@@ -14,7 +14,7 @@ import structlog
 
 from exchange.background import Background
 from exchange.buyers.delivery import Courier
-from exchange.buyers.dialects import native
+from exchange.buyers.dialects.wire import Post
 from exchange.errors import StorageUnavailable
 from exchange.observe import metrics
 from exchange.plans import plans_of, render
@@ -46,6 +46,7 @@ from exchange.values.deadline import Deadline
 from exchange.values.ids import uuid7
 from exchange.values.market import Seller
 from exchange.values.vertical import Lead
+from exchange.wires import Wires, deliver
 
 CLAIM_AGAIN_S = 1.0
 WITHDRAWN_WITHIN_S = 3.0
@@ -108,7 +109,14 @@ class Posts:
     """Posts, with what they need: storage, a courier to the buyers, and a vault for the lead."""
 
     def __init__(
-        self, sales: Sales, courier: Courier, vault: Vault, recorder: Recorder, background: Background, times: PostTimes
+        self,
+        sales: Sales,
+        courier: Courier,
+        vault: Vault,
+        recorder: Recorder,
+        background: Background,
+        times: PostTimes,
+        wires: Wires | None = None,
     ) -> None:
         self._sales = sales
         self._courier = courier
@@ -116,6 +124,7 @@ class Posts:
         self._recorder = recorder
         self._background = background
         self._times = times
+        self._wires = wires or Wires({})
         self._withdrawals: dict[UUID, asyncio.Event] = {}
 
     async def certain(self, ping_id: UUID) -> None:
@@ -264,8 +273,7 @@ class Posts:
     def _send(self, sale: _Sale, plan: Plan, send_by_s: float) -> "asyncio.Future[Delivery]":
         """Delivers to one order; the answer is read for as long as the endpoint may take."""
         entry = sale.entries[plan.order]
-        timeout_ms = entry.endpoint.post_timeout_ms
-        body = native.post_body(
+        post = Post(
             attempt_id=plan.attempt_id,
             ping_id=sale.post.ping_id,
             bid_id=plan.bid_id,
@@ -277,10 +285,8 @@ class Posts:
             sale=plan.sale,
             lead=sale.request.lead,
         )
-        headers = native.post_headers(plan.attempt_id) | dict(entry.auth_headers or {})
-        return asyncio.ensure_future(
-            self._courier.deliver(entry.endpoint.post_url, headers, body, timeout_ms, native.read_delivery, send_by_s)
-        )
+        wire = self._wires.of(plan.buyer, entry.endpoint)
+        return asyncio.ensure_future(deliver(self._courier, wire, entry.endpoint, post, send_by_s))
 
     async def _in_time(self, sale: _Sale, plan: Plan, sending: "asyncio.Future[Delivery]") -> Delivery:
         """What is known of a delivery at the seller's deadline."""

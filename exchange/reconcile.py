@@ -10,17 +10,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import assert_never
+from uuid import UUID
 
 import orjson
 import structlog
 from cryptography.exceptions import InvalidTag
 
-from exchange.buyers.credentials import auth_headers
 from exchange.buyers.delivery import Courier
-from exchange.buyers.dialects import native
+from exchange.buyers.dialects.wire import Post, with_query
 from exchange.errors import MarketFileError, StorageUnavailable
 from exchange.marketfile.reader import read
-from exchange.marketfile.secrets import resolve as resolve_secret
 from exchange.observe import metrics
 from exchange.record import note_verdict
 from exchange.rules.attempts import state_after
@@ -32,6 +31,7 @@ from exchange.storage.vault import Vault
 from exchange.storage.verdicts import How, Resolved, Verdict, resolve, verdict_by, verdict_of
 from exchange.values.bid import Delivery, NotSent, Unknown
 from exchange.values.market import Endpoint, Market
+from exchange.wires import Wire, Wires, deliver
 
 STATUS_TIMEOUT_MS = 10_000
 LEASE_S = 300.0
@@ -59,7 +59,7 @@ class Reconciler:
         self._database = database
         self._courier = courier
         self._vault = vault
-        self._environment = environment
+        self._wires = Wires(environment)
         self._limits = limits
         self._markets: dict[int, Market] = {}
         self._running: set[asyncio.Task[None]] = set()
@@ -126,45 +126,43 @@ class Reconciler:
         return None
 
     async def _said(self, attempt: OpenAttempt, endpoint: Endpoint, means: Means) -> Delivery:
-        secret = resolve_secret(endpoint.auth.secret, self._environment)
-        if secret is None or not secret.isascii():
-            log.error("endpoint_without_secret", endpoint=f"{attempt.plan.buyer}.{endpoint.name}")
+        plan = attempt.plan
+        wire = self._wires.of(plan.buyer, endpoint)
+        if wire is None:
+            log.error("endpoint_without_secret", endpoint=f"{plan.buyer}.{endpoint.name}")
             return Unknown("the endpoint's secret is not set")
-        headers, plan = auth_headers(endpoint.auth, secret), attempt.plan
         match means:
             case Means.RESEND:
-                body = self._post_body(attempt)
-                if body is None:
+                post = self._post(attempt)
+                if post is None:
                     return Unknown("the lead cannot be opened")
-                headers = native.post_headers(plan.attempt_id) | headers
-                return await self._courier.deliver(
-                    endpoint.post_url, headers, body, endpoint.post_timeout_ms, native.read_delivery
-                )
+                return await deliver(self._courier, wire, endpoint, post)
             case Means.STATUS:
-                url = native.status_url(endpoint.status_url or "", plan.attempt_id)
-                return await self._asked(url, headers)
+                return await self._asked(wire, endpoint, plan.attempt_id)
         assert_never(means)
 
-    async def _asked(self, url: str, headers: Mapping[str, str]) -> Delivery:
+    async def _asked(self, wire: Wire, endpoint: Endpoint, attempt_id: UUID) -> Delivery:
         """A buyer's word on an attempt. One who could not be asked has said nothing, not even that he knows none."""
         heard: list[Delivery] = []
 
         def read(status: int, body: bytes) -> Delivery:
-            heard.append(native.read_status(status, body))
+            heard.append(wire.dialect.read_status(status, body))
             return heard[0]
 
+        url = wire.url(with_query(endpoint.status_url or "", wire.dialect.status_query(attempt_id)))
+        headers = wire.headers_of("GET", url, b"", time.time())
         found = await self._courier.deliver(url, headers, None, STATUS_TIMEOUT_MS, read)
         return found if heard or not isinstance(found, NotSent) else Unknown(f"not asked: {found.detail}")
 
-    def _post_body(self, attempt: OpenAttempt) -> bytes | None:
-        """The bytes that the attempt was delivered with; None where the lead cannot be opened with this master key."""
+    def _post(self, attempt: OpenAttempt) -> Post | None:
+        """What the attempt was delivered with; None where the lead cannot be opened with this master key."""
         post, plan = attempt.post, attempt.plan
         try:
             lead = orjson.loads(self._vault.open(post.post_id, post.sealed))
         except InvalidTag:
             log.error("lead_not_opened", post_id=str(post.post_id))  # noqa: TRY400  # the key is the whole story
             return None
-        return native.post_body(
+        return Post(
             attempt_id=plan.attempt_id,
             ping_id=post.ping_id,
             bid_id=plan.bid_id,

@@ -16,11 +16,11 @@ from typing import Final, NamedTuple
 from exchange.buyers.credentials import auth_headers
 from exchange.marketfile import pieces
 from exchange.marketfile.reader import read
-from exchange.marketfile.secrets import resolve
 from exchange.rules.book import RuleBook, compile_book
 from exchange.rules.caps import AnyCap, caps_of_market
 from exchange.storage.catalogue import MarketText
 from exchange.values.market import Market
+from exchange.wires import secrets_of
 
 SWITCH_INTERVAL_S: Final = 0.0005
 """How long the event loop waits at most for its turn while a thread works."""
@@ -84,7 +84,7 @@ def _auth_headers(market: Market, environment: Mapping[str, str]) -> dict[tuple[
     found = {}
     for buyer in market.buyers.values():
         for name, endpoint in buyer.endpoints.items():
-            secret = resolve(endpoint.auth.secret, environment)
-            if secret is not None and secret.isascii():  # another text cannot stand in a header
-                found[buyer.key, name] = auth_headers(endpoint.auth, secret)
+            secrets = secrets_of(endpoint, environment)
+            if secrets is not None:
+                found[buyer.key, name] = auth_headers(endpoint.auth, secrets[endpoint.auth.secret])
     return found

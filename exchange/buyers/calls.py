@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 
 from exchange.buyers.connection import Connection
-from exchange.buyers.line import UNUSABLE, Line
+from exchange.buyers.line import Line
 from exchange.values.bid import Asked, Bid, Refusal, Reply
 from exchange.values.reason import Reason
 
@@ -134,7 +134,7 @@ class Round:
             line, pool = call.line, call.line.pool
             call.round = self
             if pool is None or (told := call.timeout_ms - pool.network_ms) < TOLD_MS_MIN:
-                call.left_out(UNUSABLE if pool is None else NO_TIME_LEFT)
+                call.left_out(line.refusal if pool is None else NO_TIME_LEFT)
                 continue
             if told != told_ms or call.timeout_ms != timeout_ms or call.body is not body:
                 body, timeout_ms, told_ms = call.body, call.timeout_ms, told

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from exchange.buyers.connection import Connection, Pending
 from exchange.buyers.dialling import NOT_IN_TIME, Dialler, Origin
 from exchange.buyers.limits import Limits
-from exchange.buyers.line import UNUSABLE, header_lines, read_target
+from exchange.buyers.line import UNUSABLE, Target, header_lines, read_target
 from exchange.buyers.tls import trusting_context
 from exchange.observe import metrics
 from exchange.values.bid import Delivery, NotSent, Refusal, Unknown
@@ -47,14 +47,16 @@ class Courier:
         timeout_ms: int,
         read: Callable[[int, bytes], Delivery],
         send_by_s: float = math.inf,
+        method: str | None = None,
     ) -> Delivery:
         """Sends a lead once, or asks without a body, and says what is known after at most `timeout_ms`.
 
-        Nothing is sent after `send_by_s`, a moment of `time.monotonic()`: a process that was frozen has lost its lease.
+        `method` is POST, without a body GET, unless it is given. Nothing is sent after `send_by_s`, a moment of
+        `time.monotonic()`: a process that was frozen has lost its lease.
         """
         try:
             target = read_target(url)
-            errand = _Errand(_request(target.path, target.authority, headers, body))
+            errand = _Errand(_request(target, headers, body, method or ("GET" if body is None else "POST")))
         except ValueError:
             return _not_sent(UNUSABLE)
         connection = Connection(errand, math.inf)
@@ -121,10 +123,10 @@ class _Errand:
             self.outcome.set_result(outcome)
 
 
-def _request(path: str, authority: str, headers: Mapping[str, str], body: bytes | None) -> bytes:
+def _request(target: Target, headers: Mapping[str, str], body: bytes | None, method: str) -> bytes:
     """The whole request. Raises ValueError for a header that would break out of its line."""
-    method, framing = ("GET", []) if body is None else ("POST", [f"Content-Length: {len(body)}"])
-    lines = [*header_lines(method, path, authority, headers), *framing, "Connection: close", "", ""]
+    framing = [] if body is None else [f"Content-Length: {len(body)}"]
+    lines = [*header_lines(method, target.path, target.authority, headers), *framing, "Connection: close", "", ""]
     return "\r\n".join(lines).encode("latin-1") + (body or b"")
 
 

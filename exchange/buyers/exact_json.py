@@ -17,8 +17,20 @@ class InexactJsonError(ValueError):
 def loads(document: bytes) -> Any:
     """Reads a document; numbers come as `NumberText`, also the non-standard NaN and Infinity, which no price is."""
     try:
-        return _DECODER.decode(document.decode())
-    except (ValueError, RecursionError) as error:
+        return loads_text(document.decode())
+    except UnicodeDecodeError as error:
+        raise InexactJsonError(type(error).__name__) from error
+
+
+def loads_text(document: str) -> Any:
+    """Reads a document that has been decoded, in the same way."""
+    try:
+        if document[:1] == "{":
+            found, end = _DECODER.scan_once(document, 0)  # type: ignore[attr-defined]  # what `decode` calls
+            if end == len(document):
+                return found
+        return _DECODER.decode(document)  # it knows of blanks around a document, and complains of the rest
+    except (ValueError, RecursionError, StopIteration) as error:
         raise InexactJsonError(type(error).__name__) from error
 
 

@@ -32,14 +32,14 @@ class Fanout:
         self._dropped = Stats()
         self._sweeper: asyncio.TimerHandle | None = None
 
-    def line(self, order: str, url: str, headers: Mapping[str, str], timeout_header: str) -> Line:
+    def line(self, order: str, url: str, headers: Mapping[str, str], timeout_header: str, method: str = "POST") -> Line:
         """Prepares an order's way out, to be kept by the caller: connections live as long as a line to their origin.
 
         `timeout_header` is the header that tells the buyer how many milliseconds he has.
         """
         try:
             target = read_target(url)
-            head = request_head(target, headers, timeout_header)
+            head = request_head(target, headers, timeout_header, method)
         except ValueError:
             return Line(order, None, b"")
         return Line(order, self._pool(target.origin), head)

@@ -34,15 +34,17 @@ class Target:
 class Line:
     """An order's pool, and the head of its requests up to the value of the header that tells the buyer his time.
 
-    `pool` is None where the URL or a header cannot be put on the wire: then calls fail with `UNUSABLE`.
+    `pool` is None where the order cannot be asked, as where a header cannot be put on the wire: then calls fail with
+    `refusal`.
     """
 
-    __slots__ = ("__weakref__", "head", "order", "pool")
+    __slots__ = ("__weakref__", "head", "order", "pool", "refusal")
 
-    def __init__(self, order: str, pool: Pool | None, head: bytes) -> None:
+    def __init__(self, order: str, pool: Pool | None, head: bytes, refusal: Refusal = UNUSABLE) -> None:
         self.order = order
         self.pool = pool
         self.head = head
+        self.refusal = refusal
         if pool is not None:
             pool.lines.add(self)
 
@@ -60,12 +62,12 @@ def read_target(url: str) -> Target:
     return Target(Origin(secure, host, parts.port or (443 if secure else 80)), authority, path)
 
 
-def request_head(target: Target, headers: Mapping[str, str], timeout_header: str) -> bytes:
+def request_head(target: Target, headers: Mapping[str, str], timeout_header: str, method: str = "POST") -> bytes:
     """The head's bytes: the value of `timeout_header`, the length of the body and the body are what is missing.
 
     Raises ValueError for a header that would break out of its line.
     """
-    lines = header_lines("POST", target.path, target.authority, headers)
+    lines = header_lines(method, target.path, target.authority, headers)
     return "\r\n".join([*lines, f"{timeout_header}: "]).encode("latin-1")
 
 

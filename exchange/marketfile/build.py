@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
+from exchange.marketfile.mappings import build_mapping
 from exchange.marketfile.secrets import ENDPOINT_NAME
+from exchange.marketfile.shapes.auth import AuthShape, HmacShape
 from exchange.marketfile.shapes.campaigns import CampaignShape
-from exchange.marketfile.shapes.endpoints import AuthShape, EndpointShape, UnknownShape
+from exchange.marketfile.shapes.endpoints import EndpointShape, UnknownShape
 from exchange.marketfile.shapes.orders import OrderShape, ScheduleShape
 from exchange.marketfile.shapes.parties import BuyerShape, SellerShape
 from exchange.marketfile.shapes.terms import BudgetShape, CapsShape, DuplicatesShape, MarginShape, ShareCapShape
@@ -17,9 +19,11 @@ from exchange.values.market import (
     AuthKind,
     Buyer,
     Campaign,
+    Digits,
     Duplicates,
     Endpoint,
     Fallback,
+    HmacTerms,
     Margin,
     Order,
     Pacing,
@@ -28,6 +32,7 @@ from exchange.values.market import (
     Sale,
     Seller,
     ShareCap,
+    Signed,
     SubCap,
     UnknownTerms,
 )
@@ -189,6 +194,7 @@ def _endpoint(name: str, shape: EndpointShape) -> Endpoint:
         status_url=shape.status_url,
         idempotent_post=shape.idempotent_post,
         unknown=_unknown(shape.unknown),
+        mapping=None if shape.mapping is None else build_mapping(shape.mapping),
     )
 
 
@@ -203,4 +209,13 @@ def _auth(shape: AuthShape | None) -> Auth:
         return Auth(AuthKind.BASIC, shape.basic.user, shape.basic.password)
     if shape.header is not None:
         return Auth(AuthKind.HEADER, shape.header.name, shape.header.value)
+    if shape.query is not None:
+        return Auth(AuthKind.QUERY, shape.query.name, shape.query.value)
+    if shape.hmac is not None:
+        return Auth(AuthKind.HMAC, shape.hmac.header, shape.hmac.secret, _hmac(shape.hmac))
     return Auth(AuthKind.BEARER, secret=shape.bearer or "")
+
+
+def _hmac(shape: HmacShape) -> HmacTerms:
+    over = tuple(Signed(part) for part in shape.over)
+    return HmacTerms(over, shape.separator, Digits(shape.digits), shape.prefix, shape.timestamp_header)

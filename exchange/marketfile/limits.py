@@ -83,6 +83,15 @@ YEARS = (2000, 2199)
 CONSENTS_MAX = 50
 """Of one order, and of one campaign."""
 
+PARTS_MAX = 500
+"""Fields, headers and parts of the query of one message of a mapping."""
+
+CONDITIONS_MAX = 50
+"""Of one kind of rule on an answer."""
+
+WORDS_MAX = 1_000
+"""In one list of words or one translation of a mapping."""
+
 SUGGESTION_CANDIDATES_MAX = 1_000
 SUGGESTIONS_MAX = 100
 """Spelling help is a search: a file with more problems than this has another trouble than spelling."""

@@ -11,10 +11,11 @@ from exchange.marketfile.source import Document
 
 COVER = "***"
 
-_PLAIN = frozenset({"user", "name"})
+_PLAIN = frozenset({"user", "name", "header", "over", "separator", "digits", "prefix", "timestamp_header"})
 """Keys under `auth` that hold no secret. Whatever else is text there is one."""
 
 _NO_AUTH = "none"
+_SECRET = "secret"  # noqa: S105  # the key of a mapping's secrets
 
 _Change = Callable[[str, tuple[str, ...], str], str]
 """What becomes of a secret: its path as a person writes it, the keys that lead to it, and its text."""
@@ -84,14 +85,34 @@ def _buyer(raw: Any, keys: tuple[str, ...], change: _Change) -> Any:
 
 
 def _endpoint(raw: Any, keys: tuple[str, ...], change: _Change) -> Any:
-    if not isinstance(raw, dict) or "auth" not in raw or raw["auth"] == _NO_AUTH:
+    if not isinstance(raw, dict):
         return raw
-    return {**raw, "auth": _auth(raw["auth"], (*keys, "auth"), change)}
+    found = {}
+    if "auth" in raw and raw["auth"] != _NO_AUTH:
+        found["auth"] = _auth(raw["auth"], (*keys, "auth"), change)
+    if "mapping" in raw:
+        found["mapping"] = _mapping(raw["mapping"], (*keys, "mapping"), change)
+    return {**raw, **found}
+
+
+def _mapping(value: Any, keys: tuple[str, ...], change: _Change) -> Any:
+    """What stands under `secret` is one; everything else a mapping says is not."""
+    if not isinstance(value, dict):
+        return value
+    found = {}
+    for key, item in value.items():
+        secret = as_text(item) if key == _SECRET else None
+        inner = (*keys, str(key))
+        found[key] = _mapping(item, inner, change) if secret is None else change(_path(inner), inner, secret)
+    return found
 
 
 def _auth(value: Any, keys: tuple[str, ...], change: _Change) -> Any:
     if isinstance(value, dict):
-        return {key: item if key in _PLAIN else _auth(item, (*keys, str(key)), change) for key, item in value.items()}
+        return {
+            key: item if key in _PLAIN and not isinstance(item, dict) else _auth(item, (*keys, str(key)), change)
+            for key, item in value.items()
+        }
     secret = as_text(value)
     return value if secret is None else change(_path(keys), keys, secret)
 

@@ -25,6 +25,7 @@ _HOST_CHARS_MAX = 253
 _PORT_MAX = 65_535
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}", re.ASCII)  # RFC 9110, 5.6.2
+_QUERY_NAME = re.compile(r"[A-Za-z0-9_.\[\]-]{1,64}", re.ASCII)
 _VISIBLE = re.compile(r"[\x21-\x7e]*", re.ASCII)
 _PRINTABLE = re.compile(r"[\x20-\x7e]*", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -135,6 +136,14 @@ def header_name(value: object) -> str:
     return value
 
 
+def query_name(value: object) -> str:
+    """The name of a part of a URL's query."""
+    found = text(value)
+    if not _QUERY_NAME.fullmatch(found):
+        raise refuse("must be a name of letters, digits, '-', '_', '.', '[' and ']', up to 64")
+    return found
+
+
 def bearer(value: object) -> str:
     """A bearer token: no blanks."""
     return _secret(value, _VISIBLE, "holds a blank or a character that is not ASCII")
@@ -191,6 +200,7 @@ Currency = Annotated[str, PlainValidator(currency, written({"type": "string", "p
 Url = Annotated[str, PlainValidator(url, _URL)]
 UrlOrNone = Annotated[str | None, PlainValidator(lambda value: None if value is None else url(value), _URL | None)]
 HeaderName = Annotated[str, PlainValidator(header_name, str)]
+QueryName = Annotated[str, PlainValidator(query_name, str)]
 HeaderValue = Annotated[str, PlainValidator(header_value, _SECRET)]
 Bearer = Annotated[str, PlainValidator(bearer, _SECRET)]
 User = Annotated[str, PlainValidator(user, _SECRET)]

@@ -162,15 +162,6 @@ def fixed_price(value: object) -> int:
     return micros
 
 
-def dialect(value: object) -> str:
-    """The wire format of an endpoint; there will be others."""
-    if isinstance(value, str) and value != "native":
-        raise refuse(f"not supported yet: dialect {shown(value)}")
-    if value != "native":
-        raise refuse(wrong("native", value))
-    return "native"
-
-
 _TEXT = written({"type": ["string", "integer"]})
 _AMOUNT_WRITTEN = {"type": ["string", "number"], "pattern": r"^[0-9]{1,12}(\.[0-9]{1,6})?$", "minimum": 0}
 _AMOUNT = written(_AMOUNT_WRITTEN)
@@ -193,5 +184,4 @@ Percent = Annotated[int, PlainValidator(percent, _PERCENT_WRITTEN)]
 SharePercent = Annotated[int, PlainValidator(share_percent, _SHARE_PERCENT_WRITTEN)]
 Price = Annotated[int | None, PlainValidator(price, _PRICE)]
 FixedPrice = Annotated[int, PlainValidator(fixed_price, _AMOUNT)]
-Dialect = Annotated[str, PlainValidator(dialect)]
 MaxBid = Annotated[int | None, optional(amount)]

@@ -16,6 +16,8 @@ _SECRET_KEYS: Mapping[AuthKind, str] = MappingProxyType(
         AuthKind.BEARER: "bearer",
         AuthKind.BASIC: "basic.password",
         AuthKind.HEADER: "header.value",
+        AuthKind.QUERY: "query.value",
+        AuthKind.HMAC: "hmac.secret",
     }
 )
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -24,10 +26,11 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 def references(market: Market) -> tuple[tuple[str, str], ...]:
     """Where in the market a secret is kept in the environment: (path, name of the variable), in file order."""
     return tuple(
-        (_secret_path(buyer, endpoint), match[1])
+        (path, match[1])
         for buyer in market.buyers.values()
         for endpoint in buyer.endpoints.values()
-        for match in REFERENCE.finditer(endpoint.auth.secret)
+        for path, template in _templates(buyer, endpoint)
+        for match in REFERENCE.finditer(template)
     )
 
 
@@ -74,7 +77,10 @@ def has_unnamed_endpoint(buyer: Buyer) -> bool:
     return tuple(buyer.endpoints) == (ENDPOINT_NAME,)
 
 
-def _secret_path(buyer: Buyer, endpoint: Endpoint) -> str:
-    """Where an endpoint's secret stands in the file."""
+def _templates(buyer: Buyer, endpoint: Endpoint) -> Iterator[tuple[str, str]]:
+    """Where an endpoint's secrets stand in the file, and how they are written."""
     where = "endpoint" if has_unnamed_endpoint(buyer) else f"endpoints.{endpoint.name}"
-    return f"buyers.{buyer.key}.{where}.auth.{_SECRET_KEYS[endpoint.auth.kind]}"
+    path = f"buyers.{buyer.key}.{where}"
+    yield f"{path}.auth.{_SECRET_KEYS[endpoint.auth.kind]}", endpoint.auth.secret
+    for template in dict.fromkeys(endpoint.mapping.secrets() if endpoint.mapping else ()):
+        yield f"{path}.mapping", template

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from exchange.marketfile.mapping_tree import Secret, mapping_nodes
 from exchange.marketfile.secrets import ENDPOINT_NAME, has_unnamed_endpoint, masked
 from exchange.marketfile.times import days_text, hours_text, moment_text
 from exchange.rules.ages import DAY_S, HOUR_S
@@ -20,6 +21,7 @@ from exchange.values.market import (
     Caps,
     Duplicates,
     Endpoint,
+    HmacTerms,
     Margin,
     Market,
     Order,
@@ -168,8 +170,24 @@ def _endpoint(item: Endpoint) -> Tree:
             "idempotent_post": Leaf(_text(item.idempotent_post)),
             "unknown": None if terms is None else Leaf(f"{{presume: {terms.presume}, after_days: {terms.after_days}}}"),
             "auth": _auth(item.auth),
+            "mapping": None if item.mapping is None else _mapping(mapping_nodes(item.mapping)),
         }
     )
+
+
+def _mapping(node: object) -> "Leaf | Tree":
+    match node:
+        case dict():
+            return {str(key): _mapping(item) for key, item in node.items()}
+        case list():
+            items = [_mapping(item) for item in node]
+            hidden = "\0".join(item.hidden for item in items if isinstance(item, Leaf))
+            return Leaf(f"[{', '.join(map(flow, items))}]", hidden)
+        case Secret():
+            return Leaf(masked(node.template), node.template)
+        case bool() | int() | str():
+            return Leaf(_text(node))
+    raise TypeError(type(node).__name__)
 
 
 def _auth(item: Auth) -> "Leaf | Tree":
@@ -183,6 +201,25 @@ def _auth(item: Auth) -> "Leaf | Tree":
             return {"basic": {"user": Leaf(item.name), "password": secret}}
         case AuthKind.HEADER:
             return {"header": {"name": Leaf(item.name), "value": secret}}
+        case AuthKind.QUERY:
+            return {"query": {"name": Leaf(item.name), "value": secret}}
+        case AuthKind.HMAC:
+            return {"hmac": {"header": Leaf(item.name), "secret": secret, **_signing(item.hmac)}}
+
+
+def _signing(item: HmacTerms | None) -> Tree:
+    if item is None:
+        return {}
+    stamp = None if item.timestamp_header is None else Leaf(_text(item.timestamp_header))
+    return _tidy(
+        {
+            "over": _list(item.over),
+            "separator": Leaf(_text(item.separator)) if item.separator else None,
+            "digits": Leaf(item.digits),
+            "prefix": Leaf(_text(item.prefix)) if item.prefix else None,
+            "timestamp_header": stamp,
+        }
+    )
 
 
 def _order(item: Order) -> Tree:

@@ -10,6 +10,7 @@ from exchange.rules.filters import has_radius
 from exchange.values.filters import Filter
 from exchange.values.market import Market, Order
 from exchange.values.money import format_amount
+from exchange.values.vertical import Stage
 
 TWINS_LOOKED_AT_MAX = 100
 """Orders of one buyer on one campaign that are compared with one another: a buyer with more knows what he does."""
@@ -22,6 +23,7 @@ def warnings_of(market: Market, environment: Mapping[str, str]) -> tuple[FilePro
         *_idle_campaigns(market),
         *(found for order in market.orders.values() for found in _never_sold(market, order)),
         *_twins(market),
+        *(found for order in market.orders.values() for found in _never_sent(market, order)),
         *_few_places(market),
     )
 
@@ -75,6 +77,22 @@ def _alike(orders: list[Order]) -> Iterator[FileProblem]:
         if first < number:
             message = f"is the same as {orders[first].key} but for its priority: {order.buyer} bids against himself"
             yield FileProblem(f"orders.{order.key}", message)
+
+
+def _never_sent(market: Market, order: Order) -> Iterator[FileProblem]:
+    """Fields that an order's mapping names and its vertical does not know, or it may not see."""
+    mapping = market.buyers[order.buyer].endpoints[order.endpoint].mapping
+    if mapping is None:
+        return
+    vertical = market.verticals[market.campaigns[order.campaign].vertical]
+    seen = vertical.names(Stage.PING) if order.fields is None else order.fields
+    at_ping = mapping.ping.lead_fields() - set(seen) if mapping.ping and order.price_micros is None else frozenset()
+    for message, names in (("ping", at_ping), ("post", mapping.post.lead_fields() - set(vertical.fields))):
+        if names:
+            why = "it does not see them" if message == "ping" else "the vertical has none"
+            yield FileProblem(
+                f"orders.{order.key}", f"the mapping's {message} never sends {', '.join(sorted(names))}: {why}"
+            )
 
 
 def _few_places(market: Market) -> Iterator[FileProblem]:

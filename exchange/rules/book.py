@@ -67,6 +67,8 @@ class CampaignBook:
     """The buyers who must not share a lead."""
     askable: int = -1
     """The orders, as a bit set, that take leads as the campaign sells them."""
+    testable: int = -1
+    """Those of them, as a bit set, whose buyers can tell tests from leads."""
     ages: Ages | None = None
     """The ages that its rules ask for, if they do."""
     sub_caps: SubCaps | None = None
@@ -148,6 +150,9 @@ def _compile_campaign(
         selling=compile_selling(vertical, campaign, orders, market.buyers),
         apart=_apart({entry.buyer.key: entry.buyer for entry in entries}),
         askable=set_of([number for number, entry in enumerate(entries) if entry.sale is not None]),
+        testable=set_of(
+            [number for number, entry in enumerate(entries) if entry.sale is not None and entry.endpoint.marks_tests]
+        ),
         ages=ages_asked(vertical, _filters(campaign, orders), zone_of(campaign.time_zone)),
         sub_caps=compile_sub_caps(vertical, orders),
         has_share_caps=any(order.share_cap is not None for order in orders),
@@ -175,7 +180,7 @@ def _entry(
     wanted = ping_fields if order.fields is None else frozenset(order.fields)
     visible = tuple(name for name in ping_fields if name in wanted)
     sale = _asked_for(campaign.sale, order.sale)
-    shown = ("" if sale is None else sale.value, *visible)
+    shown = ("" if sale is None else sale.value, *visible, *_spoken_to(buyer, order))
     return OrderEntry(
         order=order,
         buyer=buyer,
@@ -186,6 +191,14 @@ def _entry(
         sale=sale,
         shown=known.setdefault(shown, shown),
     )
+
+
+def _spoken_to(buyer: Buyer, order: Order) -> tuple[str, ...]:
+    """What makes a mapped ping another one: whose mapping it is, and the order where that says which."""
+    mapping = buyer.endpoints[order.endpoint].mapping
+    if mapping is None:
+        return ()
+    return (".", buyer.key, order.endpoint, order.key if mapping.differs_by_order else "")
 
 
 def _asked_for(sold: Sale, taken: Sale) -> Sale | None:

@@ -21,6 +21,21 @@ def finder(pattern: str, *, folded: bool) -> Finder:
     return _compiled(pattern, folded=folded).search  # type: ignore[no-any-return]  # the library has no types
 
 
+def searcher(pattern: str) -> Callable[[str], str | None]:
+    """Compiles a pattern that is looked for anywhere in a text: what its first group found, all of it without a group.
+
+    None where it is not there, or its group took no part. It must have no fault.
+    """
+    found = _compiled(pattern, folded=True, captures=True)
+    group = min(found.groups, 1)
+
+    def search(text: str) -> str | None:
+        match = found.search(text)
+        return None if match is None else match[group]
+
+    return search
+
+
 def fault(pattern: str) -> str | None:
     """What is wrong with a pattern in the words of RE2, or None."""
     try:
@@ -33,10 +48,10 @@ def fault(pattern: str) -> str | None:
     return None
 
 
-def _compiled(pattern: str, *, folded: bool) -> "re2._Regexp":
+def _compiled(pattern: str, *, folded: bool, captures: bool = False) -> "re2._Regexp":
     options = re2.Options()
     options.case_sensitive = not folded
     options.log_errors = False
-    options.never_capture = True
+    options.never_capture = not captures
     options.max_mem = _MEMORY_MAX
     return re2.compile(pattern, options)

@@ -35,19 +35,21 @@ def route(
     had_by: Collection[str] = (),
     floor_micros: int | None = None,
     now_s: float = 0.0,
+    *,
+    test: bool = False,
 ) -> Routing:
     """Routes a lead by the sets of the filters and of the orders' states, then by what each remaining order can pay.
 
     `room` is what the orders' limits leave, `had_by` the buyers who have had this person already. `floor_micros` is
     the least that a buyer must be able to pay, the campaign's floor if not given; `now_s`, a Unix time, is when the
-    orders must be open.
+    orders must be open. On a `test` none is asked whose buyer could not tell.
     """
     asked: list[OrderEntry] = []
     kept_out: list[tuple[OrderEntry, Reason]] = []
     entries = book.entries
     if floor_micros is None:
         floor_micros = book.campaign.floor_micros
-    found = book.matcher.matching(lead) & book.askable
+    found = book.matcher.matching(lead) & (book.testable if test else book.askable)
     if book.states is not None:
         for reason, members in book.states.closed(lead, seller, now_s):
             if out := found & members:

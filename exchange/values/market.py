@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from exchange.values.filters import Condition, Filter, Group
+from exchange.values.mapping import EndpointMapping
 from exchange.values.schedule import Schedule
 from exchange.values.selling import Adjustment, Method, PriceRule
 from exchange.values.vertical import Vertical
@@ -62,6 +63,8 @@ class AuthKind(StrEnum):
     BEARER = "bearer"
     BASIC = "basic"
     HEADER = "header"
+    QUERY = "query"
+    HMAC = "hmac"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +75,48 @@ class Margin:
     amount_micros: int = 0
 
 
+class Signed(StrEnum):
+    """What of a request an HMAC may be over. `PATH` is what follows the host, the query included."""
+
+    METHOD = "method"
+    PATH = "path"
+    TIMESTAMP = "timestamp"
+    BODY = "body"
+
+
+class Digits(StrEnum):
+    """How an HMAC is written down."""
+
+    HEX = "hex"
+    BASE64 = "base64"
+
+
+@dataclass(frozen=True, slots=True)
+class HmacTerms:
+    """What a signature (HMAC, SHA-256) is over, joined by `separator`, and how it and its time are written.
+
+    The time is in whole seconds since 1970.
+    """
+
+    over: tuple[Signed, ...] = (Signed.BODY,)
+    separator: str = ""
+    digits: Digits = Digits.HEX
+    prefix: str = ""
+    timestamp_header: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Auth:
     """How a buyer knows us. `secret` is as written in the market file: a `${env:NAME}` reference or a literal.
 
-    `name` is the user name of `BASIC` and the header's name of `HEADER`.
+    `name` is the user name of `BASIC`, and the name of the header or of the part of a query that carries the secret
+    or the signature. `hmac` is there for `HMAC`.
     """
 
     kind: AuthKind = AuthKind.NONE
     name: str = ""
     secret: str = ""
+    hmac: HmacTerms | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +133,7 @@ class Endpoint:
 
     `idempotent_post` says that the buyer answers an attempt that he is sent again as he did before; `status_url` is
     where he says what became of one; `unknown` None presumes nothing. Without a `ping_url` nobody is asked for bids
-    here: only orders with a fixed price can use it.
+    here: only orders with a fixed price can use it. `mapping` None: the native dialect.
     """
 
     name: str
@@ -111,6 +146,12 @@ class Endpoint:
     status_url: str | None = None
     idempotent_post: bool = False
     unknown: UnknownTerms | None = None
+    mapping: EndpointMapping | None = None
+
+    @property
+    def marks_tests(self) -> bool:
+        """Whether the buyer can tell tests from leads."""
+        return self.mapping is None or self.mapping.marks_tests
 
 
 Caps = Mapping[Period, int]

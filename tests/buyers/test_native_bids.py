@@ -7,7 +7,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from exchange.buyers.dialects import native
-from exchange.buyers.dialects.native import NO_BID, bid_reader, read_bid
+from exchange.buyers.dialects.native import bid_reader, read_bid
+from exchange.buyers.dialects.said import NO_BID
 from exchange.values.bid import Bid, Refusal, Reply
 from exchange.values.market import Sale
 from exchange.values.reason import Reason

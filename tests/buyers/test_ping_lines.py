@@ -1,16 +1,15 @@
 """The lines that pings use: one for each order of the market in force, and none of the markets before it."""
 
 from collections.abc import AsyncIterator
-from typing import cast
 
 import pytest
 from support.market import market
 
 from exchange.buyers.fanout import Fanout
 from exchange.marketfile.reader import read
-from exchange.ping import Pings, PingTimes
-from exchange.record import Recorder
 from exchange.rules.book import CampaignBook, compile_book
+from exchange.ways import Ways
+from exchange.wires import Wires
 
 
 @pytest.fixture
@@ -27,16 +26,16 @@ def book(version: int, *orders: str) -> CampaignBook:
 
 
 async def test_a_line_is_made_once_for_each_order_of_a_market(fanout: Fanout) -> None:
-    pings = Pings(fanout, cast("Recorder", None), PingTimes(25, 20))
+    ways = Ways(fanout, Wires({}))
     old, new = book(1, "one", "two"), book(2, "one")
-    pings._drop_lines_before(1)
-    lines = [pings._line(entry) for entry in old.entries]
-    assert lines == [pings._line(entry) for entry in old.entries]
+    ways.drop_before(1)
+    lines = [ways.of(entry).line for entry in old.entries]
+    assert lines == [ways.of(entry).line for entry in old.entries]
     assert b"\r\nX-Key: v1\r\n" in lines[0].head
-    pings._drop_lines_before(2)
-    assert not pings._lines
-    assert b"\r\nX-Key: v2\r\n" in pings._line(new.by_key["one"]).head
-    assert pings._line(old.by_key["one"]).head == lines[0].head  # a ping that is still under way on the old market
-    pings._drop_lines_before(1)
-    assert b"\r\nX-Key: v2\r\n" in pings._line(new.by_key["one"]).head
-    assert list(pings._lines) == ["one"]
+    ways.drop_before(2)
+    assert not ways.known
+    assert b"\r\nX-Key: v2\r\n" in ways.of(new.by_key["one"]).line.head
+    assert ways.of(old.by_key["one"]).line.head == lines[0].head  # a ping that is still under way on the old market
+    ways.drop_before(1)
+    assert b"\r\nX-Key: v2\r\n" in ways.of(new.by_key["one"]).line.head
+    assert list(ways.known) == ["one"]

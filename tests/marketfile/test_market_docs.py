@@ -8,6 +8,7 @@ from market_example import changed, problems_of
 from support.places import known_places
 from support.shapes import all_shapes
 
+from exchange.buyers.dialects import paths
 from exchange.marketfile import limits
 from exchange.marketfile.conditions import OPERATORS
 from exchange.marketfile.filters import GROUPS
@@ -28,9 +29,9 @@ KEYS = [
 
 
 def test_all_models_are_looked_at() -> None:
-    assert len(MODELS) == 25
+    assert len(MODELS) == 35
     assert {key for _, key, later in KEYS if later} == {
-        "multiple", "query", "hmac", "oauth2",
+        "multiple", "oauth2",
     }  # fmt: skip
 
 
@@ -71,6 +72,10 @@ def test_every_type_and_operator_is_documented() -> None:
         ("characters of a text", limits.TEXT_CHARS_MAX),
         ("characters of an address", limits.URL_CHARS_MAX),
         ("characters of a secret", limits.SECRET_CHARS_MAX),
+        ("fields, headers and parts of the query of a message of a mapping", limits.PARTS_MAX),
+        ("conditions of a rule on an answer", limits.CONDITIONS_MAX),
+        ("words in a list or a translation of a mapping", limits.WORDS_MAX),
+        ("steps of a path into an answer", paths.STEPS_MAX),
     ],
 )
 def test_every_limit_is_documented(what: str, limit: int | str) -> None:

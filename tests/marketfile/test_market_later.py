@@ -11,13 +11,10 @@ ENDPOINT = "buyers/northwind/endpoint"
 
 LATER: list[tuple[str, Any, str]] = [
     ("verticals/auto_insurance/fields/zip/multiple", True, "a field with several values"),
-    (f"{ENDPOINT}/dialect", "leadconduit", "dialect 'leadconduit'"),
     (f"{ENDPOINT}/auth", "oauth2", "auth oauth2"),
 ]
 
 LATER_KEYS: list[tuple[str, dict[str, Any], str, str]] = [
-    (f"{ENDPOINT}/auth", {"query": {"name": "key", "value": "x"}}, "query", "auth query"),
-    (f"{ENDPOINT}/auth", {"hmac": {}}, "hmac", "auth hmac"),
     (f"{ENDPOINT}/auth", {"oauth2": {}}, "oauth2", "auth oauth2"),
 ]
 

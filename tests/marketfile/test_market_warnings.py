@@ -107,3 +107,16 @@ def test_many_radii_are_warned_of_once(tmp_path: Path) -> None:
     with no_packed_places(tmp_path):
         [warning] = said(document)
     assert warning.startswith("campaigns.auto-us.floors[0].when: radii know the places of ")
+
+
+def test_a_field_that_a_mapping_never_sends_is_named() -> None:
+    document = market({"high": NOBODY}, orders={"high": {"fields": ["zip"]}})
+    fields = {"a": "zip", "b": "age", "c": {"list": ["zip", "zipp"]}, "d": {"const": 1, "when": {"field": "phone"}}}
+    document["buyers"]["high"]["endpoint"] |= {
+        "dialect": "plain",
+        "mapping": {"ping": {"fields": fields}, "post": {"fields": fields}},
+    }
+    assert said(document) == [
+        "orders.high: the mapping's ping never sends age, phone, zipp: it does not see them",
+        "orders.high: the mapping's post never sends zipp: the vertical has none",
+    ]

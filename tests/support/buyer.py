@@ -17,6 +17,7 @@ class Received:
     path: str
     headers: dict[str, str]
     body: bytes
+    method: str = "POST"
 
     @property
     def json(self) -> Any:
@@ -113,4 +114,5 @@ async def _read(reader: asyncio.StreamReader) -> Received | None:
     first, *lines = head.decode().split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines) if name}
     body = await reader.readexactly(int(headers.get("content-length", "0")))
-    return Received(first.split()[1], headers, body)
+    method, path, _ = first.split()
+    return Received(path, headers, body, method)

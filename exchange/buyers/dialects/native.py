@@ -4,11 +4,12 @@ import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import orjson
 
+from exchange.buyers.dialects.said import NO_BID, is_bid_id, kept_text, redirect_url, unasked_status
+from exchange.buyers.dialects.wire import PLAIN_METHOD, Ping, Post, Read, Request, with_query
 from exchange.buyers.exact_json import InexactJsonError, loads
 from exchange.values.bid import Accepted, Bid, Delivery, NotSent, Refusal, Rejected, Reply, Unknown
 from exchange.values.market import Sale
@@ -16,14 +17,11 @@ from exchange.values.money import MICROS_PER_CENT, floor_to_cent, format_amount,
 from exchange.values.reason import Reason
 from exchange.values.vertical import Lead
 
-TEXT_LENGTH_MAX = 255
-URL_LENGTH_MAX = 2048
 BIDS_MAX = 16
 
 CONTENT_TYPE = "application/json"
 TIMEOUT_HEADER = "Exchange-Timeout-Ms"
 """Tells a buyer how many milliseconds he has."""
-NO_BID = Refusal(Reason.NO_BID)
 
 _USUAL_BID = re.compile(
     rb'\{"bid": ?("?)(0|[1-9][0-9]{0,11})(?:\.([0-9]{1,6}))?\1(?:, ?"bid_id": ?"([ !#-\[\]-~]{1,255}+)")?\}'
@@ -70,7 +68,7 @@ def ping_headers(order: str) -> dict[str, str]:
 def read_bid(status: int, body: bytes, *, sale: Sale, currency: str) -> Reply:
     """What a buyer's answer to a ping means. `sale` and `currency` are what was asked for."""
     if status != 200:
-        return _unasked_status(status)
+        return unasked_status(status)
     usual = _USUAL_BID.fullmatch(body) if sale is not Sale.SHARED else None
     return _read_exactly(body, sale=sale, currency=currency) if usual is None else _read_usual(usual)
 
@@ -160,7 +158,7 @@ def read_delivery(status: int, body: bytes) -> Delivery:
         return Unknown("not a JSON object")
     match document.get("status"):
         case "accepted":
-            return Accepted(_text(document.get("reference")), _url(document.get("redirect_url")))
+            return Accepted(kept_text(document.get("reference")), redirect_url(document.get("redirect_url")))
         case "rejected":
             return Rejected(Reason.REJECTED_BY_BUYER)
         case "duplicate":
@@ -170,7 +168,7 @@ def read_delivery(status: int, body: bytes) -> Delivery:
 
 def status_url(url: str, attempt_id: UUID) -> str:
     """Where to ask what became of an attempt."""
-    return f"{url}{'&' if '?' in url else '?'}attempt_id={attempt_id}"
+    return with_query(url, f"attempt_id={attempt_id}")
 
 
 def read_status(status: int, body: bytes) -> Delivery:
@@ -180,7 +178,7 @@ def read_status(status: int, body: bytes) -> Delivery:
         return document
     match document.get("status") if isinstance(document, dict) else None:
         case "accepted":
-            return Accepted(_text(document.get("reference")), _url(document.get("redirect_url")))
+            return Accepted(kept_text(document.get("reference")), redirect_url(document.get("redirect_url")))
         case "rejected":
             return Rejected(Reason.REJECTED_BY_BUYER)
         case "not_found":
@@ -196,15 +194,6 @@ def _document(status: int, body: bytes) -> Any:
         return loads(body)
     except InexactJsonError as error:
         return Unknown(f"not JSON: {error}")
-
-
-def _unasked_status(status: int) -> Refusal:
-    if status == 204:
-        return NO_BID
-    if status == 429:
-        return Refusal(Reason.TOO_MANY_REQUESTS)
-    reason = {3: Reason.REDIRECT_REFUSED, 4: Reason.CLIENT_ERROR, 5: Reason.SERVER_ERROR}.get(status // 100)
-    return Refusal(reason or Reason.INVALID_RESPONSE, f"HTTP {status}")
 
 
 def _one_bid(document: Mapping[str, Any], quoted: Any, *, sale: Sale, currency: str) -> Reply:
@@ -225,7 +214,7 @@ def _one_bid(document: Mapping[str, Any], quoted: Any, *, sale: Sale, currency: 
     if quoted is not None and quoted != currency:
         return Refusal(Reason.WRONG_CURRENCY, gross_micros=gross_micros)
     bid_id = document.get("bid_id")
-    if bid_id is not None and not (isinstance(bid_id, str) and len(bid_id) <= TEXT_LENGTH_MAX and _storable(bid_id)):
+    if bid_id is not None and not is_bid_id(bid_id):
         return Refusal(Reason.INVALID_RESPONSE, "`bid_id` is not a text that can be kept")
     bid = Bid(gross_micros, None if bid_id is None else str(bid_id))
     return bid if offered == Sale.EXCLUSIVE else _shared(bid, document.get("max_shares"))
@@ -248,22 +237,54 @@ def _best(replies: list[Reply]) -> Reply:
     return mistakes[0] if mistakes else NO_BID
 
 
-def _text(value: Any) -> str | None:
-    """A buyer's text that may be kept, or None: a reference is welcome, never needed."""
-    return str(value)[:TEXT_LENGTH_MAX] if isinstance(value, str) and _storable(value) else None
+class Native:
+    """The native dialect as an endpoint speaks it; it has no terms of its own."""
+
+    ping_method = post_method = PLAIN_METHOD
+
+    def standing_headers(self, order: str) -> Mapping[str, str]:
+        return ping_headers(order)
+
+    def ping(self, ping: Ping) -> Request:
+        return Request(
+            ping_body(
+                ping_id=ping.ping_id,
+                campaign=ping.campaign,
+                vertical=ping.vertical,
+                test=ping.test,
+                currency=ping.currency,
+                floor_micros=ping.floor_micros,
+                sale=ping.sale,
+                lead=ping.lead,
+            )
+        )
+
+    def bid_reader(self, *, sale: Sale, currency: str) -> Read:
+        return bid_reader(sale=sale, currency=currency)
+
+    def post(self, post: Post) -> Request:
+        body = post_body(
+            attempt_id=post.attempt_id,
+            ping_id=post.ping_id,
+            bid_id=post.bid_id,
+            order=post.order,
+            campaign=post.campaign,
+            test=post.test,
+            gross_micros=post.gross_micros,
+            currency=post.currency,
+            sale=post.sale,
+            lead=post.lead,
+        )
+        return Request(body, headers=post_headers(post.attempt_id))
+
+    def read_delivery(self, status: int, body: bytes) -> Delivery:
+        return read_delivery(status, body)
+
+    def status_query(self, attempt_id: UUID) -> str:
+        return f"attempt_id={attempt_id}"
+
+    def read_status(self, status: int, body: bytes) -> Delivery:
+        return read_status(status, body)
 
 
-def _url(value: Any) -> str | None:
-    """A redirect URL that a seller can be given: http or https, printable, bounded."""
-    if not isinstance(value, str) or len(value) > URL_LENGTH_MAX or not value.isprintable() or " " in value:
-        return None
-    try:
-        parts = urlsplit(value)
-    except ValueError:
-        return None
-    return str(value) if parts.scheme in {"http", "https"} and parts.netloc else None
-
-
-def _storable(text: str) -> bool:
-    """Whether Postgres can keep a text: no NUL, no lone surrogate."""
-    return "\0" not in text and (text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text))
+NATIVE = Native()

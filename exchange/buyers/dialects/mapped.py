@@ -1,0 +1,50 @@
+"""The mapped dialects: an endpoint's own wire, as its mapping in the market file says it."""
+
+from collections.abc import Mapping
+from uuid import UUID
+
+from exchange.buyers.dialects.bodies import Writer
+from exchange.buyers.dialects.native import NATIVE
+from exchange.buyers.dialects.replies import Reader
+from exchange.buyers.dialects.wire import NO_HEADERS, PLAIN_METHOD, Ping, Post, Read, Request, Unsendable
+from exchange.values.bid import Delivery
+from exchange.values.mapping import EndpointMapping
+from exchange.values.market import Sale
+
+
+class Mapped:
+    """A mapping, compiled. A status query is what it is in the native dialect."""
+
+    def __init__(self, mapping: EndpointMapping, secrets: Mapping[str, str]) -> None:
+        """`secrets` are the values of the templates that the mapping sends."""
+        self._ping = None if mapping.ping is None else Writer(mapping.ping, secrets)
+        self._ping_reader = None if mapping.ping is None else Reader(mapping.ping.reply)
+        self._post, self._post_reader = Writer(mapping.post, secrets), Reader(mapping.post.reply)
+        self.ping_method = PLAIN_METHOD if mapping.ping is None else mapping.ping.method
+        self.post_method = mapping.post.method
+
+    def standing_headers(self, order: str) -> Mapping[str, str]:  # noqa: ARG002  # the same for all orders
+        return NO_HEADERS if self._ping is None else self._ping.standing
+
+    def ping(self, ping: Ping) -> Request:
+        if self._ping is None:
+            raise Unsendable("the mapping has no ping")
+        return self._ping.write(ping)
+
+    def bid_reader(self, *, sale: Sale, currency: str) -> Read:  # noqa: ARG002  # prices come in the market's
+        if self._ping_reader is None:
+            raise Unsendable("the mapping has no ping")
+        return self._ping_reader.bid_reader(sale=sale)
+
+    def post(self, post: Post) -> Request:
+        request = self._post.write(post)
+        return request._replace(headers={**self._post.standing, **request.headers})
+
+    def read_delivery(self, status: int, body: bytes) -> Delivery:
+        return self._post_reader.read_delivery(status, body)
+
+    def status_query(self, attempt_id: UUID) -> str:
+        return NATIVE.status_query(attempt_id)
+
+    def read_status(self, status: int, body: bytes) -> Delivery:
+        return NATIVE.read_status(status, body)

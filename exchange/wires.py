@@ -1,0 +1,108 @@
+"""How each endpoint is spoken to: its dialect, and what it knows us by, made once from market and environment."""
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from exchange.buyers.credentials import Signer, auth_headers, auth_query, signer_of
+from exchange.buyers.delivery import Courier
+from exchange.buyers.dialects.mapped import Mapped
+from exchange.buyers.dialects.native import NATIVE
+from exchange.buyers.dialects.wire import NO_HEADERS, Dialect, Post, Request, Unsendable, with_query
+from exchange.marketfile.secrets import resolve
+from exchange.values.bid import Delivery, NotSent
+from exchange.values.market import Endpoint
+
+WIRES_MAX = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """One endpoint's dialect and credentials: headers and query that every request has, and what signs each."""
+
+    dialect: Dialect
+    headers: Mapping[str, str] = field(repr=False)
+    query: str = field(repr=False)
+    signer: Signer | None = field(repr=False)
+
+    def url(self, url: str, request: Request | None = None) -> str:
+        """A URL of the endpoint as it is called."""
+        return with_query(with_query(url, request.query if request else ""), self.query)
+
+    def signed(self, method: str, url: str, body: bytes, now_s: float) -> Mapping[str, str]:
+        """The headers that sign a request; `url` is the one that is called."""
+        if self.signer is None:
+            return NO_HEADERS
+        parts = urlsplit(url)
+        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        return self.signer.headers(method, path, body, now_s)
+
+    def headers_of(self, method: str, url: str, body: bytes, now_s: float) -> dict[str, str]:
+        """All headers by which the buyer knows us in a request."""
+        return {**self.headers, **self.signed(method, url, body, now_s)}
+
+
+class Wires:
+    """The wires of all endpoints, as they are needed."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self._known: dict[tuple[str, str], tuple[Endpoint, Wire | None]] = {}
+
+    def of(self, buyer: str, endpoint: Endpoint) -> Wire | None:
+        """The wire of a buyer's endpoint; None while this process lacks a secret for it."""
+        key = buyer, endpoint.name
+        known = self._known.get(key)
+        if known is None or (known[0] is not endpoint and known[0] != endpoint):
+            if len(self._known) >= WIRES_MAX:
+                del self._known[next(iter(self._known))]
+            known = self._known[key] = (endpoint, _wire(endpoint, self._environment))
+        return known[1]
+
+
+def secrets_of(endpoint: Endpoint, environment: Mapping[str, str]) -> Mapping[str, str] | None:
+    """The value of every secret of an endpoint, by its template; None where one cannot be had.
+
+    Those that say who we are stand in headers and URLs, which carry ASCII only.
+    """
+    auth = resolve(endpoint.auth.secret, environment)
+    if auth is None or not auth.isascii():
+        return None
+    found = {endpoint.auth.secret: auth}
+    for template in endpoint.mapping.secrets() if endpoint.mapping else ():
+        secret = resolve(template, environment)
+        if secret is None:
+            return None
+        found[template] = secret
+    return found
+
+
+def _wire(endpoint: Endpoint, environment: Mapping[str, str]) -> Wire | None:
+    secrets = secrets_of(endpoint, environment)
+    if secrets is None:
+        return None
+    auth, secret = endpoint.auth, secrets[endpoint.auth.secret]
+    dialect: Dialect = NATIVE if endpoint.mapping is None else Mapped(endpoint.mapping, secrets)
+    return Wire(dialect, auth_headers(auth, secret), auth_query(auth, secret), signer_of(auth, secret))
+
+
+async def deliver(
+    courier: Courier, wire: Wire | None, endpoint: Endpoint, post: Post, send_by_s: float = math.inf
+) -> Delivery:
+    """Delivers a lead once, in the words of its wire. Nothing is sent that it cannot say."""
+    if wire is None:
+        return NotSent("the endpoint's secret is not set")
+    try:
+        request = wire.dialect.post(post)
+    except Unsendable as error:
+        return NotSent(f"cannot be sent: {error}")
+    except Exception as error:  # noqa: BLE001  # a dialect that breaks has sent nothing
+        return NotSent(f"internal: {type(error).__name__}")
+    method, url = wire.dialect.post_method, wire.url(endpoint.post_url, request)
+    headers = {**request.headers, **wire.headers_of(method, url, request.body, time.time())}
+    body = None if method == "GET" else request.body
+    return await courier.deliver(
+        url, headers, body, endpoint.post_timeout_ms, wire.dialect.read_delivery, send_by_s, method
+    )
