@@ -13,7 +13,7 @@ from exchange.background import stop
 from exchange.buyers.credentials import auth_headers
 from exchange.errors import MarketFileError, StorageUnavailable
 from exchange.marketfile.reader import read
-from exchange.marketfile.secrets import resolve
+from exchange.marketfile.secrets import resolve, signing_keys
 from exchange.observe import metrics
 from exchange.rules.book import RuleBook, compile_book
 from exchange.rules.caps import caps_of_market
@@ -98,13 +98,14 @@ class LiveMarket:
 
     def _compile(self, found: MarketVersion) -> RuleBook:
         market = read(found.document)
-        headers = _auth_headers(market, self._environment)
+        keys = _signing_keys(market, self._environment)
+        headers = {name: found for name, found in _auth_headers(market, self._environment).items() if name in keys}
         endpoints = [(buyer.key, name) for buyer in market.buyers.values() for name in buyer.endpoints]
         missing = [f"{buyer}.{name}" for buyer, name in endpoints if (buyer, name) not in headers]
         metrics.ENDPOINTS_WITHOUT_SECRET.set(len(missing))
         for name in missing:
             log.error("endpoint_without_secret", endpoint=name)
-        book = compile_book(market, found.version, headers)
+        book = compile_book(market, found.version, headers, keys)
         book.wind(time.time())
         return book
 
@@ -134,4 +135,15 @@ def _auth_headers(market: Market, environment: Mapping[str, str]) -> dict[tuple[
             secret = resolve(endpoint.auth.secret, environment)
             if secret is not None and secret.isascii():  # another text cannot stand in a header
                 found[buyer.key, name] = auth_headers(endpoint.auth, secret)
+    return found
+
+
+def _signing_keys(market: Market, environment: Mapping[str, str]) -> dict[tuple[str, str], tuple[bytes, ...]]:
+    """The keys of each endpoint, which are none where nothing is signed; it is left out where they cannot be had."""
+    found = {}
+    for buyer in market.buyers.values():
+        for name, endpoint in buyer.endpoints.items():
+            keys = signing_keys(endpoint.signing, environment)
+            if keys is not None:
+                found[buyer.key, name] = keys
     return found

@@ -13,6 +13,7 @@ import orjson
 import structlog
 
 from exchange.background import Background
+from exchange.buyers.credentials import signed
 from exchange.buyers.delivery import Courier
 from exchange.buyers.dialects import native
 from exchange.errors import StorageUnavailable
@@ -278,6 +279,7 @@ class Posts:
             lead=sale.request.lead,
         )
         headers = native.post_headers(plan.attempt_id) | dict(entry.auth_headers or {})
+        headers |= signed(plan.attempt_id, body, entry.signing_keys)
         return asyncio.ensure_future(
             self._courier.deliver(entry.endpoint.post_url, headers, body, timeout_ms, native.read_delivery, send_by_s)
         )

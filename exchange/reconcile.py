@@ -15,12 +15,13 @@ import orjson
 import structlog
 from cryptography.exceptions import InvalidTag
 
-from exchange.buyers.credentials import auth_headers
+from exchange.buyers.credentials import auth_headers, signed
 from exchange.buyers.delivery import Courier
 from exchange.buyers.dialects import native
 from exchange.errors import MarketFileError, StorageUnavailable
 from exchange.marketfile.reader import read
 from exchange.marketfile.secrets import resolve as resolve_secret
+from exchange.marketfile.secrets import signing_keys
 from exchange.observe import metrics
 from exchange.record import note_verdict
 from exchange.rules.attempts import state_after
@@ -135,7 +136,11 @@ class Reconciler:
                 body = self._post_body(attempt)
                 if body is None:
                     return Unknown("the lead cannot be opened")
-                headers = native.post_headers(plan.attempt_id) | headers
+                keys = signing_keys(endpoint.signing, self._environment)
+                if keys is None:
+                    log.error("endpoint_without_secret", endpoint=f"{attempt.plan.buyer}.{endpoint.name}")
+                    return Unknown("a secret of the signature is not set")
+                headers = native.post_headers(plan.attempt_id) | headers | signed(plan.attempt_id, body, keys)
                 return await self._courier.deliver(
                     endpoint.post_url, headers, body, endpoint.post_timeout_ms, native.read_delivery
                 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from exchange.marketfile.deliveries import build_deliveries, build_webhook
 from exchange.marketfile.secrets import ENDPOINT_NAME
 from exchange.marketfile.shapes.campaigns import CampaignShape
 from exchange.marketfile.shapes.endpoints import AuthShape, EndpointShape, UnknownShape
@@ -71,6 +72,7 @@ def build_seller(key: str, shape: SellerShape) -> Seller:
         exclude_buyers=frozenset(shape.exclude_buyers),
         floor_micros=shape.floor,
         payout_floor_micros=shape.payout_floor,
+        webhook=build_webhook(shape.webhook),
     )
 
 
@@ -120,6 +122,7 @@ def build_order(
         price_micros=shape.price,
         adjustment=_adjustment(shape),
         weight=shape.weight or 1,
+        deliver=build_deliveries(shape.deliver),
         prices=tuple(AmountRule(when, rule.price) for when, rule in zip(whens, shape.prices or (), strict=True)),
     )
 
@@ -161,6 +164,7 @@ def _endpoint(name: str, shape: EndpointShape) -> Endpoint:
         status_url=shape.status_url,
         idempotent_post=shape.idempotent_post,
         unknown=_unknown(shape.unknown),
+        signing=() if shape.signing is None else shape.signing.all_secrets(),
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from exchange.marketfile.secrets import ENDPOINT_NAME, has_unnamed_endpoint, masked
 from exchange.marketfile.times import days_text, hours_text, moment_text
 from exchange.rules.ages import DAY_S, HOUR_S
+from exchange.values.deliveries import Files, Following, LeadWebhook, Mail, Webhook
 from exchange.values.filters import Condition, Filter, Group, Junction, Member, Point
 from exchange.values.market import (
     EXPLORATION,
@@ -56,7 +57,7 @@ def describe(item: Vertical | Campaign | Seller | Buyer | Order) -> Tree:
             floors = {"floor": _least(item.floor_micros), "payout_floor": _least(item.payout_floor_micros)}
             excluded = _named(sorted(item.exclude_buyers))
             tree = {"campaigns": _list(item.campaigns), **floors, "margin": margin, "caps": caps}
-            return _tidy(tree | {"exclude_buyers": excluded})
+            return _tidy(tree | {"exclude_buyers": excluded, "webhook": _webhook(item.webhook)})
         case Buyer():
             return _buyer(item)
         case Order():
@@ -165,6 +166,50 @@ def _endpoint(item: Endpoint) -> Tree:
             "idempotent_post": Leaf(_text(item.idempotent_post)),
             "unknown": None if terms is None else Leaf(f"{{presume: {terms.presume}, after_days: {terms.after_days}}}"),
             "auth": _auth(item.auth),
+            "signing": _signing(item.signing) or None,
+        }
+    )
+
+
+def _signing(secrets: Sequence[str]) -> Tree:
+    """The secrets of signatures, under the key that there is for one, or for several."""
+    covered = [masked(secret) for secret in secrets]
+    if len(secrets) > 1:
+        return {"secrets": Leaf(f"[{', '.join(covered)}]", "\n".join(secrets))}
+    return {"secret": Leaf(covered[0], secrets[0])} if secrets else {}
+
+
+def _webhook(item: Webhook | None) -> Tree | None:
+    if item is None:
+        return None
+    return {"url": Leaf(item.url), **_signing(item.secrets), "events": _list(sorted(item.events))}
+
+
+def _following(item: Following) -> Tree:
+    after = {"after_s": Leaf(str(item.after_s)) if item.after_s else None}
+    match item.means:
+        case LeadWebhook(url, secrets):
+            means: Tree = {"url": Leaf(url), **_signing(secrets)}
+        case Mail(to, subject, text, html):
+            texts = {"subject": _value(subject), "text": _value(text), "html": _value(html)}
+            means = _tidy({"to": _list(to), **texts})
+        case Files() as files:
+            means = _files(files)
+    return _tidy(after | {item.kind: means})
+
+
+def _files(item: Files) -> Tree:
+    login = {"password": item.password, "key": item.key}
+    return _tidy(
+        {
+            "host": Leaf(item.host),
+            "port": Leaf(str(item.port)),
+            "user": Leaf(item.user),
+            **{name: None if secret is None else Leaf(masked(secret), secret) for name, secret in login.items()},
+            "host_key": _value(item.host_key),
+            "folder": _value(item.folder or None),
+            "format": Leaf(item.format),
+            "every_min": _value(item.every_min),
         }
     )
 
@@ -203,6 +248,7 @@ def _order(item: Order) -> Tree:
             "schedule": _schedule(item.schedule),
             "paused_until": None if item.paused_until is None else Leaf(moment_text(item.paused_until)),
             "consent": _named(item.consent),
+            "deliver": {following.name: _following(following) for following in item.deliver} or None,
         }
     )
 

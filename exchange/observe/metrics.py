@@ -119,6 +119,24 @@ FLUSH_SECONDS = Histogram(
 FEED_ITEMS_LOST = Counter(
     "exchange_feed_items_lost", "Items of the live feed that Valkey did not take.", registry=REGISTRY
 )
+OUTBOX_TRIES = Counter(
+    "exchange_outbox_tries",
+    "What became of rows of the outbox that were to be sent, by kind: sent, failed (tried again later), dead.",
+    ["kind", "outcome"],
+    registry=REGISTRY,
+)
+OUTBOX_ROWS = Gauge(
+    "exchange_outbox_rows",
+    "Rows of the outbox, seen by a worker, by kind and state.",
+    ["kind", "state"],
+    registry=REGISTRY,
+)
+OUTBOX_AGE = Gauge(
+    "exchange_outbox_age_seconds",
+    "Age of the oldest row of the outbox that waits, by kind.",
+    ["kind"],
+    registry=REGISTRY,
+)
 MARKET_VERSION = Gauge("exchange_market_version", "The market version in force in this process.", registry=REGISTRY)
 ENDPOINTS_WITHOUT_SECRET = Gauge(
     "exchange_endpoints_without_secret",
@@ -129,5 +147,6 @@ ALL = (
     PINGS, PING_SECONDS, PING_ORDERS_ASKED, POSTS, POST_SECONDS, BUYER_PINGS, BUYER_PING_SECONDS, BUYER_POSTS,
     BUYER_POST_SECONDS, ATTEMPTS_RESOLVED, ATTEMPTS_ASKED, ATTEMPTS_UNKNOWN, ATTEMPTS_UNKNOWN_AGE,
     SALES_MICROS, PROBLEMS, JOURNAL_ROWS, JOURNAL_ROWS_LOST, JOURNAL_FULL,
-    JOURNAL_BATCH_ROWS, FLUSH_SECONDS, FEED_ITEMS_LOST, MARKET_VERSION, ENDPOINTS_WITHOUT_SECRET,
+    JOURNAL_BATCH_ROWS, FLUSH_SECONDS, FEED_ITEMS_LOST, OUTBOX_TRIES, OUTBOX_ROWS, OUTBOX_AGE, MARKET_VERSION,
+    ENDPOINTS_WITHOUT_SECRET,
 )  # fmt: skip

@@ -33,6 +33,8 @@ class OrderEntry:
     paused_until_s: float = 0.0
     sale: Sale | None = Sale.EXCLUSIVE
     """What it is asked for: what order and campaign both allow; None where they allow nothing in common."""
+    signing_keys: tuple[bytes, ...] = field(default=(), repr=False)
+    """With what posts to it are signed."""
     shown: tuple[str, ...] = ()
     """What is the same for two orders that are sent the same ping."""
 
@@ -98,14 +100,20 @@ AuthHeaders = Mapping[tuple[str, str], Mapping[str, str]]
 """The auth headers of each (buyer, endpoint name) whose secret is known."""
 
 
-def compile_book(market: Market, version: int, auth_headers: AuthHeaders) -> RuleBook:
+SigningKeys = Mapping[tuple[str, str], tuple[bytes, ...]]
+"""The keys of each (buyer, endpoint name) whose posts are signed."""
+
+
+def compile_book(
+    market: Market, version: int, auth_headers: AuthHeaders, signing_keys: SigningKeys | None = None
+) -> RuleBook:
     """Compiles a market; orders on endpoints without `auth_headers` are there, but not asked."""
     by_campaign: dict[str, list[Order]] = {key: [] for key in market.campaigns}
     for order in market.orders.values():
         by_campaign[order.campaign].append(order)
     excluding = [seller for seller in market.sellers.values() if seller.exclude_buyers]
     campaigns = {
-        key: _compile_campaign(market, campaign, by_campaign[key], auth_headers, excluding)
+        key: _compile_campaign(market, campaign, by_campaign[key], auth_headers, signing_keys or {}, excluding)
         for key, campaign in market.campaigns.items()
     }
     return RuleBook(version, market, campaigns)
@@ -116,11 +124,12 @@ def _compile_campaign(
     campaign: Campaign,
     orders: Sequence[Order],
     auth_headers: AuthHeaders,
+    signing_keys: SigningKeys,
     excluding: Sequence[Seller],
 ) -> CampaignBook:
     vertical = market.verticals[campaign.vertical]
     ping_fields = vertical.names(Stage.PING)
-    entries = tuple(_entry(market, campaign, order, ping_fields, auth_headers) for order in orders)
+    entries = tuple(_entry(market, campaign, order, ping_fields, auth_headers, signing_keys) for order in orders)
     unusable = [number for number, entry in enumerate(entries) if entry.auth_headers is None]
     return CampaignBook(
         campaign=campaign,
@@ -155,7 +164,12 @@ def _filters(campaign: Campaign, orders: Sequence[Order]) -> Iterator[Filter]:
 
 
 def _entry(
-    market: Market, campaign: Campaign, order: Order, ping_fields: tuple[str, ...], auth_headers: AuthHeaders
+    market: Market,
+    campaign: Campaign,
+    order: Order,
+    ping_fields: tuple[str, ...],
+    auth_headers: AuthHeaders,
+    signing_keys: SigningKeys,
 ) -> OrderEntry:
     buyer = market.buyers[order.buyer]
     wanted = ping_fields if order.fields is None else frozenset(order.fields)
@@ -169,6 +183,7 @@ def _entry(
         auth_headers=auth_headers.get((buyer.key, order.endpoint)),
         paused_until_s=_paused_until_s(order, buyer),
         sale=sale,
+        signing_keys=signing_keys.get((buyer.key, order.endpoint), ()),
         shown=(sale or "", *visible),
     )
 

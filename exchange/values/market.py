@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from exchange.values.deliveries import Following, Webhook
 from exchange.values.filters import Condition, Filter, Group
 from exchange.values.schedule import Schedule
 from exchange.values.selling import Adjustment, Method, PriceRule
@@ -107,6 +108,8 @@ class Endpoint:
     status_url: str | None = None
     idempotent_post: bool = False
     unknown: UnknownTerms | None = None
+    signing: tuple[str, ...] = ()
+    """The secrets that posts are signed with, as written in the market file; none: they are not."""
 
 
 Caps = Mapping[Period, int]
@@ -181,6 +184,7 @@ class Seller:
     exclude_buyers: frozenset[str] = frozenset()
     floor_micros: int = 0
     payout_floor_micros: int = 0
+    webhook: Webhook | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +237,8 @@ class Order:
     prices: tuple[AmountRule, ...] = ()
     adjustment: Adjustment | None = None
     weight: int = 1
+    deliver: tuple[Following, ...] = ()
+    """What follows a sale, besides the delivery to the endpoint, which decides it."""
 
 
 @dataclass(frozen=True, slots=True)

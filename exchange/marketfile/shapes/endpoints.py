@@ -26,6 +26,7 @@ from exchange.marketfile.scalars import (
     whole,
 )
 from exchange.marketfile.shapes.base import Given, Shape
+from exchange.marketfile.shapes.deliveries import SigningShape
 from exchange.marketfile.shapes.terms import PingTimeout, PostTimeout
 from exchange.values.market import Presumption
 
@@ -93,3 +94,4 @@ class EndpointShape(Shape):
     idempotent_post: Flag = False
     unknown: UnknownShape | None = None
     auth: Annotated[AuthShape | None, BeforeValidator(_auth)] = None
+    signing: Given[SigningShape] = None

@@ -12,6 +12,7 @@ from exchange.marketfile.limits import (
 from exchange.marketfile.scalars import (
     FixedPrice,
     Flag,
+    Key,
     Price,
     Text,
     choice,
@@ -19,6 +20,7 @@ from exchange.marketfile.scalars import (
     whole,
 )
 from exchange.marketfile.shapes.base import Given, Mapping, Shape
+from exchange.marketfile.shapes.deliveries import DeliveryShape
 from exchange.marketfile.shapes.terms import AdjustmentShape, BudgetShape, CapsShape
 from exchange.marketfile.times import DaysList, Holidays, HoursText, Moment, moment_text, windows_of
 from exchange.rules.schedule import ever_opens
@@ -90,3 +92,4 @@ class OrderShape(Shape):
     consent: list[Text] = []
     paused: Flag = False
     paused_until: Moment | None = None
+    deliver: Given[dict[Key, DeliveryShape]] = None
