@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 from exchange.rules.backoff import pause_s
 from exchange.rules.templates import filled, filled_html, filled_line, is_malformed, names_in
 
-HOSTILE = ["{{price}}", "a\r\nBcc: x@evil.example", "<script>alert(1)</script>", '" onload="x', "&amp;", "\u2028", "\x85b"]
+HOSTILE = [
+    "{{price}}",
+    "a\r\nBcc: x@evil.example",
+    "<script>alert(1)</script>",
+    '" onload="x',
+    "&amp;",
+    "\u2028",
+    "\x85b",
+]
 
 
 def test_names_are_found_and_what_only_looks_like_one_is_a_mistake() -> None:

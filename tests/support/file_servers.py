@@ -1,0 +1,148 @@
+"""SFTP and FTPS servers on loopback, each with a folder, that can be told to die in the middle of a file."""
+
+import asyncio
+import threading
+import warnings
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)  # asyncore, which it is built on, comes with Python 3.11
+    from pyftpdlib.authorizers import DummyAuthorizer
+    from pyftpdlib.handlers import TLS_FTPHandler
+    from pyftpdlib.ioloop import IOLoop
+    from pyftpdlib.servers import FTPServer
+
+USER, PASSWORD = "northwind", "sesame"
+
+
+@dataclass
+class FileServer:
+    """`dies_in` counts down: that many files are cut off in their middle. `log` is what was done, by path."""
+
+    folder: Path
+    port: int = 0
+    host_key: str = ""
+    dies_in: int = 0
+    log: list[tuple[str, str]] = field(default_factory=list)
+    posix_rename: bool = True
+
+    @classmethod
+    def at(cls, folder: Path) -> "FileServer":
+        """One with a new folder."""
+        folder.mkdir()
+        return cls(folder)
+
+    def files(self) -> dict[str, bytes]:
+        """What a buyer finds: files with their names, not those that are being written."""
+        paths = [path for path in self.folder.rglob("*") if path.is_file() and not path.name.startswith(".")]
+        return {str(path.relative_to(self.folder)): path.read_bytes() for path in paths}
+
+
+class _Logins(asyncssh.SSHServer):
+    def __init__(self, known: list[str]) -> None:
+        self._known = known
+
+    def begin_auth(self, username: str) -> bool:  # noqa: ARG002
+        return True
+
+    def password_auth_supported(self) -> bool:
+        return True
+
+    def validate_password(self, username: str, password: str) -> bool:
+        return (username, password) == (USER, PASSWORD)
+
+    def public_key_auth_supported(self) -> bool:
+        return True
+
+    def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+        return username == USER and key.export_public_key().decode().split()[1] in self._known
+
+
+@asynccontextmanager
+async def sftp_server(folder: Path, known_keys: tuple[str, ...] = ()) -> AsyncIterator[FileServer]:
+    """`known_keys` are the base64 parts of public keys that may log in."""
+    found, key = FileServer.at(folder), asyncssh.generate_private_key("ssh-ed25519")
+
+    class Server(asyncssh.SFTPServer):
+        def __init__(self, channel: Any) -> None:
+            super().__init__(channel, chroot=str(folder).encode())
+            self._connection = channel.get_connection()
+
+        def write(self, file_obj: object, offset: int, data: bytes) -> int:
+            if found.dies_in:
+                found.dies_in -= 1
+                super().write(file_obj, offset, data[: len(data) // 2])
+                self._connection.abort()
+            return super().write(file_obj, offset, data)  # type: ignore[return-value]  # ours is not a coroutine
+
+        def posix_rename(self, oldpath: bytes, newpath: bytes) -> Any:
+            if not found.posix_rename:
+                raise asyncssh.SFTPOpUnsupported("not here")
+            found.log.append(("named", newpath.decode()))
+            return super().posix_rename(oldpath, newpath)
+
+    acceptor = await asyncssh.listen(
+        "127.0.0.1",
+        0,
+        server_host_keys=[key],
+        server_factory=lambda: _Logins(list(known_keys)),
+        sftp_factory=Server,
+    )
+    found.port = acceptor.get_port()
+    found.host_key = key.export_public_key().decode().strip()
+    try:
+        yield found
+    finally:
+        acceptor.close()
+        await acceptor.wait_closed()
+
+
+@asynccontextmanager
+async def ftps_server(folder: Path, certificate: Path) -> AsyncIterator[FileServer]:
+    """An FTP server that speaks over TLS only, control and data."""
+    found = FileServer.at(folder)
+    authorizer = DummyAuthorizer()
+    authorizer.add_user(USER, PASSWORD, str(folder), perm="elradfmwMT")
+
+    class Handler(TLS_FTPHandler):  # type: ignore[misc]  # it has no types
+        certfile = str(certificate)
+        tls_control_required = True
+        tls_data_required = True
+
+        def ftp_STOR(self, file: str, mode: str = "w") -> Any:  # noqa: N802
+            if found.dies_in:
+                found.dies_in -= 1
+                Path(file).write_bytes(b"half of")
+                self.close()
+                return None
+            return super().ftp_STOR(file, mode)
+
+        def on_file_received(self, file: str) -> None:
+            found.log.append(("received", file))
+
+    Handler.authorizer = authorizer
+    loop = IOLoop()
+    server = FTPServer(("127.0.0.1", 0), Handler, ioloop=loop)
+    found.port = server.address[1]
+    stop = threading.Event()
+
+    def serve() -> None:
+        while not stop.is_set():
+            loop.poll(0.02)
+            loop.sched.poll()
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield found
+    finally:
+        stop.set()
+        await asyncio.to_thread(thread.join)
+        with suppress(OSError):
+            server.close_all()
