@@ -28,7 +28,7 @@ KEYS = [
 
 
 def test_all_models_are_looked_at() -> None:
-    assert len(MODELS) == 23
+    assert len(MODELS) == 30
     assert {key for _, key, later in KEYS if later} == {
         "multiple", "query", "hmac", "oauth2",
     }  # fmt: skip
@@ -67,6 +67,9 @@ def test_every_type_and_operator_is_documented() -> None:
         ("different patterns on a field", limits.PATTERNS_MAX),
         ("miles of a radius", limits.MILES_MAX),
         ("rules in a list of prices or floors", limits.AMOUNT_RULES_MAX),
+        ("deliveries of an order", limits.DELIVERIES_MAX),
+        ("addresses of an e-mail", limits.RECIPIENTS_MAX),
+        ("characters of a template", limits.TEMPLATE_CHARS_MAX),
         ("characters of a text", limits.TEXT_CHARS_MAX),
         ("characters of an address", limits.URL_CHARS_MAX),
         ("characters of a secret", limits.SECRET_CHARS_MAX),
@@ -88,6 +91,9 @@ def test_every_range_is_documented() -> None:
         limits.WEIGHT,
         limits.FANOUT,
         limits.SHARES,
+        limits.AFTER_S,
+        limits.EVERY_MIN,
+        limits.PORT,
     ]
     for low, high in ranges:
         assert f"{low:,} to {high:,}" in PAGE

@@ -62,23 +62,18 @@ class MailShape(Shape):
         return self
 
 
-class FilesShape(Shape):
-    """What SFTP and FTPS have in common."""
-
-    host: Host
-    user: User
-    folder: Given[Text] = None
-    format: Annotated[str, choice(*FileFormat)] = "json"
-    every_min: Given[Annotated[int, whole(*EVERY_MIN)]] = None
-
-
-class SftpShape(FilesShape):
+class SftpShape(Shape):
     """A lead as a file on an SSH server whose key is known."""
 
+    host: Host
     port: Annotated[int, whole(*PORT)] = 22
+    user: User
     host_key: HostKey
     password: Given[Password] = None
     key: Given[PrivateKey] = None
+    folder: Given[Text] = None
+    format: Annotated[str, choice(*FileFormat)] = "json"
+    every_min: Given[Annotated[int, whole(*EVERY_MIN)]] = None
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
@@ -87,11 +82,16 @@ class SftpShape(FilesShape):
         return self
 
 
-class FtpsShape(FilesShape):
+class FtpsShape(Shape):
     """A lead as a file on an FTP server, over TLS."""
 
+    host: Host
     port: Annotated[int, whole(*PORT)] = 21
+    user: User
     password: Password
+    folder: Given[Text] = None
+    format: Annotated[str, choice(*FileFormat)] = "json"
+    every_min: Given[Annotated[int, whole(*EVERY_MIN)]] = None
 
 
 class DeliveryShape(Shape):
