@@ -93,9 +93,11 @@ begin
     end if;
     return null;
 end $$;
+-- Most posts end as their sellers are told at that moment: those do not even call the function.
 create trigger post_followed after update of state, answer on posts for each row
     when (new.state in ('accepted', 'rejected')
-        and (old.state <> new.state or old.answer is distinct from new.answer))
+        and (old.state <> new.state or old.answer is distinct from new.answer)
+        and (old.state <> 'in_progress' or position('pending'::bytea in new.answer) > 0))
     execute function follow_post();
 
 create function follow_return() returns trigger language plpgsql as $$

@@ -17,7 +17,8 @@ from support.canary import sightings
 from support.certificates import make_certificate, serving_with, trusting
 from support.file_servers import PASSWORD as FILES_PASSWORD
 from support.file_servers import USER as FILES_USER
-from support.file_servers import FileServer, ftps_server, sftp_server
+from support.file_servers import FileServer, sftp_server
+from support.ftps_server import ftps_server
 from support.mail_server import PASSWORD, USER, Mailbox, mail_server
 from support.market import CONTACT, Document, market
 from support.outbox import SECRET, Receiver, make_due, outbox_rows, send_all, verified
@@ -397,7 +398,7 @@ async def test_a_server_with_another_host_key_gets_neither_password_nor_lead(wor
 async def test_a_wrong_password_is_said(world: World, tmp_path: Path, certificate: Path) -> None:
     async with (
         sftp_server(tmp_path / "sftp") as one,
-        ftps_server(tmp_path / "ftps", certificate) as two,
+        ftps_server(tmp_path / "ftps", serving_with(certificate)) as two,
         Buyer(bids("21.00"), ACCEPTS) as buyer,
     ):
         deliver = {"a": by_sftp(one, password="wrong"), "b": by_ftps(two, password="wrong")}
@@ -407,7 +408,10 @@ async def test_a_wrong_password_is_said(world: World, tmp_path: Path, certificat
 
 
 async def test_a_lead_is_put_down_by_ftps(world: World, tmp_path: Path, certificate: Path) -> None:
-    async with ftps_server(tmp_path / "files", certificate) as server, Buyer(bids("21.00"), ACCEPTS) as buyer:
+    async with (
+        ftps_server(tmp_path / "files", serving_with(certificate)) as server,
+        Buyer(bids("21.00"), ACCEPTS) as buyer,
+    ):
         await sold(world, followed("ftps", buyer, drop=by_ftps(server, format="csv")))
         await send_all(world, tls=trusting(certificate))
         [(name, content)] = server.files().items()
@@ -418,7 +422,10 @@ async def test_a_lead_is_put_down_by_ftps(world: World, tmp_path: Path, certific
 
 
 async def test_ftps_checks_the_certificate(world: World, tmp_path: Path, certificate: Path) -> None:
-    async with ftps_server(tmp_path / "files", certificate) as server, Buyer(bids("21.00"), ACCEPTS) as buyer:
+    async with (
+        ftps_server(tmp_path / "files", serving_with(certificate)) as server,
+        Buyer(bids("21.00"), ACCEPTS) as buyer,
+    ):
         await sold(world, followed("unchecked", buyer, drop=by_ftps(server)))
         await send_all(world)
         assert server.files() == {}
@@ -430,7 +437,11 @@ async def test_ftps_checks_the_certificate(world: World, tmp_path: Path, certifi
 async def test_a_server_that_dies_in_the_middle_shows_no_half_file_and_gets_it_whole_later(
     world: World, tmp_path: Path, certificate: Path, protocol: str
 ) -> None:
-    opening = sftp_server(tmp_path / "files") if protocol == "sftp" else ftps_server(tmp_path / "files", certificate)
+    opening = (
+        sftp_server(tmp_path / "files")
+        if protocol == "sftp"
+        else ftps_server(tmp_path / "files", serving_with(certificate))
+    )
     async with opening as server, Buyer(bids("21.00"), ACCEPTS) as buyer:
         drop = by_sftp(server) if protocol == "sftp" else by_ftps(server)
         await sold(world, followed(f"dying-{protocol}", buyer, drop=drop))
@@ -448,7 +459,11 @@ async def test_a_server_that_dies_in_the_middle_shows_no_half_file_and_gets_it_w
 async def test_a_file_that_is_there_from_a_try_that_was_not_marked_is_not_put_down_again(
     world: World, tmp_path: Path, certificate: Path, protocol: str
 ) -> None:
-    opening = sftp_server(tmp_path / "files") if protocol == "sftp" else ftps_server(tmp_path / "files", certificate)
+    opening = (
+        sftp_server(tmp_path / "files")
+        if protocol == "sftp"
+        else ftps_server(tmp_path / "files", serving_with(certificate))
+    )
     async with opening as server, Buyer(bids("21.00"), ACCEPTS) as buyer:
         drop = by_sftp(server) if protocol == "sftp" else by_ftps(server)
         await sold(world, followed(f"twice-{protocol}", buyer, drop=drop))

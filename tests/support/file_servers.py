@@ -1,22 +1,12 @@
 """SFTP and FTPS servers on loopback, each with a folder, that can be told to die in the middle of a file."""
 
-import asyncio
-import threading
-import warnings
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import asyncssh
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore", DeprecationWarning)  # asyncore, which it is built on, comes with Python 3.11
-    from pyftpdlib.authorizers import DummyAuthorizer
-    from pyftpdlib.handlers import TLS_FTPHandler
-    from pyftpdlib.ioloop import IOLoop
-    from pyftpdlib.servers import FTPServer
 
 USER, PASSWORD = "northwind", "sesame"
 
@@ -101,48 +91,3 @@ async def sftp_server(folder: Path, known_keys: tuple[str, ...] = ()) -> AsyncIt
     finally:
         acceptor.close()
         await acceptor.wait_closed()
-
-
-@asynccontextmanager
-async def ftps_server(folder: Path, certificate: Path) -> AsyncIterator[FileServer]:
-    """An FTP server that speaks over TLS only, control and data."""
-    found = FileServer.at(folder)
-    authorizer = DummyAuthorizer()
-    authorizer.add_user(USER, PASSWORD, str(folder), perm="elradfmwMT")
-
-    class Handler(TLS_FTPHandler):  # type: ignore[misc]  # it has no types
-        certfile = str(certificate)
-        tls_control_required = True
-        tls_data_required = True
-
-        def ftp_STOR(self, file: str, mode: str = "w") -> Any:  # noqa: N802
-            if found.dies_in:
-                found.dies_in -= 1
-                Path(file).write_bytes(b"half of")
-                self.close()
-                return None
-            return super().ftp_STOR(file, mode)
-
-        def on_file_received(self, file: str) -> None:
-            found.log.append(("received", file))
-
-    Handler.authorizer = authorizer
-    loop = IOLoop()
-    server = FTPServer(("127.0.0.1", 0), Handler, ioloop=loop)
-    found.port = server.address[1]
-    stop = threading.Event()
-
-    def serve() -> None:
-        while not stop.is_set():
-            loop.poll(0.02)
-            loop.sched.poll()
-
-    thread = threading.Thread(target=serve, daemon=True)
-    thread.start()
-    try:
-        yield found
-    finally:
-        stop.set()
-        await asyncio.to_thread(thread.join)
-        with suppress(OSError):
-            server.close_all()
