@@ -47,7 +47,7 @@ async def work(database: Database, reconciler: Reconciler, sending: Outbox, kept
             await _recover(database)
 
         async def send() -> None:
-            await sending.work_off()
+            await sending.work_off(stop)
 
         async def tidy() -> None:
             await _tidy(database, kept)

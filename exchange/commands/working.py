@@ -26,6 +26,9 @@ from exchange.settings import Settings, master_key, secret_environment
 from exchange.storage.database import Database
 from exchange.storage.vault import Vault
 
+OUTBOX_GRACE_S = 10.0
+"""How long deliveries under way may take to end when the worker is told to stop."""
+
 
 def run_worker(settings: Settings, *, leashed: bool, ready: int | None) -> None:
     """Does chores until told to stop; a leashed worker also stops when its parent is gone.
@@ -49,7 +52,7 @@ def run_worker(settings: Settings, *, leashed: bool, ready: int | None) -> None:
             reconciler = _reconciler(settings, database, courier)
             stack.push_async_callback(reconciler.close)
             sending = _outbox(settings, database, courier)
-            stack.push_async_callback(sending.close)
+            stack.push_async_callback(sending.close, OUTBOX_GRACE_S)
             if settings.worker_metrics_port is not None:
                 stack.callback(_show_metrics(settings.worker_metrics_port))
             say_ready(ready)

@@ -1,7 +1,9 @@
 """Following deliveries: the lead that was sold, opened at the last moment, to its buyer and nobody else."""
 
 import ssl
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import assert_never
 
 import orjson
@@ -27,7 +29,11 @@ ERASED = Failed(outbox.ERASED, is_final=True)
 NOT_SOLD = Failed("the sale was corrected: there is none any more", is_final=True)
 OTHER_BUYER = Failed("the order is another buyer's by now", is_final=True)
 NOT_OPENED = Failed("the lead cannot be opened with this master key")
+LATER = Failed("too many to be sent at once")
 NO_RELAY = Failed("EXCHANGE_SMTP_URL is not set")
+
+EACH_WITHIN_S = 150.0
+"""Well within the lease of those that were taken together."""
 
 log = structlog.get_logger(__name__)
 
@@ -75,9 +81,9 @@ class Followings:
                 outcomes.append(([item], parcel))
         match following.means:
             case LeadWebhook() as webhook:
-                sent: Outcomes = [([parcel.item], await self._call(webhook, parcel)) for parcel in parcels]
+                sent = await _each(parcels, partial(self._call, webhook))
             case Mail() as message:
-                sent = [([parcel.item], await self._mail(message, parcel)) for parcel in parcels]
+                sent = await _each(parcels, partial(self._mail, message))
             case Files() as way:
                 sent = await self._put(way, parcels)
             case _:
@@ -138,6 +144,12 @@ class Followings:
         password = None if way.password is None else resolve(way.password, self._environment)
         key = None if way.key is None else resolve(way.key, self._environment, lines=True)
         return Login(password, key) if password is not None or key is not None else None
+
+
+async def _each(parcels: Sequence[Parcel], send: Callable[[Parcel], Awaitable[Outcome]]) -> Outcomes:
+    """Sends one after another; there are several where files were gathered until the market named another way."""
+    ends_s = time.monotonic() + EACH_WITHIN_S
+    return [([parcel.item], await send(parcel) if time.monotonic() < ends_s else LATER) for parcel in parcels]
 
 
 def _refused(parcels: Sequence[Parcel], vertical: Vertical | None) -> Outcomes:

@@ -24,6 +24,8 @@ from exchange.storage.outbox import Item
 LEASE_S = 300.0
 """Longer than sending anything can take."""
 
+LOOK_EVERY_S = 1.0
+
 UNMARKED = Failed("no worker came to say what became of its last try", is_final=True)
 
 log = structlog.get_logger(__name__)
@@ -59,10 +61,10 @@ class Outbox:
         self._pace = pace
         self._running: dict[asyncio.Task[None], str] = {}
 
-    async def work_off(self) -> None:
-        """Sends until nothing is due that could be begun with now. Raises StorageUnavailable."""
-        while await self.round() or len(self._running) >= self._pace.at_once_max:
-            await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+    async def work_off(self, stop: asyncio.Event) -> None:
+        """Sends until nothing is due that could be begun with now, or it is to stop. Raises StorageUnavailable."""
+        while not stop.is_set() and (await self.round() or len(self._running) >= self._pace.at_once_max):
+            await asyncio.wait(self._running, timeout=LOOK_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
 
     async def round(self) -> int:
         """Begins with as many rows as are due and may be sent at once; returns how many. Raises StorageUnavailable."""
@@ -82,9 +84,11 @@ class Outbox:
         """Returns when nothing is under way."""
         await asyncio.gather(*self._running)
 
-    async def close(self) -> None:
-        """Stops sending; what was not marked is sent again when its lease has run out."""
+    async def close(self, grace_s: float = 0.0) -> None:
+        """Stops sending, after a while for what is under way; what was not marked is sent again after its lease."""
         tasks = list(self._running)
+        if tasks:
+            await asyncio.wait(tasks, timeout=grace_s)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

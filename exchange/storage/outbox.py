@@ -111,6 +111,8 @@ class Depth:
 async def take(database: Database, *, limit: int, each_max: int, busy: Collection[str], lease_s: float) -> list[Item]:
     """Takes rows that are due, longest due first, under a new epoch each.
 
+    Workers wait for the disk when they commit: what was taken is durable, and with it the sale that caused it.
+
     Not more than `each_max` for one target, none for those that are `busy`, and of those that go into one file one.
     """
     rows = await database.run(lambda connection: connection.fetch(_TAKE, limit, lease_s, list(busy), each_max))

@@ -551,3 +551,24 @@ async def test_a_private_address_gets_nothing_unless_that_is_allowed(tmp_path: P
         file = File("a.json", b"{}", again=False)
         found = await put(files, Login(FILES_PASSWORD), file, bare_context(), allow_private=False)
         assert (found, server.files()) == (Failed("address_refused"), {})
+
+
+async def test_what_was_gathered_for_a_file_goes_the_way_that_the_market_names_now(
+    world: World, tmp_path: Path
+) -> None:
+    receiver = Receiver()
+    async with (
+        receiver.listening() as hook,
+        sftp_server(tmp_path / "files") as server,
+        Buyer(bids("21.00"), ACCEPTS) as buyer,
+    ):
+        document = followed("changed", buyer, drop=by_sftp(server, every_min=60))
+        for _ in range(2):
+            await sold(world, document)
+        document["orders"]["changed"]["deliver"] = {"drop": {"webhook": {"url": hook.url, "secret": SECRET}}}
+        await world.apply(document)
+        await make_due(world)
+        await send_all(world)
+        assert server.files() == {}
+    assert len({verified(received)["data"]["attempt_id"] for received in receiver.got}) == 2
+    assert [state for state, _ in await states(world)] == ["done", "done"]

@@ -339,7 +339,7 @@ async def test_a_receiver_who_hangs_does_not_keep_the_others_waiting(world: Worl
         post = await world.post(ping["ping_id"], seller="other")
         await records.return_sale(world.database, post["post_id"], "wrong_number", "")
         worker = sender(world, pace=pace)
-        working = asyncio.create_task(worker.work_off())
+        working = asyncio.create_task(worker.work_off(asyncio.Event()))
         await until(lambda: asyncio.sleep(0, receiver.got), bool)
         working.cancel()
         await settled(working)
