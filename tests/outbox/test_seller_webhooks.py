@@ -12,7 +12,7 @@ from rich.console import Console
 from standardwebhooks import Webhook, WebhookVerificationError
 from support.buyer import ACCEPTS, Buyer, bids, says
 from support.canary import sightings
-from support.market import CONTACT, Document
+from support.market import CONTACT, Document, market
 from support.outbox import (
     OTHER_SECRET,
     PACE,
@@ -368,3 +368,35 @@ async def test_what_is_over_is_forgotten_in_time(world: World) -> None:
     assert await outbox.forget(world.database, 14, 90) == 1
     assert {row["state"] for row in await outbox_rows(world)} == {"dead", "waiting"}
     assert await outbox.forget(world.database, 14, 14) == 1
+
+
+async def test_a_shared_post_is_told_with_the_sum_of_its_legs_and_returned_leg_by_leg(world: World) -> None:
+    receiver = Receiver()
+    async with (
+        receiver.listening() as hook,
+        Buyer(bids("21.00"), ACCEPTS) as first,
+        Buyer(bids("15.00"), one_after_another(UNCLEAR, says(ACCEPTED))) as second,
+    ):
+        document = market({"first": first, "second": second}, sale="shared")
+        document["buyers"]["second"]["endpoint"]["idempotent_post"] = True
+        document["sellers"]["acme"]["webhook"] = {"url": hook.url, "secret": SECRET}
+        post = await sell(world, document)
+        assert (post["status"], await outbox_rows(world)) == ("pending", [])
+        await reconcile(world)
+        await send_all(world)
+        await records.return_sale(world.database, post["post_id"], "wrong_number", "")
+        await send_all(world)
+    told_first, *returns = [verified(received) for received in receiver.got]
+    assert (told_first["type"], told_first["data"]["price"]) == ("post.accepted", "30.60")
+    found = [(item["type"], item["data"]["leg"], item["data"]["price"]) for item in returns]
+    assert sorted(found) == [("post.returned", 1, "17.85"), ("post.returned", 2, "12.75")]
+
+
+async def test_a_worker_that_is_to_stop_takes_nothing_more(world: World) -> None:
+    async with Receiver().listening() as hook, Buyer(bids("21.00"), ACCEPTS) as buyer:
+        await returned(world, told("stopping", buyer, hook))
+        stop = asyncio.Event()
+        stop.set()
+        await sender(world).work_off(stop)
+        [row] = await outbox_rows(world)
+    assert (row["state"], row["tries"]) == ("waiting", 0)
