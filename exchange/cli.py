@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from exchange import cli_market, cli_processes, errors, settings
+from exchange import cli_market, cli_outbox, cli_processes, errors, settings
 from exchange.commands.session import loaded_settings, services, with_database
 from exchange.storage import accounts, keys
 from exchange.storage import migrate as migrations
@@ -33,6 +33,7 @@ returns_app = typer.Typer(help="Sales that buyers dispute.", no_args_is_help=Tru
 app.add_typer(attempts_app, name="attempts")
 app.add_typer(returns_app, name="returns")
 app.add_typer(cli_market.market_app, name="market")
+app.add_typer(cli_outbox.outbox_app, name="outbox")
 app.command()(cli_market.backtest)
 for command in (cli_processes.serve, cli_processes.worker, cli_processes.top):
     app.command()(command)

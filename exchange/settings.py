@@ -20,6 +20,7 @@ MASTER_KEY_FILE = "master.key"
 Milliseconds = Annotated[int, Field(ge=1, le=60_000)]
 Seconds = Annotated[float, Field(gt=0, le=3_600)]
 Count = Annotated[int, Field(ge=1, le=10_000_000)]
+Days = Annotated[int, Field(ge=1, le=3_650)]
 
 
 class Settings(BaseSettings):
@@ -56,6 +57,15 @@ class Settings(BaseSettings):
     resolve_longest_s: Seconds = Field(3_600.0, description="longest pause; each is twice the one before")
     resolve_tries_max: Count = Field(100, description="how often a buyer is asked about one attempt")
     resolve_at_once_max: Count = Field(20, description="attempts that one worker asks about at a time")
+    outbox_first_s: Seconds = Field(10.0, description="pause before what could not be sent is sent again")
+    outbox_longest_s: Seconds = Field(3_600.0, description="longest such pause; each is twice the one before")
+    outbox_tries_max: Count = Field(40, description="how often something is sent before it is given up")
+    outbox_at_once_max: Count = Field(50, description="deliveries of the outbox that one worker sends at a time")
+    outbox_each_max: Count = Field(10, description="of these, to one receiver")
+    outbox_done_days: Days = Field(14, description="how long it is kept what was sent from the outbox")
+    outbox_dead_days: Days = Field(90, description="how long it is kept what was given up")
+    smtp_url: SecretStr | None = Field(None, description="mail server for deliveries by e-mail")
+    smtp_from: str | None = Field(None, description="address that deliveries by e-mail come from")
     stop_notice_s: Annotated[float, Field(ge=0, le=300)] = Field(
         0.0, description="how long requests are still taken at shutdown, while the gateway is no longer ready"
     )

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from exchange.buyers.credentials import Signer, auth_headers, auth_query, signer_of
+from exchange.buyers.credentials import Signer, auth_headers, auth_query, signed, signer_of
 from exchange.buyers.delivery import Courier
 from exchange.buyers.dialects.mapped import Mapped
 from exchange.buyers.dialects.native import NATIVE
 from exchange.buyers.dialects.wire import NO_HEADERS, Dialect, Post, Request, Unsendable, with_query
-from exchange.marketfile.secrets import resolve
+from exchange.marketfile.secrets import resolve, signing_keys
 from exchange.values.bid import Delivery, NotSent
 from exchange.values.market import Endpoint
 
@@ -26,6 +26,8 @@ class Wire:
     headers: Mapping[str, str] = field(repr=False)
     query: str = field(repr=False)
     signer: Signer | None = field(repr=False)
+    signing_keys: tuple[bytes, ...] = field(default=(), repr=False)
+    """With what each post is signed besides, by Standard Webhooks."""
 
     def url(self, url: str, request: Request | None = None) -> str:
         """A URL of the endpoint as it is called."""
@@ -68,7 +70,7 @@ def secrets_of(endpoint: Endpoint, environment: Mapping[str, str]) -> Mapping[st
     Those that say who we are stand in headers and URLs, which carry ASCII only.
     """
     auth = resolve(endpoint.auth.secret, environment)
-    if auth is None or not auth.isascii():
+    if auth is None or not auth.isascii() or signing_keys(endpoint.signing, environment) is None:
         return None
     found = {endpoint.auth.secret: auth}
     for template in endpoint.mapping.secrets() if endpoint.mapping else ():
@@ -81,11 +83,12 @@ def secrets_of(endpoint: Endpoint, environment: Mapping[str, str]) -> Mapping[st
 
 def _wire(endpoint: Endpoint, environment: Mapping[str, str]) -> Wire | None:
     secrets = secrets_of(endpoint, environment)
-    if secrets is None:
+    keys = signing_keys(endpoint.signing, environment)
+    if secrets is None or keys is None:
         return None
     auth, secret = endpoint.auth, secrets[endpoint.auth.secret]
     dialect: Dialect = NATIVE if endpoint.mapping is None else Mapped(endpoint.mapping, secrets)
-    return Wire(dialect, auth_headers(auth, secret), auth_query(auth, secret), signer_of(auth, secret))
+    return Wire(dialect, auth_headers(auth, secret), auth_query(auth, secret), signer_of(auth, secret), keys)
 
 
 async def deliver(
@@ -102,6 +105,7 @@ async def deliver(
         return NotSent(f"internal: {type(error).__name__}")
     method, url = wire.dialect.post_method, wire.url(endpoint.post_url, request)
     headers = {**request.headers, **wire.headers_of(method, url, request.body, time.time())}
+    headers |= signed(post.attempt_id, request.body, wire.signing_keys)
     body = None if method == "GET" else request.body
     return await courier.deliver(
         url, headers, body, endpoint.post_timeout_ms, wire.dialect.read_delivery, send_by_s, method

@@ -1,7 +1,8 @@
-"""Work off the hot path: unknown attempts resolved, lost posts recovered, partitions made, old keys forgotten."""
+"""Work off the hot path: unknown attempts resolved, lost posts recovered, the outbox sent, what is old forgotten."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -11,8 +12,9 @@ import structlog
 from exchange.answers import post_answer
 from exchange.errors import StorageUnavailable
 from exchange.observe import metrics
+from exchange.outbox.sending import Outbox
 from exchange.reconcile import Reconciler
-from exchange.storage import caps, chores, doubts, fingerprints, invariants, recovery
+from exchange.storage import caps, chores, doubts, fingerprints, invariants, outbox, recovery
 from exchange.storage.database import Database
 from exchange.storage.posts import Result
 
@@ -20,11 +22,22 @@ RECONCILE_EVERY_S = 1.0
 RECOVER_EVERY_S = 5.0
 TIDY_EVERY_S = 60.0
 CHECK_EVERY_S = 3_600.0
+SEND_EVERY_S = 1.0
+
+OUTBOX_KINDS = ("seller_webhook", "webhook", "email", "sftp", "ftps")
 
 log = structlog.get_logger(__name__)
 
 
-async def work(database: Database, reconciler: Reconciler, *, stop: asyncio.Event) -> None:
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How many days rows of the outbox are kept."""
+
+    done_days: int
+    dead_days: int
+
+
+async def work(database: Database, reconciler: Reconciler, sending: Outbox, kept: Kept, *, stop: asyncio.Event) -> None:
     """Does everything until `stop` is set; what fails is done in the next round."""
     async with asyncio.TaskGroup() as group:
 
@@ -34,13 +47,17 @@ async def work(database: Database, reconciler: Reconciler, *, stop: asyncio.Even
         async def recover() -> None:
             await _recover(database)
 
+        async def send() -> None:
+            await sending.work_off(stop)
+
         async def tidy() -> None:
-            await _tidy(database)
+            await _tidy(database, kept)
 
         async def check() -> None:
             await _check(database, stop)
 
-        paces = {reconcile: RECONCILE_EVERY_S, recover: RECOVER_EVERY_S, tidy: TIDY_EVERY_S, check: CHECK_EVERY_S}
+        slow = {tidy: TIDY_EVERY_S, check: CHECK_EVERY_S}
+        paces = {reconcile: RECONCILE_EVERY_S, recover: RECOVER_EVERY_S, send: SEND_EVERY_S, **slow}
         for chore, every_s in paces.items():
             group.create_task(_repeat(chore, every_s, stop))
 
@@ -66,12 +83,19 @@ async def _recover(database: Database) -> None:
     found = await doubts.backlog(database)
     metrics.ATTEMPTS_UNKNOWN.set(found.count)
     metrics.ATTEMPTS_UNKNOWN_AGE.set(found.oldest_s)
+    depths = {(item.kind, item.state): item for item in await outbox.depths(database)}
+    for kind in OUTBOX_KINDS:
+        waiting, dead = depths.get((kind, "waiting")), depths.get((kind, "dead"))
+        metrics.OUTBOX_ROWS.set(waiting.count if waiting else 0, (kind, "waiting"))
+        metrics.OUTBOX_ROWS.set(dead.count if dead else 0, (kind, "dead"))
+        metrics.OUTBOX_AGE.set(waiting.oldest_s if waiting else 0, (kind,))
 
 
-async def _tidy(database: Database) -> None:
+async def _tidy(database: Database, kept: Kept) -> None:
     made = await chores.make_partitions(database)
     forgotten = await chores.forget_old_keys(database) + await chores.forget_old_withdrawals(database)
     forgotten += await fingerprints.forget_expired(database) + await caps.forget(database, datetime.now(UTC))
+    forgotten += await outbox.forget(database, kept.done_days, kept.dead_days)
     if made or forgotten:
         log.info("tidied", days=made, count=forgotten)
 

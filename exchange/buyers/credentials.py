@@ -3,9 +3,13 @@
 import base64
 import hashlib
 import hmac
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
+from uuid import UUID
 
+from exchange.rules.signing import signature_headers
 from exchange.values.market import Auth, AuthKind, Digits, HmacTerms, Signed
 
 
@@ -54,3 +58,8 @@ def auth_query(auth: Auth, secret: str) -> str:
 def signer_of(auth: Auth, secret: str) -> Signer | None:
     """What signs each request, where that is agreed."""
     return Signer(auth.name, secret.encode(), auth.hmac or HmacTerms()) if auth.kind is AuthKind.HMAC else None
+
+
+def signed(identifier: UUID, body: bytes, keys: Sequence[bytes]) -> dict[str, str]:
+    """The headers that sign a request now; none without keys."""
+    return signature_headers(str(identifier), int(time.time()), body, keys) if keys else {}

@@ -50,13 +50,15 @@ class Dialler:
 
     async def dial(self, protocol: asyncio.Protocol) -> Refusal | None:
         """Opens one connection and hands it to a protocol; says why where it cannot."""
-        addresses = await self._resolver.addresses()
-        if isinstance(addresses, Refusal):
-            return addresses
-        connected = await self._connect(addresses)
+        connected = await self.connect()
         if isinstance(connected, Refusal):
             return connected
         return await self._start(connected, protocol)
+
+    async def connect(self) -> socket.socket | Refusal:
+        """Opens a connection that is the caller's, without TLS; says why where it cannot."""
+        addresses = await self._resolver.addresses()
+        return addresses if isinstance(addresses, Refusal) else await self._connect(addresses)
 
     @property
     def resting(self) -> bool:

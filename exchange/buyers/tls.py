@@ -9,6 +9,11 @@ PROTOCOLS = ["http/1.1"]
 
 def trusting_context() -> ssl.SSLContext:
     """A context that checks certificates and names against the same authorities as for posts."""
-    context = httpx.create_ssl_context(trust_env=False)
+    context = bare_context()
     context.set_alpn_protocols(PROTOCOLS)
     return context
+
+
+def bare_context() -> ssl.SSLContext:
+    """As `trusting_context`, for what is not HTTP."""
+    return httpx.create_ssl_context(trust_env=False)

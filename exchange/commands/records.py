@@ -37,7 +37,7 @@ def attempts_table(found: list[Listed]) -> Table:
     now = datetime.now(UTC)
     for item in found:
         gross = "test" if item.test else format_amount(item.gross_micros)
-        age = _age(now - item.created_at)
+        age = age_text(now - item.created_at)
         cells = str(item.attempt_id), item.buyer, item.order, gross, age, str(item.tries), item.detail
         table.add_row(*map(escape, cells))
     return table
@@ -166,7 +166,8 @@ def _text(text: str, what: str) -> str:
     return text.strip()
 
 
-def _age(passed: timedelta) -> str:
+def age_text(passed: timedelta) -> str:
+    """How long something took, roughly."""
     minutes = int(passed.total_seconds() // 60)
     if minutes < 60:
         return f"{minutes}m"

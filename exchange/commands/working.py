@@ -8,6 +8,7 @@ import uvloop
 
 from exchange import worker
 from exchange.buyers.delivery import Courier
+from exchange.buyers.tls import bare_context
 from exchange.children import say_ready, stop_on_signals, stop_without_parent
 from exchange.commands.session import prepare_schema, services
 from exchange.embedded.lease import Services
@@ -15,11 +16,19 @@ from exchange.errors import SettingsError
 from exchange.observe.metrics import REGISTRY
 from exchange.observe.page import show
 from exchange.observe.pulse import Pulse
+from exchange.outbox.following import Followings
+from exchange.outbox.mail import relay_of
+from exchange.outbox.market import Directory
+from exchange.outbox.sellers import SellerWebhooks
+from exchange.outbox.sending import Outbox, Pace
 from exchange.reconcile import Limits, Reconciler
-from exchange.rules.doubt import Pace
+from exchange.rules import doubt
 from exchange.settings import Settings, master_key, secret_environment
 from exchange.storage.database import Database
 from exchange.storage.vault import Vault
+
+OUTBOX_GRACE_S = 10.0
+"""How long deliveries under way may take to end when the worker is told to stop."""
 
 
 def run_worker(settings: Settings, *, leashed: bool, ready: int | None) -> None:
@@ -36,29 +45,57 @@ def run_worker(settings: Settings, *, leashed: bool, ready: int | None) -> None:
             stop_without_parent(stop)
         async with AsyncExitStack() as stack:
             database = await Database.connect(
-                given.postgres_url, connections_max=4, timeout_s=settings.postgres_timeout_s, name="worker"
+                given.postgres_url, connections_max=8, timeout_s=settings.postgres_timeout_s, name="worker"
             )
             stack.push_async_callback(database.close)
             courier = Courier(allow_private=settings.allow_private_addresses)
             stack.push_async_callback(courier.close)
             reconciler = _reconciler(settings, database, courier)
             stack.push_async_callback(reconciler.close)
+            sending = _outbox(settings, database, courier)
+            stack.push_async_callback(sending.close, OUTBOX_GRACE_S)
             if settings.worker_metrics_port is not None:
                 stack.callback(_show_metrics(settings.worker_metrics_port))
             pulse = Pulse("worker")
             pulse.start()
             stack.push_async_callback(pulse.close)
             say_ready(ready)
-            await worker.work(database, reconciler, stop=stop)
+            kept = worker.Kept(settings.outbox_done_days, settings.outbox_dead_days)
+            await worker.work(database, reconciler, sending, kept, stop=stop)
 
     with services(settings) as lease:
         uvloop.run(main(lambda: prepare_schema(settings, lease.services), lease.services))
 
 
 def _reconciler(settings: Settings, database: Database, courier: Courier) -> Reconciler:
-    pace = Pace(settings.resolve_first_s, settings.resolve_longest_s, settings.resolve_tries_max)
+    pace = doubt.Pace(settings.resolve_first_s, settings.resolve_longest_s, settings.resolve_tries_max)
     limits = Limits(pace, settings.resolve_at_once_max)
     return Reconciler(database, courier, Vault(master_key(settings)), secret_environment(), limits)
+
+
+def _outbox(settings: Settings, database: Database, courier: Courier) -> Outbox:
+    address = None if settings.smtp_url is None else settings.smtp_url.get_secret_value()
+    relay = relay_of(address, settings.smtp_from)
+    directory, environment = Directory(database), secret_environment()
+    sellers = SellerWebhooks(database, directory, courier, environment)
+    followings = Followings(
+        database,
+        directory,
+        courier,
+        Vault(master_key(settings)),
+        environment,
+        relay,
+        bare_context(),
+        allow_private=settings.allow_private_addresses,
+    )
+    pace = Pace(
+        settings.outbox_first_s,
+        settings.outbox_longest_s,
+        settings.outbox_tries_max,
+        settings.outbox_at_once_max,
+        settings.outbox_each_max,
+    )
+    return Outbox(database, directory, {"seller": sellers, "order": followings}, pace)
 
 
 def _show_metrics(port: int) -> Callable[[], None]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from exchange.marketfile.deliveries import build_deliveries, build_webhook
 from exchange.marketfile.mappings import build_mapping
 from exchange.marketfile.secrets import ENDPOINT_NAME
 from exchange.marketfile.shapes.auth import AuthShape, HmacShape
@@ -80,6 +81,7 @@ def build_seller(key: str, shape: SellerShape) -> Seller:
         exclude_buyers=frozenset(shape.exclude_buyers),
         floor_micros=shape.floor,
         payout_floor_micros=shape.payout_floor,
+        webhook=build_webhook(shape.webhook),
     )
 
 
@@ -133,6 +135,7 @@ def build_order(
         price_micros=shape.price,
         adjustment=_adjustment(shape),
         weight=shape.weight or 1,
+        deliver=build_deliveries(shape.deliver),
         prices=tuple(AmountRule(when, rule.price) for when, rule in zip(whens, shape.prices or (), strict=True)),
         sub_caps=_sub_caps(shape, sub_caps),
         share_cap=_share_cap(shape.share_cap),
@@ -195,6 +198,7 @@ def _endpoint(name: str, shape: EndpointShape) -> Endpoint:
         idempotent_post=shape.idempotent_post,
         unknown=_unknown(shape.unknown),
         mapping=None if shape.mapping is None else build_mapping(shape.mapping),
+        signing=() if shape.signing is None else shape.signing.all_secrets(),
     )
 
 

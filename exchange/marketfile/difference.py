@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from exchange.marketfile.tree import Leaf, Tree, describe, flow, sections
+from exchange.marketfile.leaves import Leaf, Tree, flow
+from exchange.marketfile.tree import describe, sections
 from exchange.values.market import Market
 
 

@@ -92,6 +92,17 @@ CONDITIONS_MAX = 50
 WORDS_MAX = 1_000
 """In one list of words or one translation of a mapping."""
 
+DELIVERIES_MAX = 10
+"""That follow a sale, of one order."""
+
+RECIPIENTS_MAX = 10
+"""Of one e-mail."""
+
+TEMPLATE_CHARS_MAX = 20_000
+AFTER_S = (0, 2_592_000)
+EVERY_MIN = (1, 1_440)
+PORT = (1, 65_535)
+
 SUGGESTION_CANDIDATES_MAX = 1_000
 SUGGESTIONS_MAX = 100
 """Spelling help is a search: a file with more problems than this has another trouble than spelling."""

@@ -17,6 +17,9 @@ _PLAIN = frozenset({"user", "name", "header", "over", "separator", "digits", "pr
 _NO_AUTH = "none"
 _SECRET = "secret"  # noqa: S105  # the key of a mapping's secrets
 
+_SIGNED = frozenset({"secret", "secrets"})
+_LOGIN = frozenset({"password", "key"})
+
 _Change = Callable[[str, tuple[str, ...], str], str]
 """What becomes of a secret: its path as a person writes it, the keys that lead to it, and its text."""
 
@@ -65,10 +68,16 @@ def is_masked(document: Document) -> bool:
 
 def _changed(document: Document, change: _Change) -> Document:
     """A copy with every secret changed; what has none is shared with the original."""
-    buyers = document.get("buyers")
-    if not isinstance(buyers, dict):
-        return document
-    return {**document, "buyers": {key: _buyer(raw, ("buyers", str(key)), change) for key, raw in buyers.items()}}
+    found = dict(document)
+    for section, covered in (("sellers", _seller), ("buyers", _buyer), ("orders", _order)):
+        entries = document.get(section)
+        if isinstance(entries, dict):
+            found[section] = {key: covered(raw, (section, str(key)), change) for key, raw in entries.items()}
+    return found
+
+
+def _seller(raw: Any, keys: tuple[str, ...], change: _Change) -> Any:
+    return _with(raw, keys, change, webhook=_SIGNED)
 
 
 def _buyer(raw: Any, keys: tuple[str, ...], change: _Change) -> Any:
@@ -84,7 +93,18 @@ def _buyer(raw: Any, keys: tuple[str, ...], change: _Change) -> Any:
     return found
 
 
+def _order(raw: Any, keys: tuple[str, ...], change: _Change) -> Any:
+    if not isinstance(raw, dict) or not isinstance(raw.get("deliver"), dict):
+        return raw
+    deliveries = {
+        name: _with(item, (*keys, "deliver", str(name)), change, webhook=_SIGNED, sftp=_LOGIN, ftps=_LOGIN)
+        for name, item in raw["deliver"].items()
+    }
+    return {**raw, "deliver": deliveries}
+
+
 def _endpoint(raw: Any, keys: tuple[str, ...], change: _Change) -> Any:
+    raw = _with(raw, keys, change, signing=_SIGNED)
     if not isinstance(raw, dict):
         return raw
     found = {}
@@ -107,12 +127,28 @@ def _mapping(value: Any, keys: tuple[str, ...], change: _Change) -> Any:
     return found
 
 
+def _with(raw: Any, keys: tuple[str, ...], change: _Change, **secret: frozenset[str]) -> Any:
+    """A copy of an entry in which these keys of these parts of it are secrets; the entry itself, where it has none."""
+    if not isinstance(raw, dict) or not any(isinstance(raw.get(part), dict) for part in secret):
+        return raw
+    found = dict(raw)
+    for part, names in secret.items():
+        if isinstance(raw.get(part), dict):
+            found[part] = {
+                name: _auth(value, (*keys, part, str(name)), change) if name in names else value
+                for name, value in raw[part].items()
+            }
+    return found
+
+
 def _auth(value: Any, keys: tuple[str, ...], change: _Change) -> Any:
     if isinstance(value, dict):
         return {
             key: item if key in _PLAIN and not isinstance(item, dict) else _auth(item, (*keys, str(key)), change)
             for key, item in value.items()
         }
+    if isinstance(value, list):
+        return [_auth(item, (*keys, str(number)), change) for number, item in enumerate(value)]
     secret = as_text(value)
     return value if secret is None else change(_path(keys), keys, secret)
 
@@ -126,5 +162,8 @@ def _path(keys: tuple[str, ...]) -> str:
 
 def _at(document: Any, keys: tuple[str, ...]) -> Any:
     for key in keys:
-        document = document.get(key) if isinstance(document, dict) else None
+        if isinstance(document, list):
+            document = document[int(key)] if key.isdecimal() and int(key) < len(document) else None
+        else:
+            document = document.get(key) if isinstance(document, dict) else None
     return document

@@ -5,6 +5,7 @@ from typing import Any
 
 from exchange.marketfile.build import build_order
 from exchange.marketfile.consent import check_consent
+from exchange.marketfile.deliveries import check_deliveries
 from exchange.marketfile.entries import below, shaped
 from exchange.marketfile.filters import read_filter
 from exchange.marketfile.index import Index
@@ -38,6 +39,7 @@ def read_order(key: str, raw: object, index: Index, problems: Problems) -> Order
         return None
     _check_visible(raw, path, catalogue, problems)
     check_consent(raw, path, catalogue, problems)
+    check_deliveries(raw, path, catalogue, problems)
     found = read_filter(raw.get("filter"), f"{path}.filter", catalogue, problems)
     whens = read_whens(raw, "prices", path, catalogue, problems)
     sub_caps = read_whens(raw, "sub_caps", path, catalogue, problems, at_most=SUB_CAPS_MAX)

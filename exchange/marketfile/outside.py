@@ -1,5 +1,7 @@
 """Values of a market file that the world outside must understand: time zones, regions, addresses, headers, secrets."""
 
+import base64
+import binascii
 import re
 from functools import cache
 from ipaddress import IPv6Address
@@ -7,6 +9,7 @@ from typing import Annotated
 from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
+from email_validator import EmailNotValidError, validate_email
 from phonenumbers import SUPPORTED_REGIONS
 from pydantic import PlainValidator
 
@@ -14,6 +17,7 @@ from exchange.marketfile.limits import SECRET_CHARS_MAX, URL_CHARS_MAX
 from exchange.marketfile.problems import shown, wrong
 from exchange.marketfile.scalars import as_text, refuse, text, written
 from exchange.marketfile.secrets import is_malformed, literal
+from exchange.rules.signing import key_of
 
 _URL_CHARACTERS = re.compile(r"(?:[A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})*", re.ASCII)
 _NETLOC = re.compile(
@@ -47,6 +51,9 @@ OWN_HEADERS = frozenset(
         "trailer",
         "transfer-encoding",
         "upgrade",
+        "webhook-id",
+        "webhook-signature",
+        "webhook-timestamp",
     }
 )
 """Headers that the exchange writes itself, besides all that start with `exchange-` or `proxy-`."""
@@ -124,6 +131,38 @@ def _leads_to_host(netloc: str) -> bool:
     return True
 
 
+def host(value: object) -> str:
+    """The name or address of a server."""
+    if not isinstance(value, str):
+        raise refuse(wrong("the name of a server such as files.buyer.example", value))
+    shown_host = f"[{value}]" if ":" in value else value
+    if not _leads_to_host(shown_host):
+        raise refuse("is no valid host: its name or address alone")
+    return value
+
+
+def mail_address(value: object) -> str:
+    """An e-mail address."""
+    if not isinstance(value, str):
+        raise refuse(wrong("an e-mail address", value))
+    try:
+        return validate_email(value, check_deliverability=False, allow_smtputf8=False).normalized
+    except EmailNotValidError:
+        raise refuse(f"is no e-mail address: {shown(value)}") from None
+
+
+def host_key(value: object) -> str:
+    """A server's public key as `known_hosts` has it, without the host."""
+    found = text(value).split()
+    try:
+        blob = base64.b64decode(found[1], validate=True) if len(found) >= 2 else b""
+    except (binascii.Error, ValueError):
+        blob = b""
+    if len(found) < 2 or blob[4 : 4 + int.from_bytes(blob[:4])] != found[0].encode():
+        raise refuse("must be the server's public key such as ssh-ed25519 AAAA…, as ssh-keyscan shows it")
+    return " ".join(found[:2])
+
+
 def header_name(value: object) -> str:
     """The name of a header that a buyer wants his secret in."""
     if not isinstance(value, str) or not _HEADER_NAME.fullmatch(value):
@@ -163,6 +202,19 @@ def password(value: object) -> str:
     if _CONTROL.search(found):
         raise refuse("holds a control character")
     return found
+
+
+def signing_secret(value: object) -> str:
+    """A secret of Standard Webhooks: one that is written out must have a key's form."""
+    found = _secret(value, _VISIBLE, "holds a blank or a character that is not ASCII")
+    if literal(found) == found and key_of(found) is None:
+        raise refuse("must be whsec_ and 24 to 64 bytes in base64")
+    return found
+
+
+def private_key(value: object) -> str:
+    """A private key as OpenSSH writes it, of several lines."""
+    return _secret(value)
 
 
 def user(value: object) -> str:
@@ -205,3 +257,8 @@ HeaderValue = Annotated[str, PlainValidator(header_value, _SECRET)]
 Bearer = Annotated[str, PlainValidator(bearer, _SECRET)]
 User = Annotated[str, PlainValidator(user, _SECRET)]
 Password = Annotated[str, PlainValidator(password, _SECRET)]
+Host = Annotated[str, PlainValidator(host, str)]
+MailAddress = Annotated[str, PlainValidator(mail_address, str)]
+HostKey = Annotated[str, PlainValidator(host_key, str)]
+SigningSecret = Annotated[str, PlainValidator(signing_secret, _SECRET)]
+PrivateKey = Annotated[str, PlainValidator(private_key, _SECRET)]

@@ -7,8 +7,9 @@ from typing import Annotated, Any
 from pydantic import PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from exchange.marketfile.limits import TEXT_CHARS_MAX
+from exchange.marketfile.limits import TEMPLATE_CHARS_MAX, TEXT_CHARS_MAX
 from exchange.marketfile.problems import shown, wrong
+from exchange.rules.templates import is_malformed
 from exchange.values.money import floor_to_cent, parse_amount
 
 _KEY = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
@@ -99,6 +100,22 @@ def text(value: object) -> str:
     return found
 
 
+def template(value: object) -> str:
+    """A text of several lines, with places for values."""
+    found = as_text(value)
+    if found is None:
+        raise refuse(wrong("text", value))
+    if not found.strip():
+        raise refuse("is empty")
+    if _UNSTORABLE.search(found.replace("\n", "").replace("\t", "")):
+        raise refuse("holds a control character")
+    if len(found) > TEMPLATE_CHARS_MAX:
+        raise refuse(f"is longer than {TEMPLATE_CHARS_MAX:,} characters")
+    if is_malformed(found):
+        raise refuse("has a place for a value that is not written {{name}}")
+    return found
+
+
 def flag(value: object) -> bool:
     """A yes or no, written true or false."""
     if not isinstance(value, bool):
@@ -177,6 +194,7 @@ _SHARE_PERCENT_WRITTEN = written(
 _PRICE = written({"anyOf": [{"const": "bid"}, _AMOUNT_WRITTEN]})
 
 Text = Annotated[str, PlainValidator(text, _TEXT)]
+Template = Annotated[str, PlainValidator(template, _TEXT)]
 Flag = Annotated[bool, PlainValidator(flag, bool)]
 Key = Annotated[str, PlainValidator(key, str)]
 Amount = Annotated[int, PlainValidator(amount, _AMOUNT)]

@@ -1,9 +1,11 @@
 """Secrets of a market: written as `${env:NAME}`, kept as written, and resolved by whoever holds the environment."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
+from exchange.rules.signing import key_of
+from exchange.values.deliveries import Files, LeadWebhook, Mail
 from exchange.values.market import AuthKind, Buyer, Endpoint, Market
 
 ENDPOINT_NAME = "default"
@@ -25,25 +27,56 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 def references(market: Market) -> tuple[tuple[str, str], ...]:
     """Where in the market a secret is kept in the environment: (path, name of the variable), in file order."""
-    return tuple(
-        (path, match[1])
-        for buyer in market.buyers.values()
-        for endpoint in buyer.endpoints.values()
-        for path, template in _templates(buyer, endpoint)
-        for match in REFERENCE.finditer(template)
-    )
+    return tuple((path, match[1]) for path, secret in _secrets(market) for match in REFERENCE.finditer(secret))
 
 
-def resolve(template: str, environment: Mapping[str, str]) -> str | None:
-    """The secret that a template stands for, or None where it cannot be had.
+def _secrets(market: Market) -> Iterator[tuple[str, str]]:
+    """Every secret of a market as it is written, with its path."""
+    for seller in market.sellers.values():
+        if seller.webhook is not None:
+            yield from _signing(f"sellers.{seller.key}.webhook", seller.webhook.secrets)
+    for buyer in market.buyers.values():
+        for endpoint in buyer.endpoints.values():
+            yield from _templates(buyer, endpoint)
+    for order in market.orders.values():
+        for following in order.deliver:
+            yield from _of_means(f"orders.{order.key}.deliver.{following.name}.{following.kind}", following.means)
 
-    It cannot where a variable is missing or empty, or holds a line break or another control character, which no
-    header may carry.
+
+def _of_means(path: str, means: LeadWebhook | Mail | Files) -> Iterator[tuple[str, str]]:
+    if isinstance(means, LeadWebhook):
+        yield from _signing(path, means.secrets)
+    elif isinstance(means, Files):
+        login = {"password": means.password, "key": means.key}
+        yield from ((f"{path}.{name}", secret) for name, secret in login.items() if secret is not None)
+
+
+def _signing(path: str, secrets: Sequence[str]) -> Iterator[tuple[str, str]]:
+    if len(secrets) == 1:
+        yield f"{path}.secret", secrets[0]
+    else:
+        yield from ((f"{path}.secrets[{number}]", secret) for number, secret in enumerate(secrets))
+
+
+def resolve(template: str, environment: Mapping[str, str], *, lines: bool = False) -> str | None:
+    r"""The secret that a template stands for, or None where it cannot be had.
+
+    It cannot where a variable is missing or empty, or holds a control character, which no header may carry; a line
+    break is one, but in a secret of several `lines`, which may also be written `\n`.
     """
     values = {name: environment.get(name, "") for name in REFERENCE.findall(template)}
-    if any(not value or _CONTROL.search(value) for value in values.values()):
+    if lines:
+        values = {name: value.replace("\\n", "\n").replace("\r", "") for name, value in values.items()}
+    if any(not value or _CONTROL.search(value.replace("\n", "") if lines else value) for value in values.values()):
         return None
     return REFERENCE.sub(lambda match: values[match[1]], template)
+
+
+def signing_keys(secrets: Sequence[str], environment: Mapping[str, str]) -> tuple[bytes, ...] | None:
+    """The keys that are to sign; None where one of them cannot be had."""
+    found = [resolve(secret, environment) for secret in secrets]
+    keys = [key for secret in found if secret is not None and (key := key_of(secret)) is not None]
+    return tuple(keys) if len(keys) == len(secrets) else None
 
 
 def is_malformed(template: str) -> bool:
@@ -79,8 +112,13 @@ def has_unnamed_endpoint(buyer: Buyer) -> bool:
 
 def _templates(buyer: Buyer, endpoint: Endpoint) -> Iterator[tuple[str, str]]:
     """Where an endpoint's secrets stand in the file, and how they are written."""
-    where = "endpoint" if has_unnamed_endpoint(buyer) else f"endpoints.{endpoint.name}"
-    path = f"buyers.{buyer.key}.{where}"
+    path = _endpoint_path(buyer, endpoint)
     yield f"{path}.auth.{_SECRET_KEYS[endpoint.auth.kind]}", endpoint.auth.secret
     for template in dict.fromkeys(endpoint.mapping.secrets() if endpoint.mapping else ()):
         yield f"{path}.mapping", template
+    yield from _signing(f"{path}.signing", endpoint.signing)
+
+
+def _endpoint_path(buyer: Buyer, endpoint: Endpoint) -> str:
+    where = "endpoint" if has_unnamed_endpoint(buyer) else f"endpoints.{endpoint.name}"
+    return f"buyers.{buyer.key}.{where}"

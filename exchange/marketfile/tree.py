@@ -1,27 +1,21 @@
 """A market written down again as a person would write it: nested texts by key, with secrets covered."""
 
-import json
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 
-from exchange.marketfile.mapping_tree import Secret, mapping_nodes
-from exchange.marketfile.secrets import ENDPOINT_NAME, has_unnamed_endpoint, masked
+from exchange.marketfile.delivery_tree import endpoint_tree, following_tree, webhook_tree
+from exchange.marketfile.leaves import Leaf, Tree, flow, in_order, listed, named, shown, tidy, written
+from exchange.marketfile.secrets import ENDPOINT_NAME, has_unnamed_endpoint
 from exchange.marketfile.times import days_text, hours_text, moment_text
 from exchange.rules.ages import DAY_S, HOUR_S
 from exchange.values.filters import Condition, Filter, Group, Junction, Member, Point
 from exchange.values.market import (
     EXPLORATION,
     AmountRule,
-    Auth,
-    AuthKind,
     Budget,
     Buyer,
     Campaign,
     Caps,
     Duplicates,
-    Endpoint,
-    HmacTerms,
     Margin,
     Market,
     Order,
@@ -32,21 +26,7 @@ from exchange.values.market import (
 from exchange.values.money import format_amount
 from exchange.values.schedule import Schedule
 from exchange.values.selling import Adjustment, PriceRule
-from exchange.values.vertical import Field, FieldType, Value, Vertical
-
-_PLAIN = re.compile(r"[\w+@$%&/.-][\w +@$%&/.-]*")
-"""Text that reads well without quotes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Leaf:
-    """One value as text. `hidden` is what the text does not show; two secrets differ although both read `***`."""
-
-    text: str
-    hidden: str = field(default="", repr=False)
-
-
-Tree = Mapping[str, "Leaf | Tree"]
+from exchange.values.vertical import Field, FieldType, Vertical
 
 
 def describe(item: Vertical | Campaign | Seller | Buyer | Order) -> Tree:
@@ -59,9 +39,9 @@ def describe(item: Vertical | Campaign | Seller | Buyer | Order) -> Tree:
         case Seller():
             margin, caps = _margin(item.margin), _caps(item.caps)
             floors = {"floor": _least(item.floor_micros), "payout_floor": _least(item.payout_floor_micros)}
-            excluded = _named(sorted(item.exclude_buyers))
-            tree = {"campaigns": _list(item.campaigns), **floors, "margin": margin, "caps": caps}
-            return _tidy(tree | {"exclude_buyers": excluded})
+            excluded = named(sorted(item.exclude_buyers))
+            tree = {"campaigns": listed(item.campaigns), **floors, "margin": margin, "caps": caps}
+            return tidy(tree | {"exclude_buyers": excluded, "webhook": webhook_tree(item.webhook)})
         case Buyer():
             return _buyer(item)
         case Order():
@@ -79,49 +59,42 @@ def sections(market: Market) -> Mapping[str, Mapping[str, Vertical | Campaign | 
     }
 
 
-def flow(node: "Leaf | Tree") -> str:
-    """A node on one line, as in YAML's flow style."""
-    if isinstance(node, Leaf):
-        return node.text
-    return "{" + ", ".join(f"{key}: {flow(child)}" for key, child in node.items()) + "}"
-
-
 def _vertical(item: Vertical) -> Tree:
     return {
-        "identity": _list(item.identity),
+        "identity": listed(item.identity),
         "fields": {name: _field(entry) for name, entry in item.fields.items()},
     }
 
 
 def _field(item: Field) -> Tree:
-    return _tidy(
+    return tidy(
         {
             "type": Leaf(item.type),
             "in": Leaf(item.stage),
-            "required": Leaf(_text(item.required)),
-            "min": _value(item.minimum),
-            "max": _value(item.maximum),
-            "max_length": _value(item.max_length),
-            "values": _list(item.values) if item.type is FieldType.ENUM else None,
+            "required": Leaf(written(item.required)),
+            "min": shown(item.minimum),
+            "max": shown(item.maximum),
+            "max_length": shown(item.max_length),
+            "values": listed(item.values) if item.type is FieldType.ENUM else None,
             "region": Leaf(item.region) if item.type is FieldType.PHONE else None,
         }
     )
 
 
 def _campaign(item: Campaign) -> Tree:
-    return _tidy(
+    return tidy(
         {
             "vertical": Leaf(item.vertical),
             "time_zone": Leaf(item.time_zone),
-            "ping_timeout_ms": _value(item.ping_timeout_ms),
-            "post_timeout_ms": _value(item.post_timeout_ms),
-            "offer_ttl_s": _value(item.offer_ttl_s),
+            "ping_timeout_ms": shown(item.ping_timeout_ms),
+            "post_timeout_ms": shown(item.post_timeout_ms),
+            "offer_ttl_s": shown(item.offer_ttl_s),
             "sale": Leaf(item.sale),
             "max_shares": Leaf(str(item.max_shares)),
             "fallback": Leaf(item.fallback),
             "method": Leaf(item.method),
-            "fallback_method": _value(item.fallback_method),
-            "max_fanout": _value(item.fanout_max),
+            "fallback_method": shown(item.fallback_method),
+            "max_fanout": shown(item.fanout_max),
             "exploration": None if item.exploration == EXPLORATION else Leaf(_percent(item.exploration)),
             "tiers": None if item.tier_share_percent is None else {"share": Leaf(str(item.tier_share_percent))},
             "floor": Leaf(format_amount(item.floor_micros)),
@@ -133,15 +106,15 @@ def _campaign(item: Campaign) -> Tree:
             "caps": _caps(item.caps),
             "duplicates": _duplicates(item.duplicates),
             "returns": Leaf(f"{{window_days: {item.returns_window_days}}}"),
-            "consent": _named(item.consent),
+            "consent": named(item.consent),
         }
     )
 
 
 def _buyer(item: Buyer) -> Tree:
-    endpoints = {name: _endpoint(endpoint) for name, endpoint in item.endpoints.items()}
+    endpoints = {name: endpoint_tree(endpoint) for name, endpoint in item.endpoints.items()}
     alone = has_unnamed_endpoint(item)
-    return _tidy(
+    return tidy(
         {
             "time_zone": Leaf(item.time_zone),
             "credit_limit": Leaf(format_amount(item.credit_limit_micros)),
@@ -149,81 +122,16 @@ def _buyer(item: Buyer) -> Tree:
             "margin": _margin(item.margin),
             **_adjustment(item.adjustment),
             "duplicates": _duplicates(item.duplicates),
-            "exclude_sellers": _named(sorted(item.exclude_sellers)),
+            "exclude_sellers": named(sorted(item.exclude_sellers)),
             "endpoint": endpoints[ENDPOINT_NAME] if alone else None,
             "endpoints": None if alone else endpoints,
-            "not_with": _list(item.not_with) if item.not_with else None,
-        }
-    )
-
-
-def _endpoint(item: Endpoint) -> Tree:
-    terms = item.unknown
-    return _tidy(
-        {
-            "dialect": Leaf(item.dialect),
-            "ping_url": None if item.ping_url is None else Leaf(item.ping_url),
-            "post_url": Leaf(item.post_url),
-            "status_url": None if item.status_url is None else Leaf(item.status_url),
-            "ping_timeout_ms": Leaf(str(item.ping_timeout_ms)),
-            "post_timeout_ms": Leaf(str(item.post_timeout_ms)),
-            "idempotent_post": Leaf(_text(item.idempotent_post)),
-            "unknown": None if terms is None else Leaf(f"{{presume: {terms.presume}, after_days: {terms.after_days}}}"),
-            "auth": _auth(item.auth),
-            "mapping": None if item.mapping is None else _mapping(mapping_nodes(item.mapping)),
-        }
-    )
-
-
-def _mapping(node: object) -> "Leaf | Tree":
-    match node:
-        case dict():
-            return {str(key): _mapping(item) for key, item in node.items()}
-        case list():
-            items = [_mapping(item) for item in node]
-            hidden = "\0".join(item.hidden for item in items if isinstance(item, Leaf))
-            return Leaf(f"[{', '.join(map(flow, items))}]", hidden)
-        case Secret():
-            return Leaf(masked(node.template), node.template)
-        case bool() | int() | str():
-            return Leaf(_text(node))
-    raise TypeError(type(node).__name__)
-
-
-def _auth(item: Auth) -> "Leaf | Tree":
-    secret = Leaf(masked(item.secret), item.secret)
-    match item.kind:
-        case AuthKind.NONE:
-            return Leaf("none")
-        case AuthKind.BEARER:
-            return {"bearer": secret}
-        case AuthKind.BASIC:
-            return {"basic": {"user": Leaf(item.name), "password": secret}}
-        case AuthKind.HEADER:
-            return {"header": {"name": Leaf(item.name), "value": secret}}
-        case AuthKind.QUERY:
-            return {"query": {"name": Leaf(item.name), "value": secret}}
-        case AuthKind.HMAC:
-            return {"hmac": {"header": Leaf(item.name), "secret": secret, **_signing(item.hmac)}}
-
-
-def _signing(item: HmacTerms | None) -> Tree:
-    if item is None:
-        return {}
-    stamp = None if item.timestamp_header is None else Leaf(_text(item.timestamp_header))
-    return _tidy(
-        {
-            "over": _list(item.over),
-            "separator": Leaf(_text(item.separator)) if item.separator else None,
-            "digits": Leaf(item.digits),
-            "prefix": Leaf(_text(item.prefix)) if item.prefix else None,
-            "timestamp_header": stamp,
+            "not_with": listed(item.not_with) if item.not_with else None,
         }
     )
 
 
 def _order(item: Order) -> Tree:
-    return _tidy(
+    return tidy(
         {
             "buyer": Leaf(item.buyer),
             "campaign": Leaf(item.campaign),
@@ -231,23 +139,24 @@ def _order(item: Order) -> Tree:
             "price": None if item.price_micros is None else Leaf(format_amount(item.price_micros)),
             "prices": _rules(item.prices, "price"),
             "sale": Leaf(item.sale),
-            "fields": None if item.fields is None else _list(item.fields),
+            "fields": None if item.fields is None else listed(item.fields),
             "filter": _filter(Filter(item.filter, item.filter_groups)),
             "priority": Leaf(str(item.priority)),
             "weight": None if item.weight == 1 else Leaf(str(item.weight)),
             **_adjustment(item.adjustment),
-            "exclude_sellers": _list(sorted(item.exclude_sellers)),
-            "paused": Leaf(_text(item.paused)),
+            "exclude_sellers": listed(sorted(item.exclude_sellers)),
+            "paused": Leaf(written(item.paused)),
             "caps": _caps(item.caps),
             "budget": _budget(item.budget),
             "sub_caps": _sub_caps(item.sub_caps),
             "share_cap": None if item.share_cap is None else _share_cap(item.share_cap),
-            "spacing_s": _value(item.spacing_s),
+            "spacing_s": shown(item.spacing_s),
             "pacing": None if item.pacing is None else Leaf("even"),
             "pacing_burst": None if item.pacing is None else Leaf(_percent(item.pacing.burst)),
             "schedule": _schedule(item.schedule),
             "paused_until": None if item.paused_until is None else Leaf(moment_text(item.paused_until)),
-            "consent": _named(item.consent),
+            "consent": named(item.consent),
+            "deliver": {following.name: following_tree(following) for following in item.deliver} or None,
         }
     )
 
@@ -264,16 +173,16 @@ def _rules(items: Sequence[AmountRule], key: str) -> Leaf | None:
 
 
 def _condition(item: Condition) -> "Leaf | Tree":
-    wanted = None if item.any_of is None else _list(_sorted(item.any_of))
-    tree = _tidy(
+    wanted = None if item.any_of is None else listed(in_order(item.any_of))
+    tree = tidy(
         {
             "in": wanted,
-            "not": _list(_sorted(item.none_of)) if item.none_of else None,
-            "min": _value(item.minimum),
-            "max": _value(item.maximum),
-            "exists": _value(item.exists),
-            "prefix": _list(_sorted(item.prefixes)) if item.prefixes else None,
-            "matches": _list(_sorted(item.patterns)) if item.patterns else None,
+            "not": listed(in_order(item.none_of)) if item.none_of else None,
+            "min": shown(item.minimum),
+            "max": shown(item.maximum),
+            "exists": shown(item.exists),
+            "prefix": listed(in_order(item.prefixes)) if item.prefixes else None,
+            "matches": listed(in_order(item.patterns)) if item.patterns else None,
             "within_miles": None if item.within is None else Leaf(f"{item.within.miles:g}"),
             "of": None if item.within is None else _place(item.within.of),
             **_age("min_age", item.min_age_s),
@@ -297,10 +206,10 @@ def _schedule(item: Schedule | None) -> Tree | None:
         return None
     parts = [{"days": Leaf(days_text(part.days)), "hours": Leaf(hours_text(part.hours))} for part in item.windows]
     alone = parts[0] if len(parts) == 1 else {"windows": Leaf(f"[{', '.join(map(flow, parts))}]")}
-    return _tidy(
+    return tidy(
         {
             **alone,
-            "holidays": _named([day.isoformat() for day in sorted(item.holidays)]),
+            "holidays": named([day.isoformat() for day in sorted(item.holidays)]),
             "from": None if item.starts is None else Leaf(moment_text(item.starts)),
             "until": None if item.ends is None else Leaf(moment_text(item.ends)),
         }
@@ -326,7 +235,7 @@ def _budget(item: Budget) -> Tree | None:
 
 
 def _sub_caps(items: Sequence[SubCap]) -> Tree | None:
-    return {item.name: _tidy(_sub_cap(item)) for item in items} or None
+    return {item.name: tidy(_sub_cap(item)) for item in items} or None
 
 
 def _sub_cap(item: SubCap) -> "Mapping[str, Leaf | Tree | None]":
@@ -364,33 +273,3 @@ def _adjustment(item: Adjustment | None) -> Mapping[str, Leaf | Tree | None]:
 
 def _least(micros: int) -> Leaf | None:
     return Leaf(format_amount(micros)) if micros else None
-
-
-def _tidy(tree: "Mapping[str, Leaf | Tree | None]") -> Tree:
-    return {key: node for key, node in tree.items() if node is not None}
-
-
-def _named(values: Sequence[str]) -> Leaf | None:
-    """A list that is not there where it is empty."""
-    return _list(values) if values else None
-
-
-def _list(values: Iterable[Value]) -> Leaf:
-    return Leaf("[" + ", ".join(map(_text, values)) + "]")
-
-
-def _value(value: Value | None) -> Leaf | None:
-    return None if value is None else Leaf(_text(value))
-
-
-def _text(value: Value) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int) or _PLAIN.fullmatch(value):
-        return str(value)
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _sorted(values: Iterable[Value]) -> list[Value]:
-    """Numbers by size, text by the alphabet."""
-    return sorted(values, key=lambda value: (0, value) if isinstance(value, str) else (int(value), ""))

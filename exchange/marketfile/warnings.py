@@ -31,7 +31,9 @@ def warnings_of(market: Market, environment: Mapping[str, str]) -> tuple[FilePro
 def _missing_secrets(market: Market, environment: Mapping[str, str]) -> Iterator[FileProblem]:
     for path, name in references(market):
         if name not in environment:
-            yield FileProblem(path, f"{name} is not set here; a gateway without it does not ask these orders")
+            without = "a gateway" if path.startswith("buyers.") else "a worker"
+            lost = "does not ask these orders" if path.startswith("buyers.") else "cannot send this"
+            yield FileProblem(path, f"{name} is not set here; {without} without it {lost}")
 
 
 def _idle_campaigns(market: Market) -> Iterator[FileProblem]:

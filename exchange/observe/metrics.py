@@ -127,6 +127,17 @@ INVARIANTS_BROKEN = GaugeTable(
 INVARIANTS_CHECKED = GaugeTable(
     "exchange_invariants_checked_timestamp_seconds", "When a worker last checked the invariants.", over=max
 )
+OUTBOX_TRIES = CounterTable(
+    "exchange_outbox_tries",
+    "What became of rows of the outbox that were to be sent, by kind: sent, failed (tried again later), dead.",
+    ["kind", "outcome"],
+)
+OUTBOX_ROWS = GaugeTable(
+    "exchange_outbox_rows", "Rows of the outbox, seen by a worker, by kind and state.", ["kind", "state"], over=max
+)
+OUTBOX_AGE = GaugeTable(
+    "exchange_outbox_age_seconds", "Age of the oldest row of the outbox that waits, by kind.", ["kind"], over=max
+)
 
 # The process
 
@@ -155,7 +166,8 @@ ALL = (
     BUYER_POSTS, BUYER_POST_SECONDS, CONNECTIONS, CONNECTIONS_OPEN, CONNECT_SECONDS, ADDRESS_CONNECT_SECONDS,
     POOL_WAIT_SECONDS, ADDRESS_POOL_WAIT_SECONDS, ATTEMPTS_RESOLVED, ATTEMPTS_ASKED, ATTEMPTS_UNKNOWN,
     ATTEMPTS_UNKNOWN_AGE, JOURNAL_ROWS, JOURNAL_ROWS_LOST, JOURNAL_FULL, JOURNAL_DEPTH, JOURNAL_BATCH_ROWS,
-    JOURNAL_COMMIT_SECONDS, POSTGRES_WAIT_SECONDS, FLUSH_SECONDS, FEED_ITEMS_LOST, INVARIANTS_BROKEN,
+    JOURNAL_COMMIT_SECONDS, POSTGRES_WAIT_SECONDS, FLUSH_SECONDS, FEED_ITEMS_LOST, OUTBOX_TRIES,
+    OUTBOX_ROWS, OUTBOX_AGE, INVARIANTS_BROKEN,
     INVARIANTS_CHECKED, MARKET_VERSION, MARKET_APPLIED, MARKET_COMPARED, ENDPOINTS_WITHOUT_SECRET, LOOP_LAG_SECONDS,
     PROCESSES, PROCESS_CPU_SECONDS, PROCESS_RESIDENT_BYTES,
 )  # fmt: skip

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from exchange.marketfile.tree import describe, flow
+from exchange.marketfile.leaves import flow
+from exchange.marketfile.tree import describe
 from exchange.past.replay import Replay
 from exchange.rules.book import CampaignBook, OrderEntry
 from exchange.rules.ranking import Candidate, Ranking, order_of

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from exchange.storage.database import Connection, Database
+from exchange.storage.followers import follow
 from exchange.values.market import Market
 
 CHANNEL = "exchange_market"
@@ -139,6 +140,7 @@ async def _store(connection: Connection, text: str, market: Market, stamp: Stamp
         stamp.removed,
     )
     await _open_accounts(connection, market)
+    await follow(connection, market)
     await connection.execute("select pg_notify($1, $2)", CHANNEL, str(number))
     return number
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
+from exchange.storage import outbox
 from exchange.storage.database import Connection, Database
 from exchange.storage.fingerprints import erase_fingerprints
 from exchange.storage.posts import PostState
@@ -36,6 +37,7 @@ async def erase(database: Database, identifier: UUID) -> Erased | PostState | No
             row["post_id"],
         )
         await erase_fingerprints(connection, row["post_id"])
+        await outbox.bury_erased(connection, row["post_id"])
         return Erased(row["post_id"], row["erased_at"] is not None)
 
     return await database.transact(work)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from exchange.values.deliveries import Following, Webhook
 from exchange.values.filters import Condition, Filter, Group
 from exchange.values.mapping import EndpointMapping
 from exchange.values.schedule import Schedule
@@ -147,6 +148,8 @@ class Endpoint:
     idempotent_post: bool = False
     unknown: UnknownTerms | None = None
     mapping: EndpointMapping | None = None
+    signing: tuple[str, ...] = ()
+    """The secrets that posts are signed with, as written in the market file; none: they are not."""
 
     @property
     def marks_tests(self) -> bool:
@@ -251,6 +254,7 @@ class Seller:
     exclude_buyers: frozenset[str] = frozenset()
     floor_micros: int = 0
     payout_floor_micros: int = 0
+    webhook: Webhook | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,6 +312,8 @@ class Order:
     spacing_s: int | None = None
     """The least time between two attempts, in seconds."""
     pacing: Pacing | None = None
+    deliver: tuple[Following, ...] = ()
+    """What follows a sale, besides the delivery to the endpoint, which decides it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ KEYS = [
 
 
 def test_all_models_are_looked_at() -> None:
-    assert len(MODELS) == 35
+    assert len(MODELS) == 42
     assert {key for _, key, later in KEYS if later} == {
         "multiple", "oauth2",
     }  # fmt: skip
@@ -69,6 +69,9 @@ def test_every_type_and_operator_is_documented() -> None:
         ("miles of a radius", limits.MILES_MAX),
         ("rules in a list of prices or floors", limits.AMOUNT_RULES_MAX),
         ("sub-caps of an order", limits.SUB_CAPS_MAX),
+        ("deliveries of an order", limits.DELIVERIES_MAX),
+        ("addresses of an e-mail", limits.RECIPIENTS_MAX),
+        ("characters of a template", limits.TEMPLATE_CHARS_MAX),
         ("characters of a text", limits.TEXT_CHARS_MAX),
         ("characters of an address", limits.URL_CHARS_MAX),
         ("characters of a secret", limits.SECRET_CHARS_MAX),
@@ -94,6 +97,9 @@ def test_every_range_is_documented() -> None:
         limits.WEIGHT,
         limits.FANOUT,
         limits.SHARES,
+        limits.AFTER_S,
+        limits.EVERY_MIN,
+        limits.PORT,
     ]
     for low, high in ranges:
         assert f"{low:,} to {high:,}" in PAGE

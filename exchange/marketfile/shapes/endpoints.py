@@ -20,6 +20,7 @@ from exchange.marketfile.scalars import (
 )
 from exchange.marketfile.shapes.auth import AuthShape, read_auth
 from exchange.marketfile.shapes.base import Given, Shape
+from exchange.marketfile.shapes.deliveries import SigningShape
 from exchange.marketfile.shapes.mapped import MappingShape
 from exchange.marketfile.shapes.terms import PingTimeout, PostTimeout
 from exchange.values.market import Presumption
@@ -45,6 +46,7 @@ class EndpointShape(Shape):
     idempotent_post: Flag = False
     unknown: UnknownShape | None = None
     auth: Annotated[AuthShape | None, BeforeValidator(read_auth)] = None
+    signing: Given[SigningShape] = None
 
     @model_validator(mode="before")
     @classmethod

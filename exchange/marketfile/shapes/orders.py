@@ -22,6 +22,7 @@ from exchange.marketfile.scalars import (
     whole,
 )
 from exchange.marketfile.shapes.base import Given, Mapping, Shape
+from exchange.marketfile.shapes.deliveries import DeliveryShape
 from exchange.marketfile.shapes.terms import AdjustmentShape, BudgetShape, CapsShape, ShareCapShape
 from exchange.marketfile.times import DaysList, Holidays, HoursText, Moment, moment_text, windows_of
 from exchange.rules.schedule import ever_opens
@@ -113,6 +114,7 @@ class OrderShape(Shape):
     consent: list[Text] = []
     paused: Flag = False
     paused_until: Moment | None = None
+    deliver: Given[dict[Key, DeliveryShape]] = None
 
     @model_validator(mode="after")
     def _is_paced_by_something(self) -> Self:

@@ -10,6 +10,7 @@ from exchange.marketfile.scalars import (
     Text,
 )
 from exchange.marketfile.shapes.base import Given, Shape
+from exchange.marketfile.shapes.deliveries import SellerWebhookShape
 from exchange.marketfile.shapes.endpoints import EndpointShape
 from exchange.marketfile.shapes.terms import AdjustmentShape, CapsShape, DuplicatesShape, MarginShape
 
@@ -23,6 +24,7 @@ class SellerShape(Shape):
     margin: Given[MarginShape] = None
     caps: CapsShape | None = None
     exclude_buyers: list[Text] = []
+    webhook: Given[SellerWebhookShape] = None
 
 
 class BuyerShape(Shape):

@@ -1,0 +1,96 @@
+"""The deliveries of a market file: built from their shapes, and their templates held against the fields of the lead."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from exchange.marketfile.limits import DELIVERIES_MAX
+from exchange.marketfile.problems import Problems, shown
+from exchange.marketfile.scalars import as_text
+from exchange.marketfile.shapes.deliveries import DeliveryShape, FtpsShape, MailShape, SellerWebhookShape, SftpShape
+from exchange.marketfile.verticals import Catalogue
+from exchange.rules.templates import names_in
+from exchange.values.deliveries import (
+    FileFormat,
+    Files,
+    Following,
+    LeadWebhook,
+    Mail,
+    Protocol,
+    SellerEvent,
+    Webhook,
+)
+
+SALE_NAMES = (
+    "attempt_id", "ping_id", "order", "campaign", "test", "price", "currency", "sale", "reference", "sold_at", "lead",
+)  # fmt: skip
+"""What a template may speak of besides the fields: `lead` is all of them."""
+
+_TEMPLATES = ("subject", "text", "html")
+
+
+def build_webhook(shape: SellerWebhookShape | None) -> Webhook | None:
+    """A seller's webhook; without `events` it is told of all."""
+    if shape is None:
+        return None
+    events = SellerEvent if shape.events is None else map(SellerEvent, shape.events)
+    return Webhook(shape.url, shape.all_secrets(), frozenset(events))
+
+
+def build_deliveries(shapes: Mapping[str, DeliveryShape] | None) -> tuple[Following, ...]:
+    """What follows the sales of an order."""
+    return tuple(Following(name, _means(shape), shape.after_s) for name, shape in (shapes or {}).items())
+
+
+def _means(shape: DeliveryShape) -> LeadWebhook | Mail | Files:
+    if shape.webhook is not None:
+        return LeadWebhook(shape.webhook.url, shape.webhook.all_secrets())
+    if shape.email is not None:
+        return _mail(shape.email)
+    found = shape.sftp or shape.ftps
+    if found is None:
+        raise AssertionError("a delivery without a way was let through")
+    return _files(found)
+
+
+def _mail(shape: MailShape) -> Mail:
+    return Mail(tuple(shape.to), shape.subject, shape.text, shape.html)
+
+
+def _files(shape: SftpShape | FtpsShape) -> Files:
+    has_key = isinstance(shape, SftpShape)
+    return Files(
+        protocol=Protocol.SFTP if has_key else Protocol.FTPS,
+        host=shape.host,
+        port=shape.port,
+        user=shape.user,
+        password=shape.password,
+        key=shape.key if isinstance(shape, SftpShape) else None,
+        host_key=shape.host_key if isinstance(shape, SftpShape) else None,
+        folder=shape.folder or "",
+        format=FileFormat(shape.format),
+        every_min=shape.every_min,
+    )
+
+
+def check_deliveries(raw: Mapping[str, Any], path: str, catalogue: Catalogue, problems: Problems) -> None:
+    """Reports templates that speak of what a lead does not have, and too many deliveries."""
+    deliveries = raw.get("deliver")
+    if not isinstance(deliveries, dict):
+        return
+    if len(deliveries) > DELIVERIES_MAX:
+        problems.add(f"{path}.deliver", f"holds more than {DELIVERIES_MAX} entries")
+        return
+    known = [*SALE_NAMES, *(f"lead.{name}" for name in catalogue.stages)]
+    for where, template in _templates(deliveries):
+        for name in names_in(template):
+            if name not in known:
+                problems.unknown(f"{path}.deliver.{where}", f"there is no value {shown(name)}", name, known)
+
+
+def _templates(deliveries: Mapping[Any, Any]) -> Iterator[tuple[str, str]]:
+    for name, delivery in deliveries.items():
+        mail = delivery.get("email") if isinstance(delivery, dict) else None
+        if isinstance(mail, dict):
+            for key in _TEMPLATES:
+                if (template := as_text(mail.get(key))) is not None:
+                    yield f"{name}.email.{key}", template

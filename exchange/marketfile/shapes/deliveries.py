@@ -1,0 +1,110 @@
+"""What follows a sale in a market file: sellers' webhooks, signatures, and the deliveries of an order."""
+
+from typing import Annotated, Self
+
+from pydantic import model_validator
+
+from exchange.marketfile.limits import AFTER_S, EVERY_MIN, PORT, RECIPIENTS_MAX
+from exchange.marketfile.outside import Host, HostKey, MailAddress, Password, PrivateKey, SigningSecret, Url, User
+from exchange.marketfile.scalars import Template, Text, choice, refuse, whole
+from exchange.marketfile.shapes.base import Given, Shape
+from exchange.rules.signing import SECRETS_MAX
+from exchange.values.deliveries import FileFormat, SellerEvent
+
+SUBJECT = "Lead {{attempt_id}} for {{order}}"
+TEXT = "{{lead}}\n"
+
+
+class SigningShape(Shape):
+    """With what requests are signed: one secret, or several while one of them is being replaced."""
+
+    secret: Given[SigningSecret] = None
+    secrets: Given[list[SigningSecret]] = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.secret is None) == (self.secrets is None):
+            raise refuse("must say either secret or secrets")
+        if self.secrets is not None and not 1 <= len(self.secrets) <= SECRETS_MAX:
+            raise refuse(f"must have 1 to {SECRETS_MAX} secrets")
+        return self
+
+    def all_secrets(self) -> tuple[str, ...]:
+        """The secrets as they are written."""
+        return tuple(self.secrets or ()) if self.secret is None else (self.secret,)
+
+
+class SellerWebhookShape(SigningShape):
+    """Where a seller is told what became of his posts."""
+
+    url: Url
+    events: Given[list[Annotated[str, choice(*SellerEvent)]]] = None
+
+
+class LeadWebhookShape(SigningShape):
+    """A lead as JSON to an address."""
+
+    url: Url
+
+
+class MailShape(Shape):
+    """A lead as an e-mail."""
+
+    to: list[MailAddress]
+    subject: Text = SUBJECT
+    text: Template = TEXT
+    html: Given[Template] = None
+
+    @model_validator(mode="after")
+    def _some_recipients(self) -> Self:
+        if not 1 <= len(self.to) <= RECIPIENTS_MAX:
+            raise refuse(f"must go to 1 to {RECIPIENTS_MAX} addresses")
+        return self
+
+
+class SftpShape(Shape):
+    """A lead as a file on an SSH server whose key is known."""
+
+    host: Host
+    port: Annotated[int, whole(*PORT)] = 22
+    user: User
+    host_key: HostKey
+    password: Given[Password] = None
+    key: Given[PrivateKey] = None
+    folder: Given[Text] = None
+    format: Annotated[str, choice(*FileFormat)] = "json"
+    every_min: Given[Annotated[int, whole(*EVERY_MIN)]] = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.password is None) == (self.key is None):
+            raise refuse("must say either password or key")
+        return self
+
+
+class FtpsShape(Shape):
+    """A lead as a file on an FTP server, over TLS."""
+
+    host: Host
+    port: Annotated[int, whole(*PORT)] = 21
+    user: User
+    password: Password
+    folder: Given[Text] = None
+    format: Annotated[str, choice(*FileFormat)] = "json"
+    every_min: Given[Annotated[int, whole(*EVERY_MIN)]] = None
+
+
+class DeliveryShape(Shape):
+    """A delivery that follows a sale, in one of these ways."""
+
+    after_s: Annotated[int, whole(*AFTER_S)] = 0
+    webhook: Given[LeadWebhookShape] = None
+    email: Given[MailShape] = None
+    sftp: Given[SftpShape] = None
+    ftps: Given[FtpsShape] = None
+
+    @model_validator(mode="after")
+    def _one_of_all(self) -> Self:
+        if sum(part is not None for part in (self.webhook, self.email, self.sftp, self.ftps)) != 1:
+            raise refuse("must say one of webhook, email, sftp and ftps")
+        return self

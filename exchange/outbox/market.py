@@ -1,0 +1,56 @@
+"""The market in force as a worker needs it: where the outbox goes, by the names that its rows have."""
+
+import asyncio
+
+import structlog
+
+from exchange.errors import MarketFileError
+from exchange.marketfile.reader import read
+from exchange.storage import catalogue
+from exchange.storage.database import Database
+from exchange.values.deliveries import Following, Webhook
+from exchange.values.market import Market, Order
+from exchange.values.vertical import Vertical
+
+log = structlog.get_logger(__name__)
+
+
+class Directory:
+    """Looks up receivers. Those of the newest market count, so that what was corrected there helps what waits."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._version = 0
+        self._market: Market | None = None
+
+    async def refresh(self) -> None:
+        """Reads the newest market, if it is another one. Raises StorageUnavailable."""
+        if await catalogue.newest_number(self._database) == self._version:
+            return
+        found = await catalogue.newest(self._database)
+        if found is None:
+            return
+        try:
+            self._market = await asyncio.to_thread(read, found.document)
+        except MarketFileError as error:
+            log.error("market_not_readable", count=len(error.problems))  # noqa: TRY400  # the old one stays in force
+        self._version = found.version
+
+    def webhook(self, seller: str) -> Webhook | None:
+        """Where a seller is told."""
+        found = self._market.sellers.get(seller) if self._market else None
+        return None if found is None else found.webhook
+
+    def order(self, key: str) -> Order | None:
+        """An order, if there still is one of that key."""
+        return self._market.orders.get(key) if self._market else None
+
+    def following(self, order: str, name: str) -> Following | None:
+        """A delivery that follows the sales of an order."""
+        found = self.order(order)
+        return None if found is None else next((item for item in found.deliver if item.name == name), None)
+
+    def vertical(self, campaign: str) -> Vertical | None:
+        """The fields of a campaign's leads."""
+        found = self._market.campaigns.get(campaign) if self._market else None
+        return self._market.verticals[found.vertical] if self._market and found else None

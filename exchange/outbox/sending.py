@@ -1,0 +1,127 @@
+"""Sends the outbox: each row under a lease, to where the market in force says, until it is done or dead.
+
+A row is marked after it has been sent: a worker that is lost in between leaves it to the next one, who sends it once
+more under the same id. What is sent late by a worker that was frozen is not marked by him: the epoch says so.
+"""
+
+import asyncio
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, assert_never
+
+import structlog
+
+from exchange.errors import StorageUnavailable
+from exchange.observe import metrics
+from exchange.outbox.market import Directory
+from exchange.outbox.outcome import Failed, Outcome, Sent
+from exchange.rules.backoff import pause_s
+from exchange.storage import outbox
+from exchange.storage.database import Database
+from exchange.storage.outbox import Item
+
+LEASE_S = 300.0
+"""Longer than sending anything can take."""
+
+LOOK_EVERY_S = 1.0
+
+UNMARKED = Failed("no worker came to say what became of its last try", is_final=True)
+
+log = structlog.get_logger(__name__)
+
+Outcomes = Sequence[tuple[Sequence[Item], Outcome]]
+
+
+class Sender(Protocol):
+    """Sends rows of one scope that go together, and says what became of each."""
+
+    async def send(self, items: Sequence[Item]) -> Outcomes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often something is tried, and how much is sent at a time, in all and to one receiver."""
+
+    first_s: float
+    longest_s: float
+    tries_max: int
+    at_once_max: int
+    each_max: int
+
+
+class Outbox:
+    """Takes what is due and sends it."""
+
+    def __init__(self, database: Database, directory: Directory, senders: Mapping[str, Sender], pace: Pace) -> None:
+        """`senders` are those of the scopes `seller` and `order`."""
+        self._database = database
+        self._directory = directory
+        self._senders = senders
+        self._pace = pace
+        self._running: dict[asyncio.Task[None], str] = {}
+
+    async def work_off(self, stop: asyncio.Event) -> None:
+        """Sends until nothing is due that could be begun with now, or it is to stop. Raises StorageUnavailable."""
+        while not stop.is_set() and (await self.round() or len(self._running) >= self._pace.at_once_max):
+            await asyncio.wait(self._running, timeout=LOOK_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
+
+    async def round(self) -> int:
+        """Begins with as many rows as are due and may be sent at once; returns how many. Raises StorageUnavailable."""
+        room = self._pace.at_once_max - len(self._running)
+        if room <= 0:
+            return 0
+        await self._directory.refresh()
+        busy = set(self._running.values())
+        taken = await outbox.take(self._database, limit=room, each_max=self._pace.each_max, busy=busy, lease_s=LEASE_S)
+        for item in taken:
+            task = asyncio.create_task(self._see_to(item))
+            self._running[task] = item.target
+            task.add_done_callback(self._running.pop)
+        return len(taken)
+
+    async def rest(self) -> None:
+        """Returns when nothing is under way."""
+        await asyncio.gather(*self._running)
+
+    async def close(self, grace_s: float = 0.0) -> None:
+        """Stops sending, after a while for what is under way; what was not marked is sent again after its lease."""
+        tasks = list(self._running)
+        if tasks:
+            await asyncio.wait(tasks, timeout=grace_s)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _see_to(self, item: Item) -> None:
+        """Sees to one row, and those that go with it. Whatever fails, the lease runs out and it is taken again."""
+        try:
+            items = [item] if item.every_s is None else await outbox.gather(self._database, item, LEASE_S)
+            if item.tries > self._pace.tries_max:
+                await self._mark(items, UNMARKED)
+                return
+            for some, outcome in await self._senders[item.scope].send(items):
+                await self._mark(some, outcome)
+        except StorageUnavailable as error:
+            log.warning("outbox_not_marked", name=item.target, error=str(error))
+        except Exception:
+            log.exception("outbox_failed", name=item.target)
+
+    async def _mark(self, items: Sequence[Item], outcome: Outcome) -> None:
+        """Records what became of rows; none of them is empty-handed: tried later, done, or dead."""
+        first = items[0]
+        match outcome:
+            case Sent():
+                state, marked = "sent", await outbox.done(self._database, items, outcome.detail)
+            case Failed() if outcome.is_final or first.tries >= self._pace.tries_max:
+                state, marked = "dead", await outbox.bury(self._database, items, outcome.detail)
+            case Failed():
+                wait_s = pause_s(first.tries, self._pace.first_s, self._pace.longest_s, random.random())  # noqa: S311
+                state, marked = "failed", await outbox.put_back(self._database, items, outcome.detail, wait_s)
+            case _:
+                assert_never(outcome)
+        metrics.OUTBOX_TRIES.add((first.kind, state), len(items))
+        if marked < len(items):
+            log.warning("outbox_taken_over", name=first.target, count=len(items) - marked, status=state)
+        if state == "dead":
+            log.error("outbox_dead", name=first.target, count=len(items), detail=outcome.detail)

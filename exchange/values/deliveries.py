@@ -1,0 +1,101 @@
+"""What follows a sale, as configured: sellers' webhooks, and the deliveries of an order besides the deciding one.
+
+Secrets are as written in the market file: `${env:NAME}` references or literals.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+WEBHOOK_NAME = "webhook"
+"""What a seller's only webhook is called in the outbox."""
+
+SALE_EVENT = "sale"
+
+
+class SellerEvent(StrEnum):
+    """What a seller can be told of."""
+
+    ACCEPTED = "post.accepted"
+    REJECTED = "post.rejected"
+    RETURNED = "post.returned"
+
+
+class FileFormat(StrEnum):
+    JSON = "json"
+    CSV = "csv"
+
+
+class Protocol(StrEnum):
+    SFTP = "sftp"
+    FTPS = "ftps"
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """Where a seller is told what became of his posts, and with which secrets that is signed."""
+
+    url: str
+    secrets: tuple[str, ...]
+    events: frozenset[SellerEvent]
+
+
+@dataclass(frozen=True, slots=True)
+class LeadWebhook:
+    """A lead as JSON to an address, signed."""
+
+    url: str
+    secrets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """A lead as an e-mail; `html` None: text only."""
+
+    to: tuple[str, ...]
+    subject: str
+    text: str
+    html: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """A lead as a file of its own, or together with others every `every_min` minutes.
+
+    One of `password` and `key` is there with SFTP, which also needs the server's `host_key`, as in `known_hosts`.
+    """
+
+    protocol: Protocol
+    host: str
+    port: int
+    user: str
+    password: str | None = field(default=None, repr=False)
+    key: str | None = field(default=None, repr=False)
+    host_key: str | None = None
+    folder: str = ""
+    format: FileFormat = FileFormat.JSON
+    every_min: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Following:
+    """A delivery that follows a sale, `after_s` seconds later."""
+
+    name: str
+    means: LeadWebhook | Mail | Files
+    after_s: int = 0
+
+    @property
+    def kind(self) -> str:
+        match self.means:
+            case LeadWebhook():
+                return "webhook"
+            case Mail():
+                return "email"
+            case Files():
+                return self.means.protocol.value
+
+    @property
+    def every_s(self) -> int | None:
+        """Of what is sent in batches: how many seconds apart."""
+        every_min = self.means.every_min if isinstance(self.means, Files) else None
+        return None if every_min is None else every_min * 60

@@ -1,0 +1,93 @@
+"""SFTP and FTPS servers on loopback, each with a folder, that can be told to die in the middle of a file."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+
+USER, PASSWORD = "northwind", "sesame"
+
+
+@dataclass
+class FileServer:
+    """`dies_in` counts down: that many files are cut off in their middle. `log` is what was done, by path."""
+
+    folder: Path
+    port: int = 0
+    host_key: str = ""
+    dies_in: int = 0
+    log: list[tuple[str, str]] = field(default_factory=list)
+    posix_rename: bool = True
+
+    @classmethod
+    def at(cls, folder: Path) -> "FileServer":
+        """One with a new folder."""
+        folder.mkdir()
+        return cls(folder)
+
+    def files(self) -> dict[str, bytes]:
+        """What a buyer finds: files with their names, not those that are being written."""
+        paths = [path for path in self.folder.rglob("*") if path.is_file() and not path.name.startswith(".")]
+        return {str(path.relative_to(self.folder)): path.read_bytes() for path in paths}
+
+
+class _Logins(asyncssh.SSHServer):
+    def __init__(self, known: list[str]) -> None:
+        self._known = known
+
+    def begin_auth(self, username: str) -> bool:  # noqa: ARG002
+        return True
+
+    def password_auth_supported(self) -> bool:
+        return True
+
+    def validate_password(self, username: str, password: str) -> bool:
+        return (username, password) == (USER, PASSWORD)
+
+    def public_key_auth_supported(self) -> bool:
+        return True
+
+    def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+        return username == USER and key.export_public_key().decode().split()[1] in self._known
+
+
+@asynccontextmanager
+async def sftp_server(folder: Path, known_keys: tuple[str, ...] = ()) -> AsyncIterator[FileServer]:
+    """`known_keys` are the base64 parts of public keys that may log in."""
+    found, key = FileServer.at(folder), asyncssh.generate_private_key("ssh-ed25519")
+
+    class Server(asyncssh.SFTPServer):
+        def __init__(self, channel: Any) -> None:
+            super().__init__(channel, chroot=str(folder).encode())
+            self._connection = channel.get_connection()
+
+        def write(self, file_obj: object, offset: int, data: bytes) -> int:
+            if found.dies_in:
+                found.dies_in -= 1
+                super().write(file_obj, offset, data[: len(data) // 2])
+                self._connection.abort()
+            return super().write(file_obj, offset, data)  # type: ignore[return-value]  # ours is not a coroutine
+
+        def posix_rename(self, oldpath: bytes, newpath: bytes) -> Any:
+            if not found.posix_rename:
+                raise asyncssh.SFTPOpUnsupported("not here")
+            found.log.append(("named", newpath.decode()))
+            return super().posix_rename(oldpath, newpath)
+
+    acceptor = await asyncssh.listen(
+        "127.0.0.1",
+        0,
+        server_host_keys=[key],
+        server_factory=lambda: _Logins(list(known_keys)),
+        sftp_factory=Server,
+    )
+    found.port = acceptor.get_port()
+    found.host_key = key.export_public_key().decode().strip()
+    try:
+        yield found
+    finally:
+        acceptor.close()
+        await acceptor.wait_closed()

@@ -1,0 +1,84 @@
+"""A mail server on loopback that keeps what it took, and can be told to refuse, or to hang up."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from email import policy
+from email.message import EmailMessage
+from email.parser import BytesParser
+from typing import Any
+
+from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
+
+USER, PASSWORD = "exchange", "p@ss/word"
+
+
+@dataclass
+class Mailbox:
+    """What it took, and how.
+
+    `refuses` are addresses that it does not know; `says` is its answer to messages, None: it hangs up instead.
+    """
+
+    port: int = 0
+    taken: list[bytes] = field(default_factory=list)
+    recipients: list[list[str]] = field(default_factory=list)
+    refuses: tuple[str, ...] = ()
+    says: str | None = "250 taken"
+    was_secure: list[bool] = field(default_factory=list)
+    was_known: list[bool] = field(default_factory=list)
+
+    @property
+    def messages(self) -> list[EmailMessage]:
+        parser = BytesParser(policy=policy.default)
+        return [parser.parsebytes(raw) for raw in self.taken]
+
+    async def handle_RCPT(  # noqa: N802  # aiosmtpd's names
+        self, _server: Any, _session: Any, envelope: Any, address: str, options: list[str]
+    ) -> str:
+        if address in self.refuses:
+            return "550 no such user"
+        envelope.rcpt_tos.append(address)
+        envelope.rcpt_options.extend(options)
+        return "250 OK"
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
+        self.taken.append(envelope.content)
+        self.recipients.append(list(envelope.rcpt_tos))
+        self.was_secure.append(session.ssl is not None or server.transport.get_extra_info("sslcontext") is not None)
+        self.was_known.append(bool(session.authenticated))
+        if self.says is None:
+            server.transport.abort()
+            return "421 gone"
+        return self.says
+
+
+def _login(_server: Any, _session: Any, _envelope: Any, _mechanism: str, data: Any) -> AuthResult:
+    assert isinstance(data, LoginPassword)
+    return AuthResult(success=(data.login, data.password) == (USER.encode(), PASSWORD.encode()))
+
+
+@asynccontextmanager
+async def mail_server(tls: ssl.SSLContext | None = None, *, implicit: bool = False) -> AsyncIterator[Mailbox]:
+    """Listens on a free port: with TLS at once, with STARTTLS required, or without either."""
+    box = Mailbox()
+
+    def connection() -> SMTP:
+        return SMTP(
+            box,
+            tls_context=None if implicit else tls,
+            require_starttls=tls is not None and not implicit,
+            authenticator=_login if tls is not None else None,
+            auth_require_tls=not implicit,
+        )
+
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(connection, "127.0.0.1", 0, ssl=tls if implicit else None)
+    box.port = server.sockets[0].getsockname()[1]
+    try:
+        yield box
+    finally:
+        server.close()
+        await server.wait_closed()
