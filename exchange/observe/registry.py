@@ -1,13 +1,16 @@
 """The registry: all tables of a process, the sheets they are read from, and the text that a scraper reads."""
 
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.metrics_core import Metric
 
 from exchange.observe.sheet import Row, Sheet
 from exchange.observe.tables import CounterTable, GaugeTable, Labels, Table
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 Figures = dict[Labels, Sequence[float]]
 
@@ -37,7 +40,8 @@ class Registry:
         return self._text(self._merged((self._own,)))
 
     def _text(self, found: dict[str, Figures]) -> bytes:
-        return "".join(part for table in self.tables for part in _shown(table, found[table.name])).encode()
+        families = (_family(table, found[table.name]) for table in self.tables)
+        return generate_latest(_Page([family for family in families if family.samples]))
 
     def figures(self) -> dict[str, Figures]:
         """The rows of each table: the counts of all processes, and the gauges of those that live."""
@@ -90,19 +94,19 @@ def _making(tables: Iterable[Table]) -> int:
     return zlib.crc32(repr(layout).encode()) + 1
 
 
-def _shown(table: Table, rows: Figures) -> Iterator[str]:
-    name = f"{table.name}_total" if table.kind == "counter" else table.name
-    samples = [sample for labels, row in rows.items() for sample in table.samples(labels, row)]
-    if not samples:
-        return
-    yield f"# HELP {name} {table.help_text}\n# TYPE {name} {table.kind}\n"
-    for labels, group in groupby(samples, key=lambda sample: sample[1]):
-        inside = ",".join(f'{key}="{_escaped(value)}"' for key, value in zip(table.labels, labels, strict=True))
-        for suffix, _, bound, value in group:
-            bucket = "" if bound is None else f'le="{bound}"'
-            both = ",".join(part for part in (inside, bucket) if part)
-            yield f"{table.name}{suffix}{'{' + both + '}' if both else ''} {value!r}\n"
+class _Page(NamedTuple):
+    """Figures as the client library writes them."""
+
+    families: Sequence[Metric]
+
+    def collect(self) -> Iterable[Metric]:
+        return self.families
 
 
-def _escaped(value: str) -> str:
-    return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
+def _family(table: Table, rows: Figures) -> Metric:
+    family = Metric(table.name, table.help_text, table.kind)
+    for labels, row in rows.items():
+        named = dict(zip(table.labels, labels, strict=True))
+        for suffix, _, bound, value in table.samples(labels, row):
+            family.add_sample(table.name + suffix, named if bound is None else named | {"le": bound}, value)
+    return family

@@ -26,6 +26,7 @@ EMPTY = {
     "buyers: Questions what became of an attempt",
     "buyers: Not made",
     "buyers: Waiting for a connection, by address",
+    "engine: Outbox: sent, failed, given up",
     "engine: Requests shed",
     "sellers: Orders that could not have the lead",
     "sellers: Requests shed",

@@ -1,5 +1,6 @@
 """Series come from the market and closed lists: no request makes new ones, and every reason can show."""
 
+import asyncio
 import secrets
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -60,8 +61,12 @@ async def strange_requests(world: World) -> None:
 async def test_requests_with_random_names_make_no_series(world: World) -> None:
     async with Buyer(bids("21.00")) as buyer:
         await world.apply(market({"only": buyer}))
-        await strange_requests(world)
+        for _ in range(2):
+            await strange_requests(world)
         before = await series(world)
+        while ("exchange_connections_total", f"address=127.0.0.1:{buyer.port}", "result=reused") not in before:
+            await asyncio.sleep(0.1)  # pools are looked at once a second
+            before = await series(world)
         for _ in range(25):
             await strange_requests(world)
         assert await series(world) == before
