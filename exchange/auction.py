@@ -14,7 +14,7 @@ from exchange.rules.contest import Contest, Entrant, Terms, contest_of, judged
 from exchange.rules.outcomes import outcomes_of, outcomes_of_ways, rungs_of
 from exchange.rules.pricing import payout_of
 from exchange.rules.shares import Share, best_shares
-from exchange.values.bid import Bid, Refusal
+from exchange.values.bid import Bid
 from exchange.values.market import Fallback, Sale
 from exchange.values.money import MICROS_PER_CENT
 from exchange.values.reason import Reason
@@ -142,22 +142,27 @@ def _decide_ways(entrants: Sequence[Entrant], terms: Terms, ping_id: UUID) -> De
 
 def _bids_by_way(entrants: Sequence[Entrant], terms: Terms) -> tuple[list[Bid | None], list[Bid | None]]:
     """The best bid of each order for the lead alone, where it is sold so, and for a share of it."""
-    found = [_by_way(entrant[6][1]) for entrant in entrants]
-    shares = [share for _, share in found]
-    return ([None] * len(found) if terms.sale is Sale.SHARED else [alone for alone, _ in found]), shares
+    alone: list[Bid | None] = []
+    shares: list[Bid | None] = []
+    for _, _, _, _, _, _, (_, reply, _), _ in entrants:
+        one, share = None, None
+        if isinstance(reply, Bid):
+            others = reply[4]
+            if not others:
+                one, share = (None, reply) if reply[2] is _SHARED else (reply, None)
+            elif len(others) == 1 and reply[2] is not _SHARED and others[0][2] is _SHARED:  # the usual pair
+                one, share = reply, others[0]
+            else:
+                one, share = _best_of_each(reply)
+        alone.append(one)
+        shares.append(share)
+    return ([None] * len(alone) if terms.sale is _SHARED else alone), shares
 
 
-def _by_way(reply: Bid | Refusal) -> tuple[Bid | None, Bid | None]:
-    """An order's best bid of each kind."""
-    if not isinstance(reply, Bid):
-        return None, None
-    others = reply[4]
-    if not others:
-        return (None, reply) if reply[2] is _SHARED else (reply, None)
-    if len(others) == 1 and reply[2] is not _SHARED and others[0][2] is _SHARED:  # the usual pair
-        return reply, others[0]
+def _best_of_each(reply: Bid) -> tuple[Bid | None, Bid | None]:
+    """An order's best bid of each kind, the first of equals."""
     best: list[Bid | None] = [None, None]
-    for bid in (reply, *others):
+    for bid in (reply, *reply.others):
         known = best[bid.sale is _SHARED]
         if known is None or bid.gross_micros > known.gross_micros:
             best[bid.sale is _SHARED] = bid

@@ -19,13 +19,12 @@ _SUPERSEDED, _INVALID_RESPONSE = Reason.SUPERSEDED, Reason.INVALID_RESPONSE
 
 def rungs_of(entrants: Sequence[Entrant], found: Contest, numbers: Iterable[int], payout_micros: int = 0) -> list[Rung]:
     """A rung for each of these entrants whose bid covers the payout, in the same order."""
-    rungs, bids = [], found.bids
-    for number in numbers:
-        bid = bids[number]
-        if bid is not None and bid[0] >= payout_micros:
-            entrant = entrants[number]
-            rungs.append(_made(Rung, (entrant[0], entrant[1], bid[0], bid[1], None)))
-    return rungs
+    bids = found.bids
+    return [
+        _made(Rung, (entrants[number][0], entrants[number][1], bid[0], bid[1], None))
+        for number in numbers
+        if (bid := bids[number]) is not None and bid[0] >= payout_micros
+    ]
 
 
 def outcomes_of(entrants: Sequence[Entrant], found: Contest) -> tuple[OrderOutcome, ...]:
@@ -51,10 +50,14 @@ def outcomes_of_ways(entrants: Sequence[Entrant], exclusive: Contest, shared: Co
         entrants, exclusive.bids, exclusive.reasons, shared.bids, shared.reasons, strict=True
     ):
         if isinstance(reply, Bid):
-            bids = _counted(alone, alone_reason, share, share_reason)
-            if len(bids) <= len(reply[4]):
-                bids += _not_counted(reply, (alone, share), _SUPERSEDED if bids else _INVALID_RESPONSE)
-            _, gross_micros, bid_id, _, reason = bids[0]
+            if not reply[4] and reply is alone:  # nearly all bid one way, or both: these two need no looking around
+                _, gross_micros, bid_id, _, reason = one = reply[2], reply[0], reply[1], reply[3], alone_reason
+                bids: tuple[BidOutcome, ...] = (_made(BidOutcome, one),)
+            else:
+                bids = _counted(alone, alone_reason, share, share_reason)
+                if len(bids) <= len(reply[4]):
+                    bids += _not_counted(reply, (alone, share), _SUPERSEDED if bids else _INVALID_RESPONSE)
+                _, gross_micros, bid_id, _, reason = bids[0]
             outcomes.append(_made(OrderOutcome, (order, buyer, reason, gross_micros, bid_id, elapsed_ms, "", bids)))
         else:
             outcomes.append(_refused(order, buyer, reply, elapsed_ms))
@@ -73,7 +76,10 @@ def _counted(
         return () if share is None or share_reason is None else (_bid_outcome(share, share_reason),)
     if share is None or share_reason is None:
         return (_bid_outcome(alone, alone_reason),)
-    both = _bid_outcome(alone, alone_reason), _bid_outcome(share, share_reason)
+    both = (
+        _made(BidOutcome, (alone[2], alone[0], alone[1], alone[3], alone_reason)),
+        _made(BidOutcome, (share[2], share[0], share[1], share[3], share_reason)),
+    )
     return both if alone_reason is share_reason or _came(alone_reason) >= _came(share_reason) else both[::-1]
 
 

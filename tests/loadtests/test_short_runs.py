@@ -12,7 +12,7 @@ RUNS = {
     "matching_speed.py": MATCHING,
     "matching_speed.py, mixed": [*MATCHING, "--mixed", "--patterns"],
     "matching_speed.py, with hours": [*MATCHING, "--schedules", "5"],
-    "auction_speed.py": ["--bids", "12", "--auctions", "5", "--repeats", "2"],
+    "auction_speed.py": ["--orders", "12", "--auctions", "5", "--repeats", "2"],
     "fanout_speed.py": ["--fanout", "2", "--pings", "40", "--rounds", "1", "--concurrency", "2"],
     "fanout_cost.py": ["--fanout", "1,2,4", "--calls", "80", "--rounds", "1", "--off-max", "10000"],
 }
