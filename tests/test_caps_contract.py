@@ -13,7 +13,7 @@ from support.waiting import until
 from support.world import World, open_world
 
 from exchange.embedded.lease import Services
-from exchange.storage import counts
+from exchange.storage import counts, hints
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -263,3 +263,21 @@ async def test_without_valkey_caps_are_exact_and_known_within_a_second(services:
         assert await reason_at_ping(one, "alone") == 203
         await until(two.ping, lambda answer: answer["status"] == "unsold", within_s=3)
         await assert_counted(one)
+
+
+async def test_what_was_sold_without_a_limit_is_known_as_soon_as_there_is_one_again(
+    shared_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hints, "REFRESH_EVERY_S", 3_600.0)  # the next look after the one that may be under way
+    async with Buyer(bids("21.00")) as buyer:
+        limited = capped(buyer, caps={"total": 9})
+        name = order_of(limited)
+        await shared_world.apply(limited)
+        assert (await sell(shared_world))["status"] == "accepted"
+        await shared_world.apply(capped(buyer, name=name))
+        await asyncio.sleep(1.0)  # that look is over by now
+        for _ in range(2):
+            assert (await sell(shared_world))["status"] == "accepted"
+        await shared_world.apply(capped(buyer, name=name, caps={"total": 3}))
+        await asyncio.sleep(1.0)  # one ping is to show it: open offers of several would fill the cap, too
+        assert await reason_at_ping(shared_world, name) == 203

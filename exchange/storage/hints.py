@@ -57,6 +57,7 @@ class Hints:
         self._to_look: set[Name] = set()
         self._posted: set[UUID] = set()
         self._limited: frozenset[Name] = frozenset()
+        self._limits_changed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._storing: asyncio.Future[None] | None = None
 
@@ -64,6 +65,7 @@ class Hints:
         """Sets the limits in force, and the campaigns' zones."""
         self._limited = frozenset(cap.scope[:2] for cap in limits)
         self.room.limit(limits, zones, datetime.now(UTC))
+        self._limits_changed.set()
 
     async def start(self) -> None:
         """Looks at everything once, then keeps following it. Raises StorageUnavailable where it cannot be read."""
@@ -98,7 +100,10 @@ class Hints:
             except Exception:
                 log.exception("caps_not_followed")  # whatever it was, the next look must be made
             took_s = time.monotonic() - began_s
-            await asyncio.sleep(max(REFRESH_EVERY_S, REFRESH_SHARE * took_s))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(REFRESH_EVERY_S, REFRESH_SHARE * took_s)):
+                    await self._limits_changed.wait()  # what a new market limits is to hold within two seconds
+            self._limits_changed.clear()
 
     async def _store_passed(self) -> None:
         """What filters have let through goes to Postgres. Where that fails it is lost: it must not count twice."""
