@@ -32,7 +32,13 @@ class _Session:
                 self._say("221 bye")
                 break
             self._say(self._answer(word.upper(), rest))
+
+    def close(self) -> None:
+        """Whatever ended it, what it has opened is closed."""
+        self._lines.close()
         self._control.close()
+        if self._passive is not None:
+            self._passive.close()
 
     def _answer(self, word: str, rest: str) -> str:
         at_first: dict[str, Callable[[str], str]] = {"AUTH": self._auth, "USER": self._named, "PASS": self._password}
@@ -55,6 +61,7 @@ class _Session:
 
     def _auth(self, _: str) -> str:
         self._say("234 begin")
+        self._lines.close()
         self._control = self._tls.wrap_socket(self._control, server_side=True)
         self._lines = self._control.makefile("rb")
         return ""
@@ -130,8 +137,11 @@ async def ftps_server(folder: Path, tls: ssl.SSLContext) -> AsyncIterator[FileSe
 
     def serve(connected: socket.socket) -> None:
         connected.settimeout(_PATIENCE_S)
+        session = _Session(connected, found, tls)
         with suppress(OSError):  # a client who hangs up, or does not trust us
-            _Session(connected, found, tls).run()
+            session.run()
+        with suppress(OSError):  # TLS may want to say something to a client who is gone
+            session.close()
         connected.close()
 
     def accept() -> None:
