@@ -8,21 +8,24 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from exchange.buyers.dialects.wire import Ping, Post, Request, Unsendable
+from exchange.buyers.dialects.wire import Ping, Post, Unsendable
 from exchange.values.bid import Accepted, Bid, Delivery, NotSent, Refusal, Rejected, Reply, Unknown
 from exchange.values.market import Endpoint, Sale
 from exchange.values.money import format_amount, parse_amount
-from exchange.wires import Wire
+from exchange.wires import Wire, Written
 
 PING_ID = UUID("01a204e4-74b3-72d5-9e75-1e91bc3eef55")
 ATTEMPT_ID = UUID("01a204e4-75fc-72b0-8a11-5f0c7a2f7d10")
 SIGNED_AT_S = 1_800_000_000.0
 ORDER, CAMPAIGN, VERTICAL, CURRENCY = "north", "auto-us", "auto", "USD"
 
+PADDING_MAX = 16_777_216
+"""The most blanks after an answer: more than any answer that is read."""
+
 _KEYS = frozenset({"why", "ping", "post", "sends", "answers", "endpoint", "secrets"})
 _GIVEN = {
-    "ping": frozenset({"lead", "test", "sale", "floor"}),
-    "post": frozenset({"lead", "test", "sale", "price", "bid_id"}),
+    "ping": frozenset({"lead", "test", "sale", "currency", "floor"}),
+    "post": frozenset({"lead", "test", "sale", "currency", "price", "bid_id"}),
 }
 _SENDS = frozenset({"method", "url", "headers", "body", "body_hex", "refused"})
 _ANSWER = frozenset({"status", "body", "body_hex", "padding", "means"})
@@ -43,6 +46,18 @@ class Case:
     answers: tuple[Mapping[str, Any], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing that is not as a case says: `what` it is of, what the case expects there, and what was made."""
+
+    what: str
+    expected: str
+    made: str
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.made}, not {self.expected}"
+
+
 def read_case(document: Mapping[str, Any]) -> Case:
     """A case as written. Raises CaseError."""
     _check_keys("", document, _KEYS)
@@ -52,20 +67,42 @@ def read_case(document: Mapping[str, Any]) -> Case:
     [message] = messages
     given, sends, answers = document[message] or {}, document.get("sends"), document.get("answers") or []
     _check_keys(message, given, _GIVEN[message])
+    _check_given(message, given)
     if sends is not None:
         _check_keys("sends", sends, _SENDS)
+        _check_text("sends", sends)
+    if not isinstance(answers, list):
+        raise CaseError("answers is no list")
     for answer in answers:
-        _check_keys("answers", answer, _ANSWER)
-        if "means" not in answer:
-            raise CaseError("an answer without what it means")
+        _check_answer(answer)
     if sends is None and not answers:
         raise CaseError("a case that expects nothing")
     return Case(document["why"], message, given, sends, tuple(answers))
 
 
 def differences(case: Case, endpoint: Endpoint, wire: Wire) -> list[str]:
-    """Everything that is not as the case says; nothing where all is well."""
+    """Everything that is not as the case says, in a line each; nothing where all is well."""
+    return [str(item) for item in compared(case, endpoint, wire)]
+
+
+def compared(case: Case, endpoint: Endpoint, wire: Wire) -> list[Difference]:
+    """Everything that is not as the case says. Raises CaseError for an amount that is none."""
     return [*_sent(case, endpoint, wire), *_meant(case, wire)]
+
+
+def request_of(case: Case, endpoint: Endpoint, wire: Wire) -> Written:
+    """What is sent for a case. Raises Unsendable."""
+    if case.message == "ping":
+        return wire.written_ping(endpoint, _ping(case.given), SIGNED_AT_S)
+    return wire.written_post(endpoint, _post(case.given), SIGNED_AT_S)
+
+
+def heard(case: Case, wire: Wire, status: int, body: bytes) -> Reply | Delivery:
+    """What an answer to a case's request means."""
+    if case.message == "post":
+        return wire.dialect.read_delivery(status, body)
+    sale, currency = Sale(case.given.get("sale", "exclusive")), case.given.get("currency", CURRENCY)
+    return wire.dialect.bid_reader(sale=sale, currency=currency)(status, body)
 
 
 def meaning(found: Reply | Delivery) -> dict[str, Any]:
@@ -87,56 +124,41 @@ def meaning(found: Reply | Delivery) -> dict[str, Any]:
             return _present({"not_sent": True, "detail": found.detail})
 
 
-def _sent(case: Case, endpoint: Endpoint, wire: Wire) -> Iterator[str]:
+def _sent(case: Case, endpoint: Endpoint, wire: Wire) -> Iterator[Difference]:
     expected = case.sends
     if expected is None:
         return
-    dialect = wire.dialect
+    refused = expected.get("refused")
     try:
-        request = dialect.ping(_ping(case.given)) if case.message == "ping" else dialect.post(_post(case.given))
+        written = request_of(case, endpoint, wire)
     except Unsendable as error:
-        if expected.get("refused") != str(error):
-            yield f"nothing is sent: {error}"
+        if refused != str(error):
+            yield Difference("nothing is sent:", "a request" if refused is None else str(refused), str(error))
         return
-    if "refused" in expected:
-        yield "sends what it should not"
-    if case.message == "ping":
-        method, url, standing = dialect.ping_method, endpoint.ping_url or "", dialect.standing_headers(ORDER)
-    else:
-        method, url, standing = dialect.post_method, endpoint.post_url, {}
-    called = wire.url(url, request)
-    headers = {**standing, **request.headers, **wire.headers_of(method, called, request.body, SIGNED_AT_S)}
-    yield from _compared(expected, method, called, headers, request)
+    if refused is not None:
+        yield Difference("sends what it should not:", f"nothing, because of {refused}", "a request")
+    yield from _differing(expected, written)
 
 
-def _compared(
-    expected: Mapping[str, Any], method: str, url: str, headers: Mapping[str, str], request: Request
-) -> Iterator[str]:
+def _differing(expected: Mapping[str, Any], written: Written) -> Iterator[Difference]:
     wanted = _bytes(expected)
-    if wanted is not None and request.body != wanted:
-        yield f"sends the body {request.body!r}, not {wanted!r}"
-    if "method" in expected and expected["method"] != method:
-        yield f"sends by {method}, not {expected['method']}"
-    if "url" in expected and expected["url"] != url:
-        yield f"calls {url}, not {expected['url']}"
+    if wanted is not None and written.body != wanted:
+        yield Difference("sends the body", repr(wanted)[1:], repr(written.body)[1:])
+    if "method" in expected and expected["method"] != written.method:
+        yield Difference("sends by", expected["method"], written.method)
+    if "url" in expected and expected["url"] != written.url:
+        yield Difference("calls", expected["url"], written.url)
     for name, text in (expected.get("headers") or {}).items():
-        if headers.get(name) != text:
-            yield f"sends the header {name}: {headers.get(name)}, not {text}"
+        if written.headers.get(name) != text:
+            yield Difference(f"sends the header {name}:", str(text), str(written.headers.get(name)))
 
 
-def _meant(case: Case, wire: Wire) -> Iterator[str]:
+def _meant(case: Case, wire: Wire) -> Iterator[Difference]:
     for number, answer in enumerate(case.answers, 1):
         status, body = answer.get("status", 200), (_bytes(answer) or b"") + b" " * answer.get("padding", 0)
-        found: Reply | Delivery
-        if case.message == "ping":
-            found = wire.dialect.bid_reader(sale=Sale(case.given.get("sale", "exclusive")), currency=CURRENCY)(
-                status, body
-            )
-        else:
-            found = wire.dialect.read_delivery(status, body)
-        told, wanted = meaning(found), _wanted(answer["means"])
+        told, wanted = meaning(heard(case, wire, status, body)), _wanted(answer["means"])
         if {key: told.get(key) for key in wanted} != wanted or not set(told) - {"detail"} <= set(wanted) | {"sale"}:
-            yield f"answer {number} means {told}, not {wanted}"
+            yield Difference(f"answer {number} means", str(wanted), str(told))
 
 
 def _wanted(means: object) -> dict[str, Any]:
@@ -154,7 +176,7 @@ def _ping(given: Mapping[str, Any]) -> Ping:
         campaign=CAMPAIGN,
         vertical=VERTICAL,
         test=given.get("test", False),
-        currency=CURRENCY,
+        currency=given.get("currency", CURRENCY),
         floor_micros=_amount(given.get("floor", "5.00")),
         sale=Sale(given.get("sale", "exclusive")),
         lead=given.get("lead") or {},
@@ -170,7 +192,7 @@ def _post(given: Mapping[str, Any]) -> Post:
         campaign=CAMPAIGN,
         test=given.get("test", False),
         gross_micros=_amount(given.get("price", "21.00")),
-        currency=CURRENCY,
+        currency=given.get("currency", CURRENCY),
         sale=Sale(given.get("sale", "exclusive")),
         lead=given.get("lead") or {},
     )
@@ -203,3 +225,36 @@ def _check_keys(where: str, found: object, known: frozenset[str]) -> None:
         raise CaseError(f"{where or 'a case'} is no mapping")
     if unknown := set(found) - known:
         raise CaseError(f"unknown key {min(unknown)!r}{' in ' + where if where else ''}")
+
+
+def _check_given(message: str, given: Mapping[str, Any]) -> None:
+    if not isinstance(given.get("lead") or {}, Mapping):
+        raise CaseError(f"lead in {message} is no mapping")
+    if given.get("sale", "exclusive") not in ("exclusive", "shared", "either"):
+        raise CaseError(f"sale in {message} is exclusive, shared or either")
+    for key in ("floor", "price"):
+        if key in given:
+            _amount(given[key])
+
+
+def _check_answer(answer: Any) -> None:
+    _check_keys("answers", answer, _ANSWER)
+    if "means" not in answer:
+        raise CaseError("an answer without what it means")
+    if not isinstance(answer["means"], str | Mapping):
+        raise CaseError("means is neither a word nor a mapping")
+    _check_text("answers", answer)
+    for key, most in (("status", 999), ("padding", PADDING_MAX)):
+        if type(answer.get(key, 0)) is not int or not 0 <= answer.get(key, 0) <= most:
+            raise CaseError(f"{key} in answers is a whole number up to {most}")
+
+
+def _check_text(where: str, found: Mapping[str, Any]) -> None:
+    if not isinstance(found.get("headers") or {}, Mapping):
+        raise CaseError(f"headers in {where} is no mapping")
+    if not isinstance(found.get("body", ""), str):
+        raise CaseError(f"body in {where} is no text: put it in quotes")
+    try:
+        bytes.fromhex(found.get("body_hex", ""))
+    except (TypeError, ValueError):
+        raise CaseError(f"body_hex in {where} is no text of hexadecimal digits") from None

@@ -4,18 +4,28 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from exchange.buyers.credentials import Signer, auth_headers, auth_query, signed, signer_of
 from exchange.buyers.delivery import Courier
 from exchange.buyers.dialects.mapped import Mapped
 from exchange.buyers.dialects.native import NATIVE
-from exchange.buyers.dialects.wire import NO_HEADERS, Dialect, Post, Request, Unsendable, with_query
+from exchange.buyers.dialects.wire import NO_HEADERS, Dialect, Ping, Post, Request, Unsendable, with_query
 from exchange.marketfile.secrets import resolve, signing_keys
 from exchange.values.bid import Delivery, NotSent
 from exchange.values.market import Endpoint
 
 WIRES_MAX = 200_000
+
+
+class Written(NamedTuple):
+    """One request as it is called: everything of it but what the network adds."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +54,29 @@ class Wire:
     def headers_of(self, method: str, url: str, body: bytes, now_s: float) -> dict[str, str]:
         """All headers by which the buyer knows us in a request."""
         return {**self.headers, **self.signed(method, url, body, now_s)}
+
+    def written_ping(self, endpoint: Endpoint, ping: Ping, now_s: float) -> Written:
+        """A ping, written; how long the buyer has is told by who sends it. Raises Unsendable."""
+        return self._written(
+            self.dialect.ping_method,
+            endpoint.ping_url or "",
+            self.dialect.standing_headers(ping.order),
+            self.dialect.ping(ping),
+            now_s,
+        )
+
+    def written_post(self, endpoint: Endpoint, post: Post, now_s: float) -> Written:
+        """A post, written and signed. Raises Unsendable."""
+        request = self.dialect.post(post)
+        written = self._written(self.dialect.post_method, endpoint.post_url, NO_HEADERS, request, now_s)
+        return written._replace(
+            headers={**written.headers, **signed(post.attempt_id, request.body, self.signing_keys, now_s)}
+        )
+
+    def _written(self, method: str, url: str, standing: Mapping[str, str], request: Request, now_s: float) -> Written:
+        called = self.url(url, request)
+        headers = {**standing, **request.headers, **self.headers_of(method, called, request.body, now_s)}
+        return Written(method, called, headers, request.body)
 
 
 class Wires:
@@ -98,15 +131,18 @@ async def deliver(
     if wire is None:
         return NotSent("the endpoint's secret is not set")
     try:
-        request = wire.dialect.post(post)
+        written = wire.written_post(endpoint, post, time.time())
     except Unsendable as error:
         return NotSent(f"cannot be sent: {error}")
     except Exception as error:  # noqa: BLE001  # a dialect that breaks has sent nothing
         return NotSent(f"internal: {type(error).__name__}")
-    method, url = wire.dialect.post_method, wire.url(endpoint.post_url, request)
-    headers = {**request.headers, **wire.headers_of(method, url, request.body, time.time())}
-    headers |= signed(post.attempt_id, request.body, wire.signing_keys)
-    body = None if method == "GET" else request.body
+    body = None if written.method == "GET" else written.body
     return await courier.deliver(
-        url, headers, body, endpoint.post_timeout_ms, wire.dialect.read_delivery, send_by_s, method
+        written.url,
+        written.headers,
+        body,
+        endpoint.post_timeout_ms,
+        wire.dialect.read_delivery,
+        send_by_s,
+        written.method,
     )

@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import hmac
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
@@ -60,6 +59,6 @@ def signer_of(auth: Auth, secret: str) -> Signer | None:
     return Signer(auth.name, secret.encode(), auth.hmac or HmacTerms()) if auth.kind is AuthKind.HMAC else None
 
 
-def signed(identifier: UUID, body: bytes, keys: Sequence[bytes]) -> dict[str, str]:
-    """The headers that sign a request now; none without keys."""
-    return signature_headers(str(identifier), int(time.time()), body, keys) if keys else {}
+def signed(identifier: UUID, body: bytes, keys: Sequence[bytes], now_s: float) -> dict[str, str]:
+    """The headers that sign a request at a Unix time; none without keys."""
+    return signature_headers(str(identifier), int(now_s), body, keys) if keys else {}

@@ -56,7 +56,7 @@ class Courier:
         """
         try:
             target = read_target(url)
-            errand = _Errand(_request(target, headers, body, method or ("GET" if body is None else "POST")))
+            errand = _Errand(request_bytes(target, headers, body, method or ("GET" if body is None else "POST")))
         except ValueError:
             return _not_sent(UNUSABLE)
         connection = Connection(errand, math.inf)
@@ -123,8 +123,8 @@ class _Errand:
             self.outcome.set_result(outcome)
 
 
-def _request(target: Target, headers: Mapping[str, str], body: bytes | None, method: str) -> bytes:
-    """The whole request. Raises ValueError for a header that would break out of its line."""
+def request_bytes(target: Target, headers: Mapping[str, str], body: bytes | None, method: str) -> bytes:
+    """The whole request, as it is sent. Raises ValueError for a header that would break out of its line."""
     framing = [] if body is None else [f"Content-Length: {len(body)}"]
     lines = [*header_lines(method, target.path, target.authority, headers), *framing, "Connection: close", "", ""]
     return "\r\n".join(lines).encode("latin-1") + (body or b"")
