@@ -129,6 +129,14 @@ async def gather(database: Database, item: Item, lease_s: float) -> list[Item]:
     return sorted((_item(row) for row in rows), key=lambda found: found.outbox_id.int)
 
 
+_OURS = (
+    "from unnest($1::uuid[], $2::integer[]) as mine (outbox_id, epoch) "
+    "where (o.outbox_id, o.epoch) = (mine.outbox_id, mine.epoch) and o.state = 'waiting'"
+)
+_FINISH = f"update outbox o set state = $3, detail = $4, finished_at = now() {_OURS}"  # noqa: S608  # a constant
+_PUT_BACK = f"update outbox o set due_at = now() + make_interval(secs => $3), detail = $4 {_OURS}"  # noqa: S608  # too
+
+
 async def done(database: Database, items: Sequence[Item], detail: str) -> int:
     """Marks rows as sent; how many of them were still ours."""
     return await _finish(database, items, "done", detail)
@@ -140,33 +148,18 @@ async def bury(database: Database, items: Sequence[Item], detail: str) -> int:
 
 
 async def _finish(database: Database, items: Sequence[Item], state: str, detail: str) -> int:
-    done: str = await database.run(
-        lambda connection: connection.execute(
-            "update outbox o set state = $3, detail = $4, finished_at = now() "
-            "from unnest($1::uuid[], $2::integer[]) as mine (outbox_id, epoch) "
-            "where (o.outbox_id, o.epoch) = (mine.outbox_id, mine.epoch) and o.state = 'waiting'",
-            [item.outbox_id for item in items],
-            [item.epoch for item in items],
-            state,
-            detail,
-        )
-    )
-    return int(done.rpartition(" ")[2])
+    return await _change(database, _FINISH, items, state, detail)
 
 
 async def put_back(database: Database, items: Sequence[Item], detail: str, wait_s: float) -> int:
     """Lets rows be taken again after a while; how many of them were still ours."""
-    done: str = await database.run(
-        lambda connection: connection.execute(
-            "update outbox o set due_at = now() + make_interval(secs => $3), detail = $4 "
-            "from unnest($1::uuid[], $2::integer[]) as mine (outbox_id, epoch) "
-            "where (o.outbox_id, o.epoch) = (mine.outbox_id, mine.epoch) and o.state = 'waiting'",
-            [item.outbox_id for item in items],
-            [item.epoch for item in items],
-            wait_s,
-            detail,
-        )
-    )
+    return await _change(database, _PUT_BACK, items, wait_s, detail)
+
+
+async def _change(database: Database, query: str, items: Sequence[Item], *values: object) -> int:
+    """Changes those of the rows that wait and are still ours; how many these were."""
+    ids, epochs = [item.outbox_id for item in items], [item.epoch for item in items]
+    done: str = await database.run(lambda connection: connection.execute(query, ids, epochs, *values))
     return int(done.rpartition(" ")[2])
 
 
