@@ -145,4 +145,5 @@ async def deliver(
         wire.dialect.read_delivery,
         send_by_s,
         written.method,
+        endpoint.keep_alive_s,
     )

@@ -99,7 +99,8 @@ def market(states: Sequence[str]) -> Document:
 def buyer(number: int) -> Document:
     """One of the farm's, whose credit nobody uses up."""
     at = f"http://127.0.0.1:{BASE_PORT + number}"
-    return {"credit_limit": "100000000.00", "endpoint": {"ping_url": f"{at}/bid", "post_url": f"{at}/post"}}
+    endpoint = {"ping_url": f"{at}/bid", "post_url": f"{at}/post", "keep_alive_s": 60}
+    return {"credit_limit": "100000000.00", "endpoint": endpoint}
 
 
 def order(of: str) -> Document:

@@ -1,7 +1,8 @@
-"""The delivery of a post, and the question what became of it: each one request on a connection of its own.
+"""The delivery of a post, and the question what became of it: each is one request, and is sent once.
 
-A new connection is none that the buyer may be about to close, and it tells for certain what can have reached him: what
-fails before the request is handed to the socket was not sent, and whatever fails afterwards is unknown.
+It goes on a new connection, or on one that the buyer is sure to keep open: he has said for how long he does, and half
+of that is not over. Either tells for certain what can have reached him: what fails before the request is handed to the
+socket was not sent, and whatever fails afterwards is unknown.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from exchange.buyers.connection import Connection, Pending
 from exchange.buyers.dialling import NOT_IN_TIME, Dialler, Origin
 from exchange.buyers.limits import Limits
 from exchange.buyers.line import UNUSABLE, Target, header_lines, read_target
+from exchange.buyers.spares import Spares
 from exchange.buyers.tls import trusting_context
 from exchange.observe import metrics
 from exchange.values.bid import Delivery, NotSent, Refusal, Unknown
@@ -27,17 +29,17 @@ LOST_EARLY = Refusal(Reason.CONNECTION_LOST, "before the request")
 
 
 class Courier:
-    """Delivers leads. It never re-sends, and never re-uses a connection."""
+    """Delivers leads. It never re-sends."""
 
     def __init__(self, *, allow_private: bool, tls: ssl.SSLContext | None = None) -> None:
         """`tls` says whom to trust, where it is not the usual authorities."""
         self._allow_private = allow_private
         self._tls = tls or trusting_context()
-        self._diallers: dict[Origin, Dialler] = {}
+        self._origins: dict[Origin, _Origin] = {}
 
     async def close(self) -> None:
-        for dialler in self._diallers.values():
-            await dialler.close()
+        for origin in self._origins.values():
+            await origin.close()
 
     async def deliver(
         self,
@@ -48,23 +50,26 @@ class Courier:
         read: Callable[[int, bytes], Delivery],
         send_by_s: float = math.inf,
         method: str | None = None,
+        keep_alive_s: float = 0.0,
     ) -> Delivery:
         """Sends a lead once, or asks without a body, and says what is known after at most `timeout_ms`.
 
         `method` is POST, without a body GET, unless it is given. Nothing is sent after `send_by_s`, a moment of
-        `time.monotonic()`: a process that was frozen has lost its lease.
+        `time.monotonic()`: a process that was frozen has lost its lease. `keep_alive_s` is for how long the buyer keeps
+        an idle connection open; 0: each request has one of its own.
         """
         try:
             target = read_target(url)
-            errand = _Errand(request_bytes(target, headers, body, method or ("GET" if body is None else "POST")))
+            method = method or ("GET" if body is None else "POST")
+            errand = _Errand(request_bytes(target, headers, body, method, keeps=keep_alive_s > 0))
         except ValueError:
             return _not_sent(UNUSABLE)
-        connection = Connection(errand, math.inf)
+        connection = None
         try:
             async with asyncio.timeout(timeout_ms / 1000):
-                refusal = await self._dialler(target.origin).dial(connection)
-                if refusal is not None or not errand.is_open:
-                    return _not_sent(refusal or LOST_EARLY)
+                connection = await self._origin(target.origin).connection(keep_alive_s)
+                if isinstance(connection, Refusal):
+                    return _not_sent(connection)
                 if time.monotonic() >= send_by_s:
                     return _not_sent(TOO_LATE)
                 connection.send(errand)
@@ -75,42 +80,84 @@ class Courier:
             detail = f"internal: {type(error).__name__}"
             return NotSent(detail) if errand.connection is None else Unknown(detail)
         finally:
-            if errand.is_open:
+            if isinstance(connection, Connection) and not errand.outcome.done():
                 connection.close()
 
-    def _dialler(self, origin: Origin) -> Dialler:
-        known = self._diallers.get(origin)
+    def _origin(self, origin: Origin) -> "_Origin":
+        known = self._origins.get(origin)
         if known is None:
-            if len(self._diallers) >= ORIGINS_MAX:
+            if len(self._origins) >= ORIGINS_MAX:
                 metrics.LIMITS_HIT.add(("addresses_for_posts",))
-                del self._diallers[next(iter(self._diallers))]
-            known = Dialler(origin, LIMITS, self._tls, allow_private=self._allow_private)
-            self._diallers[origin] = known
+                self._origins.pop(next(iter(self._origins))).let_go()
+            known = _Origin(Dialler(origin, LIMITS, self._tls, allow_private=self._allow_private))
+            self._origins[origin] = known
         return known
 
 
+class _Origin:
+    """The way to one origin: how connections are made, and those that are left."""
+
+    def __init__(self, dialler: Dialler) -> None:
+        self._dialler = dialler
+        self._spares = Spares()
+
+    async def connection(self, keep_alive_s: float) -> Connection | Refusal:
+        """An open connection with nothing on it; it is kept for the next one where `keep_alive_s` allows it."""
+        spare = self._spares.take() if keep_alive_s > 0 else None
+        if spare is not None:
+            return spare
+        keeper = _Keeper(self._spares, keep_alive_s)
+        connection = Connection(keeper, math.inf)
+        try:
+            refusal = await self._dialler.dial(connection)
+        except BaseException:
+            if keeper.is_open:
+                connection.close()
+            raise
+        if refusal is None and keeper.is_open:
+            return connection
+        return refusal or LOST_EARLY
+
+    def let_go(self) -> None:
+        """Closes what is idle; what is under way goes on."""
+        self._spares.close()
+
+    async def close(self) -> None:
+        self.let_go()
+        await self._dialler.close()
+
+
+class _Keeper:
+    """What becomes of one connection when it is free."""
+
+    def __init__(self, spares: Spares, keep_alive_s: float) -> None:
+        self._spares = spares
+        self._keep_alive_s = keep_alive_s
+        self.is_open = False
+
+    def connected(self, connection: Connection) -> None:  # noqa: ARG002  # it is the only one
+        self.is_open = True
+
+    def released(self, connection: Connection, now_s: float) -> None:  # noqa: ARG002
+        self._spares.keep(connection, self._keep_alive_s)
+
+    def gone(self, connection: Connection) -> None:
+        self.is_open = False
+        self._spares.forget(connection)
+
+    def retried(self, call: Pending) -> bool:  # noqa: ARG002
+        return False
+
+
 class _Errand:
-    """One request on its connection, and the one who waits for its answer; `connection` is there once it is sent."""
+    """One request, and the one who waits for its answer; `connection` is there once it is sent."""
 
     may_retry = False
 
     def __init__(self, request: bytes) -> None:
         self.request = request
         self.connection: Connection | None = None
-        self.is_open = False
         self.outcome: asyncio.Future[tuple[int, bytes] | Refusal] = asyncio.get_running_loop().create_future()
-
-    def connected(self, connection: Connection) -> None:  # noqa: ARG002  # it is the only one
-        self.is_open = True
-
-    def released(self, connection: Connection, now_s: float) -> None:  # noqa: ARG002
-        connection.close()
-
-    def gone(self, connection: Connection) -> None:  # noqa: ARG002
-        self.is_open = False
-
-    def retried(self, call: Pending) -> bool:  # noqa: ARG002
-        return False
 
     def answered(self, status: int, body: bytes, now_s: float) -> None:  # noqa: ARG002
         self._end((status, body))
@@ -123,10 +170,13 @@ class _Errand:
             self.outcome.set_result(outcome)
 
 
-def request_bytes(target: Target, headers: Mapping[str, str], body: bytes | None, method: str) -> bytes:
+def request_bytes(
+    target: Target, headers: Mapping[str, str], body: bytes | None, method: str, *, keeps: bool = False
+) -> bytes:
     """The whole request, as it is sent. Raises ValueError for a header that would break out of its line."""
     framing = [] if body is None else [f"Content-Length: {len(body)}"]
-    lines = [*header_lines(method, target.path, target.authority, headers), *framing, "Connection: close", "", ""]
+    ending = [] if keeps else ["Connection: close"]
+    lines = [*header_lines(method, target.path, target.authority, headers), *framing, *ending, "", ""]
     return "\r\n".join(lines).encode("latin-1") + (body or b"")
 
 

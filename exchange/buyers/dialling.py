@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import os
 import socket
 import ssl
 import sys
@@ -110,7 +111,7 @@ async def _connect(address: Address, timeout_s: float) -> socket.socket | Refusa
     try:
         opened.setblocking(False)
         async with asyncio.timeout(timeout_s):
-            await asyncio.get_running_loop().sock_connect(opened, address.at)
+            await _established(opened, address)
     except OSError as error:
         opened.close()
         return NOT_IN_TIME if isinstance(error, TimeoutError) else Refusal(Reason.CONNECT_FAILED, _said(error))
@@ -118,6 +119,30 @@ async def _connect(address: Address, timeout_s: float) -> socket.socket | Refusa
         opened.close()
         raise
     return opened
+
+
+async def _established(opened: socket.socket, address: Address) -> None:
+    """Connects a socket that does not block. Raises OSError as `connect` does.
+
+    The loop's own `sock_connect` would have a thread look the address up first, which is one already.
+    """
+    try:
+        opened.connect(address.at)
+    except BlockingIOError:
+        loop = asyncio.get_running_loop()
+        writable: asyncio.Future[None] = loop.create_future()
+        loop.add_writer(opened, _wake, writable)
+        try:
+            await writable
+        finally:
+            loop.remove_writer(opened)
+        if error := opened.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            raise OSError(error, os.strerror(error)) from None
+
+
+def _wake(writable: "asyncio.Future[None]") -> None:
+    if not writable.done():
+        writable.set_result(None)
 
 
 def _measured_s(connected: socket.socket) -> float:

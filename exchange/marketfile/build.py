@@ -195,6 +195,7 @@ def _endpoint(name: str, shape: EndpointShape) -> Endpoint:
         post_timeout_ms=shape.post_timeout_ms,
         auth=_auth(shape.auth),
         status_url=shape.status_url,
+        keep_alive_s=shape.keep_alive_s,
         idempotent_post=shape.idempotent_post,
         unknown=_unknown(shape.unknown),
         mapping=None if shape.mapping is None else build_mapping(shape.mapping),

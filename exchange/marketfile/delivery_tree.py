@@ -24,6 +24,7 @@ def endpoint_tree(item: Endpoint) -> Tree:
             "status_url": None if item.status_url is None else Leaf(item.status_url),
             "ping_timeout_ms": Leaf(str(item.ping_timeout_ms)),
             "post_timeout_ms": Leaf(str(item.post_timeout_ms)),
+            "keep_alive_s": Leaf(str(item.keep_alive_s)),
             "idempotent_post": Leaf(written(item.idempotent_post)),
             "unknown": None if terms is None else Leaf(f"{{presume: {terms.presume}, after_days: {terms.after_days}}}"),
             "auth": _auth(item.auth),

@@ -40,6 +40,9 @@ _TIME = re.compile(
     re.ASCII,
 )
 _ZIP_PLUS_4 = re.compile("([0-9]{5})-[0-9]{4}")
+_USUAL_EMAIL = re.compile(r"(?=[^@]{1,64}@)[0-9A-Za-z_+-]+(?:\.[0-9A-Za-z_+-]+)*@([0-9A-Za-z.-]+)")
+"""Addresses of which nothing but the domain can be wrong."""
+_DOMAINS_KNOWN_MAX = 1_000
 _PHONE_TEXT = re.compile("[0-9+()./ \u00a0\u2010-\u2015\u2212-]+")
 _PHONE_EDGES = " \t\r\n\u00a0\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 _STATE_BY_TEXT: Mapping[str, str] = MappingProxyType(
@@ -269,6 +272,7 @@ def _phone(item: Field) -> Reader:
 def _email(item: Field) -> Reader:
     wrong_type, unstorable, too_long = _not_a_string(item), _unstorable(item), _too_long(item, EMAIL_LENGTH_MAX)
     invalid = FieldError(item.name, FieldCode.INVALID_EMAIL, "Must be an e-mail address with a full domain name.")
+    known: set[str] = set()  # domains that were valid and usual: most people's are those of a few providers
 
     def read(raw: object) -> Outcome:
         if not isinstance(raw, str):
@@ -276,12 +280,17 @@ def _email(item: Field) -> Reader:
         text = raw.strip()
         if len(text) > EMAIL_LENGTH_MAX:
             return too_long
+        usual = _USUAL_EMAIL.fullmatch(text)
+        if usual is not None and (domain := usual[1].lower()) in known:
+            return text.lower()
         if _UNSTORABLE.search(text) is not None:
             return unstorable
         try:  # the test environment is what lets *.test pass
             address = validate_email(text.lower(), check_deliverability=False, test_environment=True)
         except EmailNotValidError:
             return invalid
+        if usual is not None and address.domain == domain and len(known) < _DOMAINS_KNOWN_MAX:
+            known.add(domain)
         return address.normalized
 
     return read

@@ -25,7 +25,7 @@ from exchange.values.deadline import Deadline
 LOOK_MS = 100
 """The most of a ping's time that a look may take: without an answer nobody is taken for a duplicate."""
 
-PAUSE_S = 0.01
+PAUSE_S = 0.05
 """The least time between two tellings of Valkey who was sold; those who are sold meanwhile are told together."""
 
 BATCH_MAX = 500

@@ -35,7 +35,7 @@ REFRESH_SHARE = 20
 TELL_EVERY_S = 1.0
 """How often offers that matter are told again, for gateways that have missed them."""
 
-PAUSE_S = 0.01
+PAUSE_S = 0.05
 """The least time between two tellings; news gather meanwhile."""
 
 Name = tuple[str, str]

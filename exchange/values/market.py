@@ -132,6 +132,7 @@ class UnknownTerms:
 class Endpoint:
     """Where and how a buyer is asked and delivered to. Times are in milliseconds.
 
+    `keep_alive_s` is for how many seconds the buyer is sure to keep an idle connection of posts open; 0: nobody knows.
     `idempotent_post` says that the buyer answers an attempt that he is sent again as he did before; `status_url` is
     where he says what became of one; `unknown` None presumes nothing. Without a `ping_url` nobody is asked for bids
     here: only orders with a fixed price can use it. `mapping` None: the native dialect.
@@ -148,6 +149,7 @@ class Endpoint:
     idempotent_post: bool = False
     unknown: UnknownTerms | None = None
     mapping: EndpointMapping | None = None
+    keep_alive_s: int = 0
     signing: tuple[str, ...] = ()
     """The secrets that posts are signed with, as written in the market file; none: they are not."""
 

@@ -404,6 +404,18 @@ def test_normalised_addresses_are_lower_case_and_storable(read_email: Reader, ra
         assert value.encode()
 
 
+@settings(max_examples=500, deadline=None)
+@given(
+    st.from_regex(r"\A[a-zA-Z0-9._+@' -]{1,70}\Z"),
+    st.sampled_from(["example.com", "Example.COM", "xn--bcher-kva.example", "a-b.test", "example", "gmail.com"]),
+)
+def test_an_address_of_a_known_domain_is_read_as_one_of_a_new(local: str, domain: str) -> None:
+    read_again = reader_for(field(FieldType.EMAIL))
+    read_again(f"a@{domain}")
+
+    assert read_again(f"{local}@{domain}") == reader_for(field(FieldType.EMAIL))(f"{local}@{domain}")
+
+
 @pytest.mark.parametrize("item", ALL_FIELDS, ids=lambda item: item.type.value)
 def test_details_are_sentences_without_the_value(item: Field) -> None:
     for error in ERRORS[id(item)].values():

@@ -68,6 +68,8 @@ class Buyer:
     pings: list[Received] = field(default_factory=list)
     posts: list[Received] = field(default_factory=list)
     port: int = 0
+    connections: int = 0
+    """How many there have been, of both kinds."""
     _server: asyncio.Server | None = None
     _writers: set[asyncio.StreamWriter] = field(default_factory=set)
 
@@ -85,11 +87,27 @@ class Buyer:
         await asyncio.sleep(0)
 
     @property
+    def open(self) -> int:
+        """Connections that are open."""
+        return len(self._writers)
+
+    def hang_up(self) -> None:
+        """Closes every connection in an orderly way."""
+        for writer in list(self._writers):
+            writer.close()
+
+    def say(self, content: bytes) -> None:
+        """Says something on every connection, asked or not."""
+        for writer in list(self._writers):
+            writer.write(content)
+
+    @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
+        self.connections += 1
         try:
             while (received := await _read(reader)) is not None:
                 is_post = received.path.startswith("/post")

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, model_validator
 
 from exchange.marketfile.limits import (
+    KEEP_ALIVE_S,
     PRESUME_DAYS,
 )
 from exchange.marketfile.outside import (
@@ -43,6 +44,7 @@ class EndpointShape(Shape):
     status_url: UrlOrNone = None
     ping_timeout_ms: PingTimeout = 500
     post_timeout_ms: PostTimeout = 30_000
+    keep_alive_s: Annotated[int, whole(*KEEP_ALIVE_S)] = 0
     idempotent_post: Flag = False
     unknown: UnknownShape | None = None
     auth: Annotated[AuthShape | None, BeforeValidator(read_auth)] = None

@@ -118,7 +118,8 @@ def _campaign(**changes: object) -> Document:
 def _buyer(temper: Temper, port: int) -> Document:
     found: Document = {
         "credit_limit": "0.00" if temper.name == "prepaid" else "1000000.00",
-        "endpoint": endpoint(port, idempotent=temper.idempotent, has_status=temper.has_status),
+        "endpoint": endpoint(port, idempotent=temper.idempotent, has_status=temper.has_status)
+        | {"keep_alive_s": int(temper.idle_s)},
     }
     if temper.name == "picky":
         found["duplicates"] = {"window_days": 7}
