@@ -345,7 +345,7 @@ def _settings() -> settings.Settings:
 
 
 def _agreed(*, dry_run: bool) -> bool:
-    return not dry_run and typer.confirm("Apply?")
+    return not dry_run and typer.confirm("Apply?", abort=True)
 
 
 def _usage(text: str) -> NoReturn:

@@ -44,7 +44,7 @@ def rollback(
 
     async def work(database: Database) -> int | None:
         return await versions.rollback(
-            database, number, note=note, agreed=lambda: yes or typer.confirm("Apply?"), console=console
+            database, number, note=note, agreed=lambda: yes or typer.confirm("Apply?", abort=True), console=console
         )
 
     version = with_database(loaded_settings(), work)

@@ -72,6 +72,15 @@ async def test_five_errors_of_a_market_file_are_listed_at_once_and_change_nothin
     assert "there is no market" in (await shell.run("balance", "add", "high", "5.00")).err
 
 
+async def test_whoever_says_no_changes_nothing_and_a_script_can_tell(shell: Shell) -> None:
+    file = written(shell.folder, market({"high": "http://127.0.0.1:9"}))
+    refused = await shell.run("apply", file, said="n\n")
+    assert (refused.status, "orders.high" in refused.out) == (1, True)
+    assert "there is no market" in (await shell.run("balance", "add", "high", "5.00")).err
+    assert (await shell.run("apply", file, said="y\n")).status == 0
+    assert (await shell.run("market", "rollback", "1", said="n\n")).status == 0  # there was nothing to ask
+
+
 async def test_a_missing_secret_is_a_warning_that_names_it(shell: Shell) -> None:
     document = market({"high": "http://127.0.0.1:9"})
     document["buyers"]["high"]["endpoint"]["auth"] = {"bearer": "${env:NOBODY_SET_THIS}"}

@@ -35,17 +35,18 @@ class Shell:
     environment: dict[str, str]
     folder: Path
 
-    async def run(self, *arguments: str) -> Done:
-        process = await self.start(*arguments)
+    async def run(self, *arguments: str, said: str | None = None) -> Done:
+        """Runs a command to its end; `said` is what somebody types."""
+        process = await self.start(*arguments, stdin=None if said is None else asyncio.subprocess.PIPE)
         async with asyncio.timeout(PATIENCE_S):
-            out, err = await process.communicate()
+            out, err = await process.communicate(None if said is None else said.encode())
         return Done(process.returncode or 0, out.decode(), err.decode())
 
-    async def start(self, *arguments: str) -> asyncio.subprocess.Process:
+    async def start(self, *arguments: str, stdin: int | None = None) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
             *EXCHANGE,
             *arguments,
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=asyncio.subprocess.DEVNULL if stdin is None else stdin,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             env=self.environment,
