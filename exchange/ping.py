@@ -9,7 +9,6 @@ from typing import NamedTuple
 from uuid import UUID
 
 from exchange.auction import Decision, Entrant, Terms, buyers_among, decide, has_buyer
-from exchange.buyers.calls import Call
 from exchange.buyers.dialects.wire import Ping
 from exchange.buyers.fanout import Fanout
 from exchange.record import Recorder
@@ -32,7 +31,7 @@ from exchange.values.reason import Reason
 from exchange.values.selling import Method
 from exchange.values.trace import Inputs, Offer, OrderOutcome, PingStatus, PingTrace, Sums
 from exchange.values.vertical import Lead
-from exchange.ways import Asking, Ways, asking_for
+from exchange.ways import Ways
 from exchange.wires import Wires
 
 _new = tuple.__new__
@@ -232,26 +231,8 @@ class Pings:
         left_ms = decide_by.remaining_ms()
         if left_ms < self._times.ask_min_ms:
             return tuple(Asked(entry.key, Refusal(Reason.NO_TIME_LEFT)) for entry in entries)
-        return await self._fanout.ask(self._calls(request, ping_id, entries, left_ms), decide_by)
-
-    def _calls(self, request: PingRequest, ping_id: UUID, entries: Sequence[OrderEntry], left_ms: int) -> list[Call]:
-        """One call an order; the body is made once for each set of visible fields, and way of selling."""
         self._ways.drop_before(request.market_version)
-        ways, known = self._ways, self._ways.known
-        askings: dict[tuple[str, ...], Asking] = {}
-        calls, shown = [], None
-        for entry in entries:
-            way = known.get(entry.order.key)
-            if way is None or way.entry is not entry:
-                way = ways.of(entry)
-            if entry.shown is not shown:  # nearly always it is, and to look it up means to hash many names
-                shown = entry.shown
-                asking = askings.get(shown) or askings.setdefault(
-                    shown, asking_for(way.wire, _ping(request, ping_id, entry))
-                )
-            line = way.line if asking.plain and not way.signs else ways.own_line(way, asking)
-            calls.append(Call(line, asking.request.body, min(entry.endpoint.ping_timeout_ms, left_ms), asking.read))
-        return calls
+        return await self._ways.ask(entries, lambda entry: _ping(request, ping_id, entry), left_ms, decide_by)
 
 
 def _with_sub_caps(request: PingRequest) -> PingRequest:

@@ -1,16 +1,22 @@
 """The ways out to the orders of a market: a line for each, and for a request that no other is like, one of its own."""
 
 import time
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from exchange.buyers.calls import Call
 from exchange.buyers.dialects.native import TIMEOUT_HEADER
 from exchange.buyers.dialects.wire import NO_HEADERS, Ping, Read, Request, Unsendable
 from exchange.buyers.fanout import Fanout
 from exchange.buyers.line import Line
 from exchange.rules.book import OrderEntry
-from exchange.values.bid import Refusal
+from exchange.values.bid import Asked, Refusal
+from exchange.values.deadline import Deadline
 from exchange.values.reason import Reason
 from exchange.wires import Wire, Wires
+
+PingOf = Callable[[OrderEntry], Ping]
+"""What an order is told of the lead."""
 
 SECRET_MISSING = Refusal(Reason.PAUSED, "a secret is not set")
 
@@ -43,8 +49,14 @@ class Ways:
         self._fanout = fanout
         self._wires = wires
         self.known: dict[str, Way] = {}
-        """The ways by order, for who asks many: one that has another entry is to be made anew, by `of`."""
+        """The ways by order; one that has another entry is to be made anew, by `of`."""
         self._version = 0
+
+    async def ask(
+        self, entries: Sequence[OrderEntry], ping_of: PingOf, left_ms: int, decide_by: Deadline
+    ) -> tuple[Asked, ...]:
+        """Asks the orders, each within its own time and what is left; what each says is in their order."""
+        return await self._fanout.ask(self._calls(entries, ping_of, left_ms), decide_by)
 
     def of(self, entry: OrderEntry) -> Way:
         """The way to an order: made when it is first asked, and whenever a new market has changed its entry."""
@@ -66,6 +78,22 @@ class Ways:
         if market_version > self._version:
             self._version = market_version
             self.known.clear()
+
+    def _calls(self, entries: Sequence[OrderEntry], ping_of: PingOf, left_ms: int) -> list[Call]:
+        """One call an order; the body is made once for each set of visible fields, and way of selling."""
+        known = self.known
+        askings: dict[tuple[str, ...], Asking] = {}
+        calls, shown = [], None
+        for entry in entries:
+            way = known.get(entry.order.key)
+            if way is None or way.entry is not entry:
+                way = self.of(entry)
+            if entry.shown is not shown:  # nearly always it is, and to look it up means to hash many names
+                shown = entry.shown
+                asking = askings.get(shown) or askings.setdefault(shown, asking_for(way.wire, ping_of(entry)))
+            line = way.line if asking.plain and not way.signs else self.own_line(way, asking)
+            calls.append(Call(line, asking.request.body, min(entry.endpoint.ping_timeout_ms, left_ms), asking.read))
+        return calls
 
     def _line(self, entry: OrderEntry, wire: Wire, request: Request | None) -> Line:
         method, url = wire.dialect.ping_method, wire.url(entry.endpoint.ping_url or "", request)
