@@ -2,14 +2,17 @@
 
 import time
 from collections.abc import Callable, Sequence
+from time import monotonic
 from typing import NamedTuple
 
+from exchange.brakes import Brakes
 from exchange.buyers.calls import Call
 from exchange.buyers.dialects.native import TIMEOUT_HEADER
 from exchange.buyers.dialects.wire import NO_HEADERS, Ping, Read, Request, Unsendable
 from exchange.buyers.fanout import Fanout
 from exchange.buyers.line import Line
 from exchange.rules.book import OrderEntry
+from exchange.rules.brake import Brake
 from exchange.values.bid import Asked, Refusal
 from exchange.values.deadline import Deadline
 from exchange.values.reason import Reason
@@ -28,6 +31,7 @@ class Way(NamedTuple):
     line: Line
     wire: Wire | None
     signs: bool
+    brake: Brake
 
 
 class Asking(NamedTuple):
@@ -42,36 +46,62 @@ class Asking(NamedTuple):
     refusal: Refusal | None = None
 
 
+class _Calls(NamedTuple):
+    """A ping's calls with the brakes of their endpoints, those that count them, and who is not asked."""
+
+    calls: list[Call]
+    brakes: list[Brake]
+    held: list[Brake]
+    refused: dict[str, Asked]
+
+
 class Ways:
     """The ways to the orders of the market in force."""
 
-    def __init__(self, fanout: Fanout, wires: Wires) -> None:
+    def __init__(self, fanout: Fanout, wires: Wires, brakes: Brakes | None = None) -> None:
         self._fanout = fanout
         self._wires = wires
+        self._brakes = brakes or Brakes()
         self.known: dict[str, Way] = {}
         """The ways by order; one that has another entry is to be made anew, by `of`."""
         self._version = 0
 
     async def ask(
-        self, entries: Sequence[OrderEntry], ping_of: PingOf, left_ms: int, decide_by: Deadline
+        self, entries: Sequence[OrderEntry], ping_of: PingOf, left_ms: int, usual_ms: int, decide_by: Deadline
     ) -> tuple[Asked, ...]:
-        """Asks the orders, each within its own time and what is left; what each says is in their order."""
-        return await self._fanout.ask(self._calls(entries, ping_of, left_ms), decide_by)
+        """Asks the orders whose brakes let it, each within its own time and what is left; the replies in their order.
+
+        `usual_ms` is the time of a ping whose seller is in no hurry.
+        """
+        began_s = monotonic()
+        asking = self._calls(entries, ping_of, left_ms, began_s)
+        try:
+            asked = await self._fanout.ask(asking.calls, decide_by)
+        finally:
+            for brake in asking.held:
+                brake.calls -= 1
+        self._brakes.heard(asking.brakes, asking.calls, asked, began_s, usual_ms)
+        if not asking.refused:
+            return asked
+        said = {reply.order: reply for reply in asked} | asking.refused
+        return tuple([said[entry.order.key] for entry in entries])
 
     def of(self, entry: OrderEntry) -> Way:
         """The way to an order: made when it is first asked, and whenever a new market has changed its entry."""
         known = self.known.get(entry.key)
         if known is None or known.entry is not entry:
             wire = self._wires.of(entry.buyer.key, entry.endpoint)
-            line = _refused(entry, SECRET_MISSING) if wire is None else self._line(entry, wire, None)
-            known = self.known[entry.key] = Way(entry, line, wire, wire is not None and wire.signer is not None)
+            brake = self._brakes.of(entry.buyer.key, entry.endpoint)
+            line = _refused(entry, SECRET_MISSING) if wire is None else self._line(entry, wire, None, brake)
+            signs = wire is not None and wire.signer is not None
+            known = self.known[entry.key] = Way(entry, line, wire, signs, brake)
         return known
 
     def own_line(self, way: Way, asking: Asking) -> Line:
         """A line for this request alone."""
         if asking.refusal is not None or way.wire is None:
             return _refused(way.entry, asking.refusal or SECRET_MISSING)
-        return self._line(way.entry, way.wire, asking.request)
+        return self._line(way.entry, way.wire, asking.request, way.brake)
 
     def drop_before(self, market_version: int) -> None:
         """Lets go of the lines of older markets, and with them of connections to buyers who have left."""
@@ -79,28 +109,36 @@ class Ways:
             self._version = market_version
             self.known.clear()
 
-    def _calls(self, entries: Sequence[OrderEntry], ping_of: PingOf, left_ms: int) -> list[Call]:
+    def _calls(self, entries: Sequence[OrderEntry], ping_of: PingOf, left_ms: int, now_s: float) -> _Calls:
         """One call an order; the body is made once for each set of visible fields, and way of selling."""
-        known = self.known
+        known, made = self.known, _Calls([], [], [], {})
+        calls, brakes = made.calls, made.brakes
         askings: dict[tuple[str, ...], Asking] = {}
-        calls, shown = [], None
+        shown = None
         for entry in entries:
             way = known.get(entry.order.key)
             if way is None or way.entry is not entry:
                 way = self.of(entry)
+            brake = way.brake
+            if brake.is_looked_at:
+                if (refusal := self._brakes.refusal(brake, now_s)) is not None:
+                    made.refused[entry.key] = Asked(entry.key, refusal)
+                    continue
+                made.held.append(brake)
             if entry.shown is not shown:  # nearly always it is, and to look it up means to hash many names
                 shown = entry.shown
                 asking = askings.get(shown) or askings.setdefault(shown, asking_for(way.wire, ping_of(entry)))
             line = way.line if asking.plain and not way.signs else self.own_line(way, asking)
             calls.append(Call(line, asking.request.body, min(entry.endpoint.ping_timeout_ms, left_ms), asking.read))
-        return calls
+            brakes.append(brake)
+        return made
 
-    def _line(self, entry: OrderEntry, wire: Wire, request: Request | None) -> Line:
+    def _line(self, entry: OrderEntry, wire: Wire, request: Request | None, brake: Brake) -> Line:
         method, url = wire.dialect.ping_method, wire.url(entry.endpoint.ping_url or "", request)
         headers = {**wire.dialect.standing_headers(entry.key), **(entry.auth_headers or {})}
         if request is not None:
             headers |= {**request.headers, **wire.signed(method, url, request.body, time.time())}
-        return self._fanout.line(entry.key, url, headers, TIMEOUT_HEADER, method)
+        return self._fanout.line(entry.key, url, headers, TIMEOUT_HEADER, method, brake)
 
 
 def asking_for(wire: Wire | None, ping: Ping) -> Asking:

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 class BreakerWish:
     """What an endpoint's breakers go by; what is None, the settings say.
 
-    A `shadow` breaker only says what it would do. Of its pings `failed_percent` must fail in `window_s`, of its posts in
-    `post_window_s`, each time of `calls_min` at least.
+    A `shadow` breaker only says what it would do. `window_s` is for pings, `post_window_s` for posts.
     """
 
     enabled: bool = True

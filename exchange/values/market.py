@@ -153,7 +153,7 @@ class Endpoint:
     keep_alive_s: int = 0
     signing: tuple[str, ...] = ()
     """The secrets that posts are signed with, as written in the market file; none: they are not."""
-    breaker: BreakerWish = BreakerWish()
+    breaker: BreakerWish = field(default_factory=BreakerWish)
     rate: Rate | None = None
     in_flight_max: int | None = None
     """How many pings may be under way to it at a time."""

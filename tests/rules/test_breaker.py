@@ -148,6 +148,10 @@ class Machine(RuleBasedStateMachine):
         self.asked = self.probes = self.good = 0
         self.is_out = False
 
+    @property
+    def state(self) -> str:
+        return str(self.breaker.state)
+
     @rule(seconds=st.floats(-1_000, 1_000))
     def time_goes(self, seconds: float) -> None:
         self.now_s += seconds
@@ -155,18 +159,17 @@ class Machine(RuleBasedStateMachine):
     @rule(failed=st.booleans(), times=st.integers(1, 50))
     def calls_end(self, failed: bool, times: int) -> None:
         for _ in range(times):
-            if self.breaker.state is not State.CLOSED:
+            if self.state != "closed":
                 return
             changed = self.breaker.note(failed=failed, began_s=self.now_s, now_s=self.now_s)
-            assert changed is (self.breaker.state is State.OPEN)
+            assert changed is (self.state == "open")
             assert failed or not changed
 
     @rule()
     def rest_ends(self) -> None:
         before = self.breaker.state
         if self.breaker.tick(self.now_s):
-            assert before is State.OPEN
-            assert self.breaker.state is State.HALF_OPEN
+            assert (before, self.breaker.state) == (State.OPEN, State.HALF_OPEN)
             self.asked = self.probes = self.good = 0
 
     @rule(times=st.integers(1, 60))
@@ -203,8 +206,7 @@ class Machine(RuleBasedStateMachine):
         breaker: Any = getattr(self, "breaker", None)
         if breaker is None or breaker.state is not State.OPEN:
             return
-        breaker.tick(self.now_s)
-        if breaker.state is State.OPEN:
+        if not breaker.tick(self.now_s):
             assert 0 < breaker.until_s - self.now_s <= 1.25 * self.terms.rest_longest_s
         else:
             self.asked = self.probes = self.good = 0
