@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 
 import structlog
 
+from exchange.answers import rfc3339
 from exchange.background import stop
 from exchange.brakes import Brakes
 from exchange.errors import StorageUnavailable
@@ -100,7 +101,7 @@ def told(unwell: Sequence[Brake]) -> list[dict[str, Any]]:
                         "phase": str(phase),
                         "state": str(breaker.state),
                         "shadow": brake.shadow,
-                        "since": (now - timedelta(seconds=now_s - breaker.since_s)).isoformat(timespec="seconds"),
+                        "since": rfc3339(now - timedelta(seconds=now_s - breaker.since_s)),
                         "openings": breaker.openings,
                         "detail": brake.why[phase],
                     }

@@ -16,7 +16,7 @@ from exchange.observe import metrics
 from exchange.rules.book import EndpointKey, OrderEntry, RuleBook
 from exchange.rules.brake import Brake, Phase, Usual
 from exchange.rules.breaker import State
-from exchange.rules.failures import is_failed_delivery, is_failure
+from exchange.rules.failures import failure_of, is_failed_delivery, is_failure
 from exchange.rules.pauses import Pause, clock_text
 from exchange.rules.rest_asked import rest_asked_s
 from exchange.rules.states import set_of
@@ -139,7 +139,7 @@ class Brakes:
         if failed is not None:
             brake = self.of(buyer, endpoint)
             if isinstance(delivery, NotSent | Unknown):
-                brake.last_failure[Phase.POST] = delivery.detail
+                brake.last_failure[Phase.POST] = failure_of(delivery)
             self._note(brake, Phase.POST, began_s, time.monotonic(), failed=failed)
         return delivery
 
@@ -223,9 +223,11 @@ class Brakes:
         state = f"would_be_{breaker.state}" if brake.shadow else str(breaker.state)
         metrics.BREAKER_CHANGES.add((*brake.key, phase, state))
         _show(brake, phase)
-        say = log.warning if breaker.state is State.OPEN else log.info
-        detail = brake.why[phase]
-        say("breaker", buyer=brake.buyer, endpoint=brake.endpoint.name, phase=phase, status=state, detail=detail)
+        facts = {"buyer": brake.buyer, "endpoint": brake.endpoint.name, "phase": str(phase), "status": state}
+        if breaker.state is State.OPEN:
+            log.warning("breaker", **facts, detail=brake.why[phase])
+        else:
+            log.info("breaker", **facts)
         self._look(brake)
         self._shut_again()
 

@@ -1,12 +1,13 @@
-"""Breakers on real sockets: who fails is left alone and tried again, posts pass him over, and pauses outlive gateways."""
+"""Breakers on real sockets: who fails is left alone and tried again, posts pass him over, pauses outlive gateways."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
-from support.buyer import REJECTS, Behaviour, Buyer, bids, says
+from support.buyer import REJECTS, Buyer, bids, says
 from support.market import Document, market
 from support.waiting import until
 from support.world import World, open_world
@@ -23,7 +24,7 @@ FAILS = says({"error": "down"}, 503)
 QUICK: Document = {"calls": 5, "percent": 100, "rest_s": 1, "probes": 50}
 
 
-def document(buyers: dict[str, Buyer | str], breaker: Document | None, **campaign: object) -> Document:
+def document(buyers: dict[str, Buyer | str], breaker: Document | None, **campaign: Any) -> Document:
     found = market(buyers, **campaign)
     for buyer in found["buyers"].values():
         buyer["endpoint"] |= {} if breaker is None else {"breaker": breaker}
@@ -56,8 +57,7 @@ async def test_a_buyer_who_fails_some_times_in_a_row_is_still_asked(shared_world
 
 
 async def test_a_buyer_who_dies_is_left_alone_and_comes_back_by_probes(shared_world: World) -> None:
-    says_now: list[Behaviour] = [FAILS]
-    async with Buyer(lambda asked: says_now[0](asked)) as north, Buyer(bids("7.00")) as south:
+    async with Buyer(FAILS) as north, Buyer(bids("7.00")) as south:
         await shared_world.apply(document({"north": north, "south": south}, QUICK | {"rest_s": 2}))
         for _ in range(5):
             assert (await pinged(shared_world)).reason.wire_name == "server_error"
@@ -67,7 +67,7 @@ async def test_a_buyer_who_dies_is_left_alone_and_comes_back_by_probes(shared_wo
         assert "5 of 5 pings failed, the last by server_error" in out.detail
         assert out.detail.startswith("since 20")
         assert len(south.pings) == 6
-        says_now[0] = bids("21.00")
+        north.on_ping = bids("21.00")
         back = await until(lambda: pinged(shared_world), lambda outcome: outcome.reason.wire_name == "won")
         assert back.gross_micros == 21_000_000
         await until(lambda: _three_in_a_row(shared_world), bool)
@@ -180,8 +180,8 @@ async def test_a_pause_holds_in_every_gateway_and_after_a_restart_until_it_is_re
             await until(lambda: _in_force(other), bool)
             assert (await pinged(other)).reason.wire_name == "paused"
             await pauses.reset(other.database, "north", "default")
-            for world in (one, other):
-                await until(lambda world=world: pinged(world), lambda outcome: outcome.reason.wire_name == "won")
+            await until(lambda: pinged(one), lambda outcome: outcome.reason.wire_name == "won")
+            await until(lambda: pinged(other), lambda outcome: outcome.reason.wire_name == "won")
             await pauses.pause(one.database, Pause("north", "default", "an old one", at - timedelta(minutes=1)))
             assert [item.pause.at for item in await pauses.noted(one.database)] == [None]
 

@@ -13,7 +13,7 @@ from structlog.typing import EventDict, WrappedLogger
 FIELDS = frozenset(
     {
         "event", "level", "timestamp", "logger", "exception", "error", "code", "reason", "status", "rows", "count",
-        "ping_id", "post_id", "attempt_id", "campaign", "seller", "buyer", "order", "orders", "endpoint", "version",
+        "ping_id", "post_id", "attempt_id", "campaign", "seller", "buyer", "order", "orders", "endpoint", "version", "phase",
         "elapsed_ms", "host", "port", "workers", "pid", "signal", "url", "detail", "path", "name", "days",
     }
 )  # fmt: skip

@@ -34,6 +34,14 @@ def is_failure(reply: Reply, elapsed_ms: float, fair_ms: int) -> bool | None:
     return reply.reason in FAILURES
 
 
+def failure_of(delivery: NotSent | Unknown) -> str:
+    """What failed, in a word of ours: what the buyer has said may hold a lead."""
+    word = delivery.detail.partition(" ")[0]
+    if word in _UNSENT or word == "silence":
+        return word
+    return delivery.detail[:8] if word == "HTTP" else Reason.INVALID_RESPONSE.wire_name
+
+
 def is_failed_delivery(delivery: Delivery) -> bool | None:
     """Whether what became of a post counts against the endpoint; None where it proves nothing."""
     match delivery:

@@ -32,6 +32,8 @@ PATHS = [
     ("GET", f"{ADMIN}/market/versions/1"),
     ("PUT", f"{ADMIN}/market/orders/high"),
     ("DELETE", f"{ADMIN}/market/buyers/high"),
+    ("GET", f"{ADMIN}/breakers"),
+    ("POST", f"{ADMIN}/breakers/high/reset"),
 ]
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from exchange.rules.failures import is_failed_delivery, is_failure
+from exchange.rules.failures import failure_of, is_failed_delivery, is_failure
 from exchange.values.bid import Accepted, Bid, Delivery, NotSent, Refusal, Rejected, Unknown
 from exchange.values.reason import Reason
 
@@ -23,6 +23,21 @@ def test_every_reason_of_an_answer_is_judged() -> None:
 def test_silence_counts_where_there_was_time_to_speak(reason: Reason, elapsed_ms: float, expected: bool | None) -> None:
     assert is_failure(Refusal(reason), elapsed_ms, 500) is expected
     assert is_failure(Refusal(Reason.SERVER_ERROR), 1.0, 500) is True
+
+
+@pytest.mark.parametrize(
+    ("delivery", "expected"),
+    [
+        (NotSent("connect_failed no answer in time"), "connect_failed"),
+        (Unknown("silence"), "silence"),
+        (Unknown("connection_lost within an answer"), "connection_lost"),
+        (Unknown("HTTP 503: no such Ann Canary"), "HTTP 503"),
+        (Unknown("not JSON: Ann Canary"), "invalid_response"),
+        (Unknown("Ann Canary is known"), "invalid_response"),
+    ],
+)
+def test_what_failed_is_said_in_words_of_ours(delivery: NotSent | Unknown, expected: str) -> None:
+    assert failure_of(delivery) == expected
 
 
 @pytest.mark.parametrize(
