@@ -20,7 +20,7 @@ from exchange.rules.failures import failure_of, is_failed_delivery, is_failure
 from exchange.rules.pauses import Pause, clock_text
 from exchange.rules.rest_asked import rest_asked_s
 from exchange.rules.states import set_of
-from exchange.values.bid import Asked, Delivery, NotSent, Refusal, Unknown
+from exchange.values.bid import Asked, Bid, Delivery, NotSent, Refusal, Unknown
 from exchange.values.market import Endpoint
 from exchange.values.reason import Reason
 from exchange.values.trace import OrderOutcome
@@ -35,7 +35,7 @@ _CAUSES = {
     Reason.BUYER_RATE_LIMITED: "rate",
 }
 _CAUSES_OUT = _CAUSES | {Reason.BUYER_RATE_LIMITED: "retry_after"}
-_CLOSED = State.CLOSED
+_CLOSED, _NO_BID = State.CLOSED, Reason.NO_BID  # looked up once, not for each call
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 _FEW = 3
 """Of so many endpoints all may fail by themselves."""
@@ -119,17 +119,13 @@ class Brakes:
         """Takes note of a ping's calls, which began at `began_s` and, but for a hurry, had `usual_ms`."""
         now_s = time.monotonic()
         for brake, call, (_, reply, elapsed_ms) in zip(brakes, calls, asked, strict=True):
-            if elapsed_ms is None:
-                continue
-            failed: bool | None = False
-            if isinstance(reply, Refusal) and reply.reason is not Reason.NO_BID:
-                failed = is_failure(reply, elapsed_ms, min(usual_ms, brake.endpoint.ping_timeout_ms))
-                if failed:
-                    brake.last_failure[Phase.PING] = reply.reason.wire_name
-                elif call.retry_after and reply.reason is Reason.TOO_MANY_REQUESTS:
-                    self._rest(brake, call.retry_after, now_s)
-            if failed is not None:
-                self._note(brake, Phase.PING, began_s, now_s, failed=failed)
+            if reply.__class__ is Bid or reply[0] is _NO_BID:
+                if brake.is_ailing:
+                    self._note(brake, Phase.PING, began_s, now_s, failed=False)
+                else:
+                    brake.ping.good += 1
+            elif elapsed_ms is not None:
+                self._heard_no_good(brake, call, elapsed_ms, began_s, now_s, usual_ms)
 
     async def delivering(self, buyer: str, endpoint: Endpoint, work: Coroutine[Any, Any, Delivery]) -> Delivery:
         """Waits for a delivery, and takes note of what became of it."""
@@ -199,6 +195,20 @@ class Brakes:
         self._shut_again()
 
     # Within
+
+    def _heard_no_good(
+        self, brake: Brake, call: Call, elapsed_ms: float, began_s: float, now_s: float, usual_ms: int
+    ) -> None:
+        """Takes note of a call that brought neither a bid nor a no."""
+        reply = call.asked.reply
+        failed = is_failure(reply, elapsed_ms, min(usual_ms, brake.endpoint.ping_timeout_ms))
+        if failed is None or isinstance(reply, Bid):
+            return
+        if failed:
+            brake.last_failure[Phase.PING] = reply.reason.wire_name
+        elif call.retry_after and reply.reason is Reason.TOO_MANY_REQUESTS:
+            self._rest(brake, call.retry_after, now_s)
+        self._note(brake, Phase.PING, began_s, now_s, failed=failed)
 
     def _note(self, brake: Brake, phase: Phase, began_s: float, now_s: float, *, failed: bool) -> None:
         if brake.of(phase).note(failed=failed, began_s=began_s, now_s=now_s, luck=brake.luck):

@@ -46,15 +46,6 @@ class Asking(NamedTuple):
     refusal: Refusal | None = None
 
 
-class _Calls(NamedTuple):
-    """A ping's calls with the brakes of their endpoints, those that count them, and who is not asked."""
-
-    calls: list[Call]
-    brakes: list[Brake]
-    held: list[Brake]
-    refused: dict[str, Asked]
-
-
 class Ways:
     """The ways to the orders of the market in force."""
 
@@ -74,17 +65,20 @@ class Ways:
         `usual_ms` is the time of a ping whose seller is in no hurry.
         """
         began_s = monotonic()
-        asking = self._calls(entries, ping_of, left_ms, began_s)
+        brakes: list[Brake] = []
+        held: list[Brake] = []
+        skipped: list[Asked] = []
+        calls = self._calls(entries, ping_of, left_ms, began_s, brakes, held, skipped)
         try:
-            asked = await self._fanout.ask(asking.calls, decide_by)
+            asked = await self._fanout.ask(calls, decide_by)
         finally:
-            for brake in asking.held:
+            for brake in held:
                 brake.calls -= 1
-        self._brakes.heard(asking.brakes, asking.calls, asked, began_s, usual_ms)
-        if not asking.refused:
+        self._brakes.heard(brakes, calls, asked, began_s, usual_ms)
+        if not skipped:
             return asked
-        said = {reply.order: reply for reply in asked} | asking.refused
-        return tuple([said[entry.order.key] for entry in entries])
+        said = {reply.order: reply for reply in (*asked, *skipped)}
+        return tuple([said[entry.key] for entry in entries])
 
     def of(self, entry: OrderEntry) -> Way:
         """The way to an order: made when it is first asked, and whenever a new market has changed its entry."""
@@ -109,12 +103,23 @@ class Ways:
             self._version = market_version
             self.known.clear()
 
-    def _calls(self, entries: Sequence[OrderEntry], ping_of: PingOf, left_ms: int, now_s: float) -> _Calls:
-        """One call an order; the body is made once for each set of visible fields, and way of selling."""
-        known, made = self.known, _Calls([], [], [], {})
-        calls, brakes = made.calls, made.brakes
+    def _calls(
+        self,
+        entries: Sequence[OrderEntry],
+        ping_of: PingOf,
+        left_ms: int,
+        now_s: float,
+        brakes: list[Brake],
+        held: list[Brake],
+        skipped: list[Asked],
+    ) -> list[Call]:
+        """One call an order; the body is made once for each set of visible fields, and way of selling.
+
+        The calls' `brakes` are added, those of them that count the call as `held`, and whoever is `skipped`.
+        """
+        known = self.known
         askings: dict[tuple[str, ...], Asking] = {}
-        shown = None
+        calls, shown = [], None
         for entry in entries:
             way = known.get(entry.order.key)
             if way is None or way.entry is not entry:
@@ -122,16 +127,16 @@ class Ways:
             brake = way.brake
             if brake.is_looked_at:
                 if (refusal := self._brakes.refusal(brake, now_s)) is not None:
-                    made.refused[entry.key] = Asked(entry.key, refusal)
+                    skipped.append(Asked(entry.key, refusal))
                     continue
-                made.held.append(brake)
+                held.append(brake)
             if entry.shown is not shown:  # nearly always it is, and to look it up means to hash many names
                 shown = entry.shown
                 asking = askings.get(shown) or askings.setdefault(shown, asking_for(way.wire, ping_of(entry)))
             line = way.line if asking.plain and not way.signs else self.own_line(way, asking)
             calls.append(Call(line, asking.request.body, min(entry.endpoint.ping_timeout_ms, left_ms), asking.read))
             brakes.append(brake)
-        return made
+        return calls
 
     def _line(self, entry: OrderEntry, wire: Wire, request: Request | None, brake: Brake) -> Line:
         method, url = wire.dialect.ping_method, wire.url(entry.endpoint.ping_url or "", request)

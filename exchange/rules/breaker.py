@@ -48,6 +48,7 @@ class BreakerTerms:
 class Breaker:
     """The state of one breaker. A bout is the time from its first opening until it has stayed closed for a while.
 
+    `good` are successes that are not yet in the window: while all is well, adding one there is all that a call costs.
     `since_s` is when the bout began, `openings` how often it has opened in it, `until_s` when its rest is over.
     """
 
@@ -57,11 +58,13 @@ class Breaker:
         "_closed_s",
         "_credit",
         "_failures",
-        "_good",
         "_opened_s",
         "_probed_s",
+        "_proofs",
         "_slot_s",
         "_starts_s",
+        "_well_s",
+        "good",
         "openings",
         "since_s",
         "state",
@@ -69,15 +72,17 @@ class Breaker:
         "until_s",
     )
 
+    good: int
+
     def __init__(self, terms: BreakerTerms, now_s: float) -> None:
         self.state = State.CLOSED
         self.openings = 0
         self.since_s = self.until_s = self._opened_s = self._closed_s = now_s
-        self._credit = self._good = self._at = 0
+        self._credit = self._proofs = self._at = 0
         self._probed_s: float | None = None
         self._starts_s = now_s
         self.set(terms)
-        self._clear()
+        self._clear(now_s)
 
     def set(self, terms: BreakerTerms) -> None:
         """Goes on under other terms."""
@@ -91,11 +96,15 @@ class Breaker:
         """
         if self.state is not State.CLOSED:
             return self._note_probe(began_s, now_s, luck, failed=failed)
+        if not failed:
+            self.good += 1
+            return False
         if not self._starts_s <= now_s < self._starts_s + self._slot_s:
             self._turn(now_s)
+        if self.good:
+            self._count_good(now_s)
+        self._well_s = now_s
         self._calls[self._at] += 1
-        if not failed:
-            return False
         self._failures[self._at] += 1
         calls, failures = self.counted()
         if calls < self._judged_by(now_s) or failures * 100 < self.terms.failed_percent * calls:
@@ -119,7 +128,7 @@ class Breaker:
         if now_s < self.until_s:
             return False
         self.state = State.HALF_OPEN
-        self._good, self._credit, self._probed_s = 0, 100, None
+        self._proofs, self._credit, self._probed_s = 0, 100, None
         return True
 
     def probe(self, now_s: float) -> bool:
@@ -135,8 +144,18 @@ class Breaker:
     def close(self, now_s: float) -> None:
         """Closes by time or word; what was counted is forgotten, not that it has been open."""
         self.state, self._closed_s = State.CLOSED, now_s
-        self._clear()
+        self._clear(now_s)
         self._starts_s = now_s
+
+    def _count_good(self, now_s: float) -> None:
+        """Puts the successes since the last failure into the window, as evenly as they may have come."""
+        took_s = max(now_s - self._well_s, 0.0)
+        parts = min(SLOTS, int(took_s / self._slot_s) + 1)
+        lately = int(self.good * min(1.0, self.terms.window_s / took_s)) if took_s else self.good
+        each, rest = divmod(lately, parts)
+        for back in range(parts):
+            self._calls[(self._at - back) % SLOTS] += each + (back < rest)
+        self.good = 0
 
     def counted(self) -> tuple[int, int]:
         """The calls in the window, and those of them that failed."""
@@ -152,8 +171,8 @@ class Breaker:
         return True
 
     def _one_good(self, now_s: float) -> bool:
-        self._good += 1
-        if self._good < self.terms.probes_min:
+        self._proofs += 1
+        if self._proofs < self.terms.probes_min:
             return False
         self.close(now_s)
         return True
@@ -183,7 +202,7 @@ class Breaker:
         if steps < 0:  # the clock went back: what was counted stays, and goes in its turn
             self._starts_s = now_s
         elif steps >= SLOTS:
-            self._clear()
+            self._calls, self._failures = [0] * SLOTS, [0] * SLOTS
             self._starts_s = now_s
         else:
             for _ in range(steps):
@@ -191,5 +210,6 @@ class Breaker:
                 self._calls[self._at] = self._failures[self._at] = 0
             self._starts_s += steps * self._slot_s
 
-    def _clear(self) -> None:
+    def _clear(self, now_s: float) -> None:
         self._calls, self._failures = [0] * SLOTS, [0] * SLOTS
+        self.good, self._well_s = 0, now_s

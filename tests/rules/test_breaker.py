@@ -55,9 +55,27 @@ def test_what_is_older_than_the_window_does_not_count() -> None:
     breaker = Breaker(USUAL, 0.0)
     for _ in range(1_000):
         breaker.note(failed=False, began_s=0.0, now_s=0.0)
+    breaker.note(failed=True, began_s=0.0, now_s=0.0)
+    assert breaker.counted() == (1_001, 1)
     for _ in range(USUAL.calls_min):
         breaker.note(failed=True, began_s=0.0, now_s=30.1)
     assert breaker.state is State.OPEN
+
+
+@given(st.integers(0, 10_000), st.floats(0, 1_000))
+def test_successes_are_counted_as_evenly_as_they_may_have_come(good: int, took_s: float) -> None:
+    breaker = Breaker(USUAL, 0.0)
+    for _ in range(good):
+        breaker.note(failed=False, began_s=0.0, now_s=0.0)
+    breaker.note(failed=True, began_s=took_s, now_s=took_s)
+    calls, failures = breaker.counted()
+    assert failures == 1
+    assert abs(calls - 1 - good * min(1.0, 30.0 / max(took_s, 0.001))) <= 1
+    breaker.note(failed=True, began_s=took_s, now_s=took_s + 15.0)
+    later, _ = breaker.counted()
+    assert later <= calls + 1
+    if took_s >= 30.0:
+        assert abs(later - 2 - (calls - 1) / 2) <= max(10, good * 0.11)
 
 
 def test_failures_that_are_far_apart_open_nothing() -> None:
