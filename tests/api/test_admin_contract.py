@@ -84,6 +84,8 @@ async def test_every_route_is_documented_with_its_key(shared_world: World) -> No
     found = {path: set(item) for path, item in document["paths"].items() if path.startswith(ADMIN)}
     sections = ("verticals", "campaigns", "sellers", "buyers", "orders")
     assert found == {
+        f"{ADMIN}/breakers": {"get"},
+        f"{ADMIN}/breakers/{{buyer}}/reset": {"post"},
         f"{ADMIN}/pings/{{ping_id}}/explanation": {"get"},
         f"{ADMIN}/market": {"get", "put"},
         f"{ADMIN}/market/rollback": {"post"},
