@@ -163,6 +163,7 @@ def _usual_brakes(settings: Settings) -> Usual:
         shadow=settings.breaker_shadow,
         failed_percent=settings.breaker_percent,
         calls_min=settings.breaker_calls,
+        post_calls_min=settings.breaker_post_calls,
         window_s=settings.breaker_window_s,
         post_window_s=settings.breaker_post_window_s,
         rest_first_s=settings.breaker_rest_s,

@@ -19,7 +19,15 @@ from exchange.values.bid import Accepted, Asked, Bid, Delivery, Refusal, Reply, 
 from exchange.values.reason import Reason
 
 NAMES = ("ann", "bob", "cid", "dan", "eve")
-USUAL = Usual(calls_min=5, failed_percent=80, rest_first_s=10, rest_longest_s=10, probe_percent=50, pause_after_s=100)
+USUAL = Usual(
+    calls_min=5,
+    post_calls_min=5,
+    failed_percent=80,
+    rest_first_s=10,
+    rest_longest_s=10,
+    probe_percent=50,
+    pause_after_s=100,
+)
 DOWN = Refusal(Reason.SERVER_ERROR)
 
 

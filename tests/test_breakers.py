@@ -21,7 +21,7 @@ from exchange.values.trace import OrderOutcome
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 FAILS = says({"error": "down"}, 503)
-QUICK: Document = {"calls": 5, "percent": 100, "rest_s": 1, "probes": 50}
+QUICK: Document = {"calls": 5, "post_calls": 5, "percent": 100, "rest_s": 1, "probes": 50}
 
 
 def document(buyers: dict[str, Buyer | str], breaker: Document | None, **campaign: Any) -> Document:
@@ -50,10 +50,10 @@ async def opened(world: World, order: str = "north") -> OrderOutcome:
 async def test_a_buyer_who_fails_some_times_in_a_row_is_still_asked(shared_world: World) -> None:
     async with Buyer(FAILS) as north:
         await shared_world.apply(document({"north": north}, None))
-        for _ in range(25):
+        for _ in range(60):
             answer = await shared_world.ping()
             assert answer["reason"]["name"] == "no_bids"
-        assert len(north.pings) == 25
+        assert len(north.pings) == 60
 
 
 async def test_a_buyer_who_dies_is_left_alone_and_comes_back_by_probes(shared_world: World) -> None:

@@ -215,6 +215,7 @@ def _breaker(shape: BreakerShape | None) -> BreakerWish:
         shadow=shape.shadow,
         failed_percent=shape.percent,
         calls_min=shape.calls,
+        post_calls_min=shape.post_calls,
         window_s=shape.window_s,
         post_window_s=shape.post_window_s,
         rest_first_s=shape.rest_s,

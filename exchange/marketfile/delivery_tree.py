@@ -45,6 +45,7 @@ def _breaker(item: BreakerWish) -> Tree:
             "shadow": shown(item.shadow),
             "percent": shown(item.failed_percent),
             "calls": shown(item.calls_min),
+            "post_calls": shown(item.post_calls_min),
             "window_s": shown(item.window_s),
             "post_window_s": shown(item.post_window_s),
             "rest_s": shown(item.rest_first_s),

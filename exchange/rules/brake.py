@@ -27,7 +27,8 @@ class Usual:
 
     shadow: bool = False
     failed_percent: int = 80
-    calls_min: int = 30
+    calls_min: int = 100
+    post_calls_min: int = 20
     window_s: float = 30.0
     post_window_s: float = 600.0
     rest_first_s: float = 5.0
@@ -37,13 +38,14 @@ class Usual:
 
     def terms(self, wish: BreakerWish, phase: Phase) -> BreakerTerms:
         """What a breaker goes by that a market wishes so."""
-        wished_s, usual_s = (wish.window_s, self.window_s)
+        window_s, calls_min = wish.window_s or self.window_s, wish.calls_min or self.calls_min
         if phase is Phase.POST:
-            wished_s, usual_s = (wish.post_window_s, self.post_window_s)
+            window_s = wish.post_window_s or self.post_window_s
+            calls_min = wish.post_calls_min or self.post_calls_min
         rest_first_s = wish.rest_first_s or self.rest_first_s
         return BreakerTerms(
-            window_s=wished_s or usual_s,
-            calls_min=wish.calls_min or self.calls_min,
+            window_s=window_s,
+            calls_min=calls_min,
             failed_percent=wish.failed_percent or self.failed_percent,
             rest_first_s=rest_first_s,
             rest_longest_s=max(rest_first_s, self.rest_longest_s),

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 class BreakerWish:
     """What an endpoint's breakers go by; what is None, the settings say.
 
-    A `shadow` breaker only says what it would do. `window_s` is for pings, `post_window_s` for posts.
+    A `shadow` breaker only says what it would do. `calls_min` and `window_s` are for pings, others for posts.
     """
 
     enabled: bool = True
     shadow: bool | None = None
     failed_percent: int | None = None
     calls_min: int | None = None
+    post_calls_min: int | None = None
     window_s: int | None = None
     post_window_s: int | None = None
     rest_first_s: int | None = None

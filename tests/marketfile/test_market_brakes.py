@@ -19,6 +19,7 @@ WHOLE = {
         "shadow": True,
         "percent": 60,
         "calls": 50,
+        "post_calls": 10,
         "window_s": 10,
         "post_window_s": 300,
         "rest_s": 10,
@@ -43,6 +44,7 @@ def test_everything_is_read_and_written_down_again() -> None:
         shadow=True,
         failed_percent=60,
         calls_min=50,
+        post_calls_min=10,
         window_s=10,
         post_window_s=300,
         rest_first_s=10,
@@ -70,6 +72,7 @@ def test_what_is_not_said_the_settings_say() -> None:
     usual = Usual(calls_min=77, window_s=12.0, post_window_s=120.0, rest_longest_s=60.0)
     ping, post = (usual.terms(BreakerWish(failed_percent=9, rest_first_s=90), phase) for phase in Phase)
     assert (ping.calls_min, ping.failed_percent, ping.window_s, post.window_s) == (77, 9, 12.0, 120.0)
+    assert post.calls_min == 20
     assert (ping.rest_first_s, ping.rest_longest_s) == (90, 90)
 
 

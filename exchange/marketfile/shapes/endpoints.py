@@ -45,13 +45,17 @@ class UnknownShape(Shape):
 BreakerWindow = Annotated[int, whole(*BREAKER_WINDOW_S)]
 
 
+BreakerCalls = Annotated[int, whole(*BREAKER_CALLS)]
+
+
 class BreakerShape(Shape):
     """When an endpoint that fails is left alone, and when it is tried again."""
 
     enabled: Flag = True
     shadow: Given[Flag] = None
     percent: Given[Annotated[int, whole(*BREAKER_PERCENT)]] = None
-    calls: Given[Annotated[int, whole(*BREAKER_CALLS)]] = None
+    calls: Given[BreakerCalls] = None
+    post_calls: Given[BreakerCalls] = None
     window_s: Given[BreakerWindow] = None
     post_window_s: Given[BreakerWindow] = None
     rest_s: Given[Annotated[int, whole(*BREAKER_REST_S)]] = None
