@@ -19,6 +19,8 @@ from exchange.api.door import Door
 from exchange.api.health import HealthDoor
 from exchange.api.sellers import SellerDoor
 from exchange.background import Background
+from exchange.brake_keeper import BrakeKeeper
+from exchange.brakes import Brakes
 from exchange.buyers.delivery import Courier
 from exchange.buyers.fanout import Fanout
 from exchange.embedded.lease import Services
@@ -30,6 +32,7 @@ from exchange.ping import Pings, PingTimes
 from exchange.post import Posts, PostTimes
 from exchange.readiness import Readiness
 from exchange.record import Recorder
+from exchange.rules.brake import Usual
 from exchange.settings import Settings, master_key, secret_environment
 from exchange.storage.acceptance import Acceptance
 from exchange.storage.database import Database
@@ -97,7 +100,11 @@ async def _open_desk(settings: Settings, services: Services, stopping: asyncio.E
     stack.push_async_callback(database.close)
     hints, people = Hints(database, services.valkey_url), People(database, services.valkey_url)
     environment = secret_environment()
-    live, wires = LiveMarket(database, services.postgres_url, environment, hints), Wires(environment)
+    brakes, wires = Brakes(_usual_brakes(settings), settings.retry_after_longest_s), Wires(environment)
+    keeper = BrakeKeeper(database, brakes)
+    await keeper.start()
+    stack.push_async_callback(keeper.close)
+    live = LiveMarket(database, services.postgres_url, environment, hints, brakes.put_in_force)
     await live.start()
     stack.push_async_callback(live.close)
     await hints.start()
@@ -123,7 +130,7 @@ async def _open_desk(settings: Settings, services: Services, stopping: asyncio.E
     pulse.start()
     stack.push_async_callback(pulse.close)
     times = PingTimes(settings.ping_finish_ms, settings.ping_ask_min_ms)
-    pings = Pings(fanout, recorder, times, lambda: acceptance.measured, wires)
+    pings = Pings(fanout, recorder, times, lambda: acceptance.measured, wires, brakes)
     readiness = Readiness(
         live, database, stopping, lambda book: pings.warm(book, settings.warm_connections, settings.warm_timeout_s)
     )
@@ -141,12 +148,28 @@ async def _open_desk(settings: Settings, services: Services, stopping: asyncio.E
             background,
             PostTimes(settings.post_attempt_min_ms, settings.post_finish_ms),
             wires,
+            brakes,
         ),
         gate=Gate(people, vault, recorder),
         sales=sales,
         recorder=recorder,
         database=database,
         readiness=readiness,
+    )
+
+
+def _usual_brakes(settings: Settings) -> Usual:
+    return Usual(
+        shadow=settings.breaker_shadow,
+        failed_percent=settings.breaker_percent,
+        calls_min=settings.breaker_calls,
+        post_calls_min=settings.breaker_post_calls,
+        window_s=settings.breaker_window_s,
+        post_window_s=settings.breaker_post_window_s,
+        rest_first_s=settings.breaker_rest_s,
+        rest_longest_s=settings.breaker_rest_longest_s,
+        probe_percent=settings.breaker_probes,
+        pause_after_s=settings.breaker_pause_after_s,
     )
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 import asyncpg
@@ -33,7 +33,15 @@ class LiveMarket:
     be asked. It holds until the next look, a second later.
     """
 
-    def __init__(self, database: Database, url: str, environment: Mapping[str, str], hints: Hints) -> None:
+    def __init__(
+        self,
+        database: Database,
+        url: str,
+        environment: Mapping[str, str],
+        hints: Hints,
+        put_in_force: Callable[[RuleBook], None],
+    ) -> None:
+        """`put_in_force` is told of each new market, before the first ping goes by it."""
         self.book: RuleBook | None = None
         self.available: Available = {}
         self.is_cut_off = False
@@ -42,6 +50,7 @@ class LiveMarket:
         self._url = url
         self._environment = environment
         self._hints = hints
+        self._told = put_in_force
         self._look_again = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._farewells = Background()
@@ -93,6 +102,7 @@ class LiveMarket:
             log.error("endpoint_without_secret", endpoint=name)
         if self.book is not None:
             self._farewells.start(takeover.let_go(self.book), "let go of a market")
+        self._told(taken.book)
         self.book = taken.book
         self._hints.limit(taken.caps, taken.zones)
         self.in_force.set()

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from exchange.auction import Decision, Entrant, Terms, buyers_among, decide, has_buyer
-from exchange.buyers.calls import Call
+from exchange.brakes import Brakes, Shut
 from exchange.buyers.dialects.wire import Ping
 from exchange.buyers.fanout import Fanout
 from exchange.record import Recorder
@@ -32,7 +32,7 @@ from exchange.values.reason import Reason
 from exchange.values.selling import Method
 from exchange.values.trace import Inputs, Offer, OrderOutcome, PingStatus, PingTrace, Sums
 from exchange.values.vertical import Lead
-from exchange.ways import Asking, Ways, asking_for
+from exchange.ways import Ways
 from exchange.wires import Wires
 
 _new = tuple.__new__
@@ -119,6 +119,7 @@ class Pings:
         times: PingTimes,
         acceptance: Callable[[], Mapping[str, int]] = dict,
         wires: Wires | None = None,
+        brakes: Brakes | None = None,
     ) -> None:
         """`acceptance` says how often each order's leads are accepted, in millionths, as far as that is known."""
         self._fanout = fanout
@@ -127,7 +128,8 @@ class Pings:
         self._acceptance = acceptance
         self._turns = Turns()
         self._expectations = Expectations()
-        self._ways = Ways(fanout, wires or Wires({}))
+        self._brakes = brakes or Brakes()
+        self._ways = Ways(fanout, wires or Wires({}), self._brakes)
 
     async def ping(self, request: PingRequest, available: Available) -> PingTrace:
         """Offers a lead to the market. Raises StorageUnavailable where an offer could not be recorded.
@@ -138,8 +140,9 @@ class Pings:
         request = _with_sub_caps(request.at(ping_id))
         available = {} if request.test else available
         terms = _terms(request)
-        routing = _route(request, available, terms.floor_micros, time.time())
-        kept_out = _kept_out(request, routing)
+        shut = self._brakes.shut.get(request.book.campaign.key, ())
+        routing = _route(request, available, terms.floor_micros, time.time(), shut)
+        kept_out = self._kept_out(request, routing)
         heard = await self._replies(request, ping_id, routing.asked, available, terms)
         asked_s = time.monotonic()
         entrants = _entrants(request, routing.asked, heard.replies, available)
@@ -151,6 +154,13 @@ class Pings:
         request.room.offered(trace)
         await self._recorder.ping(trace, request.deadline)
         return trace
+
+    def _kept_out(self, request: PingRequest, routing: Routing) -> tuple[OrderOutcome, ...]:
+        if not routing.kept_out:
+            return ()
+        found = [OrderOutcome(entry.key, entry.buyer.key, reason) for entry, reason in routing.kept_out]
+        outcomes = told(tuple(found), request.room)
+        return self._brakes.kept_out(outcomes, [entry for entry, _ in routing.kept_out])
 
     def _decide(
         self, entrants: Sequence[Entrant], terms: Terms, ping_id: UUID, *, second: bool, is_test: bool
@@ -232,26 +242,9 @@ class Pings:
         left_ms = decide_by.remaining_ms()
         if left_ms < self._times.ask_min_ms:
             return tuple(Asked(entry.key, Refusal(Reason.NO_TIME_LEFT)) for entry in entries)
-        return await self._fanout.ask(self._calls(request, ping_id, entries, left_ms), decide_by)
-
-    def _calls(self, request: PingRequest, ping_id: UUID, entries: Sequence[OrderEntry], left_ms: int) -> list[Call]:
-        """One call an order; the body is made once for each set of visible fields, and way of selling."""
         self._ways.drop_before(request.market_version)
-        ways, known = self._ways, self._ways.known
-        askings: dict[tuple[str, ...], Asking] = {}
-        calls, shown = [], None
-        for entry in entries:
-            way = known.get(entry.order.key)
-            if way is None or way.entry is not entry:
-                way = ways.of(entry)
-            if entry.shown is not shown:  # nearly always it is, and to look it up means to hash many names
-                shown = entry.shown
-                asking = askings.get(shown) or askings.setdefault(
-                    shown, asking_for(way.wire, _ping(request, ping_id, entry))
-                )
-            line = way.line if asking.plain and not way.signs else ways.own_line(way, asking)
-            calls.append(Call(line, asking.request.body, min(entry.endpoint.ping_timeout_ms, left_ms), asking.read))
-        return calls
+        usual_ms = request.book.campaign.ping_timeout_ms
+        return await self._ways.ask(entries, lambda entry: _ping(request, ping_id, entry), left_ms, usual_ms, decide_by)
 
 
 def _with_sub_caps(request: PingRequest) -> PingRequest:
@@ -263,21 +256,16 @@ def _with_sub_caps(request: PingRequest) -> PingRequest:
     return request._replace(room=PartedRoom(room, parts)) if parts else request
 
 
-def _route(request: PingRequest, available: Available, floor_micros: int, now_s: float) -> Routing:
+def _route(request: PingRequest, available: Available, floor_micros: int, now_s: float, shut: Shut) -> Routing:
     book, lead, seller, room = request.book, request.facts, request.seller, request.room
     room.wake(int(now_s * 1_000_000))
     had_by, test = request.had_by, request.test
-    routing = route(book, lead, seller, available, room.left, had_by, floor_micros, now_s, test=test)
+    routing = route(book, lead, seller, available, room.left, had_by, floor_micros, now_s, shut, test=test)
     if book.has_share_caps:
         entries = (*routing.asked, *(entry for entry, _ in routing.kept_out))
         counted = [entry.key for entry in entries if entry.order.share_cap is not None]
         room.passed.note(counted, datetime.fromtimestamp(now_s, UTC))
     return routing
-
-
-def _kept_out(request: PingRequest, routing: Routing) -> tuple[OrderOutcome, ...]:
-    found = [OrderOutcome(entry.key, entry.buyer.key, reason) for entry, reason in routing.kept_out]
-    return told(tuple(found), request.room)
 
 
 def _terms(request: PingRequest) -> Terms:

@@ -1,6 +1,6 @@
 """What a post plans before it is claimed: the attempts that could be made, and how its answer will be made."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from exchange.answers import post_answer
@@ -22,14 +22,18 @@ Ladder = tuple[tuple[Plan, ...], dict[str, OrderEntry]]
 """The attempts that could be made, best first, and the order of each."""
 
 
-def plans_of(ping: RecordedPing, book: CampaignBook, seller: Seller, now_s: float) -> Ladder:
+def plans_of(
+    ping: RecordedPing, book: CampaignBook, seller: Seller, now_s: float, is_shut: Callable[[OrderEntry], bool]
+) -> Ladder:
     """The rungs of an offer that can still be taken at an instant (Unix time), as attempts.
+
+    Those whose endpoint `is_shut` for posts cannot.
 
     Those of an exclusive one are numbered from 1. Those of a shared one keep the places that they were offered: the
     first are the winners of the legs, the others the reserve.
     """
     promised = ping.legs
-    rungs = open_rungs(ping.ladder, 0 if promised else ping.payout_micros or 0, book, seller, now_s)
+    rungs = open_rungs(ping.ladder, 0 if promised else ping.payout_micros or 0, book, seller, now_s, is_shut)
     caps = _caps_by_order(ping, book, [entry for _, entry in rungs])
     if not promised:
         plans = tuple(_plan(rung, entry, caps[entry.key], ordinal) for ordinal, (rung, entry) in enumerate(rungs, 1))

@@ -13,6 +13,7 @@ import orjson
 import structlog
 
 from exchange.background import Background
+from exchange.brakes import Brakes
 from exchange.buyers.delivery import Courier
 from exchange.buyers.dialects.wire import Post
 from exchange.errors import StorageUnavailable
@@ -117,6 +118,7 @@ class Posts:
         background: Background,
         times: PostTimes,
         wires: Wires | None = None,
+        brakes: Brakes | None = None,
     ) -> None:
         self._sales = sales
         self._courier = courier
@@ -125,6 +127,7 @@ class Posts:
         self._background = background
         self._times = times
         self._wires = wires or Wires({})
+        self._brakes = brakes or Brakes()
         self._withdrawals: dict[UUID, asyncio.Event] = {}
 
     async def certain(self, ping_id: UUID) -> None:
@@ -205,7 +208,7 @@ class Posts:
             legs=ping.legs,
             apart=book.apart,
         )
-        plans, entries = plans_of(ping, book, request.seller, time.time())
+        plans, entries = plans_of(ping, book, request.seller, time.time(), self._brakes.takes_no_post)
         return _Sale(request, post, plans, entries, partial(render, post), time.monotonic())
 
     async def _sell(self, sale: _Sale, claimed: Prepared | PreparedLegs, answer: "asyncio.Future[bytes]") -> None:
@@ -286,7 +289,8 @@ class Posts:
             lead=sale.request.lead,
         )
         wire = self._wires.of(plan.buyer, entry.endpoint)
-        return asyncio.ensure_future(deliver(self._courier, wire, entry.endpoint, post, send_by_s))
+        delivering = deliver(self._courier, wire, entry.endpoint, post, send_by_s)
+        return asyncio.ensure_future(self._brakes.delivering(plan.buyer, entry.endpoint, delivering))
 
     async def _in_time(self, sale: _Sale, plan: Plan, sending: "asyncio.Future[Delivery]") -> Delivery:
         """What is known of a delivery at the seller's deadline."""

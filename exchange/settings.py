@@ -20,6 +20,7 @@ MASTER_KEY_FILE = "master.key"
 Milliseconds = Annotated[int, Field(ge=1, le=60_000)]
 Seconds = Annotated[float, Field(gt=0, le=3_600)]
 Count = Annotated[int, Field(ge=1, le=10_000_000)]
+Percent = Annotated[int, Field(ge=1, le=100)]
 Days = Annotated[int, Field(ge=1, le=3_650)]
 
 
@@ -53,6 +54,19 @@ class Settings(BaseSettings):
     ping_ask_min_ms: Milliseconds = Field(20, description="least time that is worth asking a buyer with")
     post_attempt_min_ms: Milliseconds = Field(500, description="least time that must remain for a further attempt")
     post_finish_ms: Milliseconds = Field(100, description="kept back of a post's time for recording the answer")
+    breaker_shadow: bool = Field(False, description="breakers only say what they would do, unless the market says more")
+    breaker_percent: Percent = Field(80, description="of 100 calls so many must fail to open an endpoint's breaker")
+    breaker_calls: Count = Field(100, description="pings in the window below which no breaker opens")
+    breaker_post_calls: Count = Field(20, description="posts in the window below which no breaker opens")
+    breaker_window_s: Seconds = Field(30.0, description="time in which failed pings count together")
+    breaker_post_window_s: Seconds = Field(600.0, description="time in which failed posts count together")
+    breaker_rest_s: Seconds = Field(5.0, description="first rest of an endpoint that fails; each is twice as long")
+    breaker_rest_longest_s: Seconds = Field(300.0, description="longest such rest")
+    breaker_probes: Percent = Field(5, description="of 100 pings, so many try an endpoint again after its rest")
+    breaker_pause_after_s: Annotated[int, Field(ge=60, le=2_592_000)] = Field(
+        21_600, description="after so long without getting well an endpoint is paused until an operator resets it"
+    )
+    retry_after_longest_s: Seconds = Field(60.0, description="longest rest that a buyer's Retry-After (429) brings")
     resolve_first_s: Seconds = Field(10.0, description="pause before a buyer is asked again what became of an attempt")
     resolve_longest_s: Seconds = Field(3_600.0, description="longest pause; each is twice the one before")
     resolve_tries_max: Count = Field(100, description="how often a buyer is asked about one attempt")

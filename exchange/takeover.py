@@ -68,7 +68,7 @@ def _taken(found: MarketText, environment: Mapping[str, str]) -> Taken:
 async def let_go(book: RuleBook) -> None:
     """Frees a market that is no longer in force, in small steps. The caller must hold it no longer, either."""
     held: list[object] = [entry for campaign in book.campaigns.values() for entry in campaign.entries]
-    held += [*book.market.orders.values(), *book.market.buyers.values()]
+    held += [*book.market.orders.values(), *book.market.buyers.values(), *book.by_endpoint.values()]
     del book
     while held:
         del held[-FREED_AT_ONCE:]

@@ -1,16 +1,25 @@
 """The ways out to the orders of a market: a line for each, and for a request that no other is like, one of its own."""
 
 import time
+from collections.abc import Callable, Sequence
+from time import monotonic
 from typing import NamedTuple
 
+from exchange.brakes import Brakes
+from exchange.buyers.calls import Call
 from exchange.buyers.dialects.native import TIMEOUT_HEADER
 from exchange.buyers.dialects.wire import NO_HEADERS, Ping, Read, Request, Unsendable
 from exchange.buyers.fanout import Fanout
 from exchange.buyers.line import Line
 from exchange.rules.book import OrderEntry
-from exchange.values.bid import Refusal
+from exchange.rules.brake import Brake
+from exchange.values.bid import Asked, Refusal
+from exchange.values.deadline import Deadline
 from exchange.values.reason import Reason
 from exchange.wires import Wire, Wires
+
+PingOf = Callable[[OrderEntry], Ping]
+"""What an order is told of the lead."""
 
 SECRET_MISSING = Refusal(Reason.PAUSED, "a secret is not set")
 
@@ -22,6 +31,7 @@ class Way(NamedTuple):
     line: Line
     wire: Wire | None
     signs: bool
+    brake: Brake
 
 
 class Asking(NamedTuple):
@@ -39,27 +49,53 @@ class Asking(NamedTuple):
 class Ways:
     """The ways to the orders of the market in force."""
 
-    def __init__(self, fanout: Fanout, wires: Wires) -> None:
+    def __init__(self, fanout: Fanout, wires: Wires, brakes: Brakes | None = None) -> None:
         self._fanout = fanout
         self._wires = wires
+        self._brakes = brakes or Brakes()
         self.known: dict[str, Way] = {}
-        """The ways by order, for who asks many: one that has another entry is to be made anew, by `of`."""
+        """The ways by order; one that has another entry is to be made anew, by `of`."""
         self._version = 0
+
+    async def ask(
+        self, entries: Sequence[OrderEntry], ping_of: PingOf, left_ms: int, usual_ms: int, decide_by: Deadline
+    ) -> tuple[Asked, ...]:
+        """Asks the orders whose brakes let it, each within its own time and what is left; the replies in their order.
+
+        `usual_ms` is the time of a ping whose seller is in no hurry.
+        """
+        began_s = monotonic()
+        brakes: list[Brake] = []
+        held: list[Brake] = []
+        skipped: list[Asked] = []
+        calls = self._calls(entries, ping_of, left_ms, began_s, brakes, held, skipped)
+        try:
+            asked = await self._fanout.ask(calls, decide_by)
+        finally:
+            for brake in held:
+                brake.calls -= 1
+        self._brakes.heard(brakes, calls, asked, began_s, usual_ms)
+        if not skipped:
+            return asked
+        said = {reply.order: reply for reply in (*asked, *skipped)}
+        return tuple([said[entry.key] for entry in entries])
 
     def of(self, entry: OrderEntry) -> Way:
         """The way to an order: made when it is first asked, and whenever a new market has changed its entry."""
         known = self.known.get(entry.key)
         if known is None or known.entry is not entry:
             wire = self._wires.of(entry.buyer.key, entry.endpoint)
-            line = _refused(entry, SECRET_MISSING) if wire is None else self._line(entry, wire, None)
-            known = self.known[entry.key] = Way(entry, line, wire, wire is not None and wire.signer is not None)
+            brake = self._brakes.of(entry.buyer.key, entry.endpoint)
+            line = _refused(entry, SECRET_MISSING) if wire is None else self._line(entry, wire, None, brake)
+            signs = wire is not None and wire.signer is not None
+            known = self.known[entry.key] = Way(entry, line, wire, signs, brake)
         return known
 
     def own_line(self, way: Way, asking: Asking) -> Line:
         """A line for this request alone."""
         if asking.refusal is not None or way.wire is None:
             return _refused(way.entry, asking.refusal or SECRET_MISSING)
-        return self._line(way.entry, way.wire, asking.request)
+        return self._line(way.entry, way.wire, asking.request, way.brake)
 
     def drop_before(self, market_version: int) -> None:
         """Lets go of the lines of older markets, and with them of connections to buyers who have left."""
@@ -67,12 +103,47 @@ class Ways:
             self._version = market_version
             self.known.clear()
 
-    def _line(self, entry: OrderEntry, wire: Wire, request: Request | None) -> Line:
+    def _calls(
+        self,
+        entries: Sequence[OrderEntry],
+        ping_of: PingOf,
+        left_ms: int,
+        now_s: float,
+        brakes: list[Brake],
+        held: list[Brake],
+        skipped: list[Asked],
+    ) -> list[Call]:
+        """One call an order; the body is made once for each set of visible fields, and way of selling.
+
+        The calls' `brakes` are added, those of them that count the call as `held`, and whoever is `skipped`.
+        """
+        known = self.known
+        askings: dict[tuple[str, ...], Asking] = {}
+        calls, shown = [], None
+        for entry in entries:
+            way = known.get(entry.order.key)
+            if way is None or way.entry is not entry:
+                way = self.of(entry)
+            brake = way.brake
+            if brake.is_looked_at:
+                if (refusal := self._brakes.refusal(brake, now_s)) is not None:
+                    skipped.append(Asked(entry.key, refusal))
+                    continue
+                held.append(brake)
+            if entry.shown is not shown:  # nearly always it is, and to look it up means to hash many names
+                shown = entry.shown
+                asking = askings.get(shown) or askings.setdefault(shown, asking_for(way.wire, ping_of(entry)))
+            line = way.line if asking.plain and not way.signs else self.own_line(way, asking)
+            calls.append(Call(line, asking.request.body, min(entry.endpoint.ping_timeout_ms, left_ms), asking.read))
+            brakes.append(brake)
+        return calls
+
+    def _line(self, entry: OrderEntry, wire: Wire, request: Request | None, brake: Brake) -> Line:
         method, url = wire.dialect.ping_method, wire.url(entry.endpoint.ping_url or "", request)
         headers = {**wire.dialect.standing_headers(entry.key), **(entry.auth_headers or {})}
         if request is not None:
             headers |= {**request.headers, **wire.signed(method, url, request.body, time.time())}
-        return self._fanout.line(entry.key, url, headers, TIMEOUT_HEADER, method)
+        return self._fanout.line(entry.key, url, headers, TIMEOUT_HEADER, method, brake)
 
 
 def asking_for(wire: Wire | None, ping: Ping) -> Asking:

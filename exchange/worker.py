@@ -14,7 +14,7 @@ from exchange.errors import StorageUnavailable
 from exchange.observe import metrics
 from exchange.outbox.sending import Outbox
 from exchange.reconcile import Reconciler
-from exchange.storage import caps, chores, doubts, fingerprints, invariants, outbox, recovery
+from exchange.storage import caps, chores, doubts, fingerprints, invariants, outbox, pauses, recovery
 from exchange.storage.database import Database
 from exchange.storage.posts import Result
 
@@ -96,6 +96,7 @@ async def _tidy(database: Database, kept: Kept) -> None:
     forgotten = await chores.forget_old_keys(database) + await chores.forget_old_withdrawals(database)
     forgotten += await fingerprints.forget_expired(database) + await caps.forget(database, datetime.now(UTC))
     forgotten += await outbox.forget(database, kept.done_days, kept.dead_days)
+    forgotten += await pauses.forget(database)
     if made or forgotten:
         log.info("tidied", days=made, count=forgotten)
 

@@ -20,7 +20,6 @@ CODES_PAGE = Path(__file__).parents[1] / "docs/reference/reason-codes.md"
 ELSEWHERE = {
     Reason.INTERNAL_ERROR: "a fault of the exchange's own, which no buyer can bring about",
     Reason.ADDRESS_REFUSED: "the buyers of these cases have private addresses, which are allowed for them",
-    Reason.BUSY: "takes more calls at a time than a case makes",
     Reason.NO_TIME_LEFT: "takes a network or a machine as slow as the seller's time is short",
     Reason.SUPERSEDED: "is of a bid beside a better one of the same order, and never an order's",
     Reason.PRESUMED_ACCEPTED: "comes days after the post",

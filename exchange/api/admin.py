@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from exchange.answers import rfc3339
 from exchange.api import admin_shapes as shapes
+from exchange.api.admin_breakers import BreakerDoor
 from exchange.api.admin_schema import deleting, putting, reading, reading_market, replacing, returning
 from exchange.api.auth import holder_of
 from exchange.api.body import JSON_TYPE, check_media_type, malformed
@@ -79,6 +80,7 @@ class AdminDoor:
             put, delete = self._entry_routes(section)
             add(f"/market/{section}/{{key}}", put, **putting(f"Add or replace one of the {section}"))
             add(f"/market/{section}/{{key}}", delete, **deleting(f"Remove one of the {section}"))
+        BreakerDoor(self._database, self.router)
 
     async def _admit(
         self, request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)]

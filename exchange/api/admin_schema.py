@@ -11,7 +11,7 @@ _MEANINGS = {
     400: "The body is not JSON.",
     401: "No key that holds.",
     403: "The key is no operator's.",
-    404: "There is no such ping, version or entry, or no market yet.",
+    404: "There is no such ping, version or entry, buyer or endpoint, or no market yet.",
     412: "Another version is in force than the one in If-Match.",
     413: "The body is larger than 16 MiB.",
     415: "The body is not application/json; of a whole market neither application/yaml.",
@@ -65,6 +65,11 @@ def deleting(summary: str) -> Options:
 def returning(summary: str) -> Options:
     """The route that goes back to an old version."""
     return _route("POST", summary, (*_ANY, *_BODY, 412), _ROLLBACK)
+
+
+def resetting(summary: str) -> Options:
+    """A route that does something, without a body."""
+    return _route("POST", summary, _ANY)
 
 
 def _route(method: str, summary: str, statuses: tuple[int, ...], body: Options | None = None) -> Options:

@@ -14,6 +14,8 @@ HEADERS_MAX = 128
 WIRE_BYTES_MAX = HEAD_BYTES_MAX + 8 * BODY_BYTES_MAX
 """Everything that an answer may come in: head, body and, with tiny chunks, several times the body in chunk headers."""
 
+RETRY_AFTER_BYTES_MAX = 64
+
 PLAIN_HEAD_BYTES_MAX = 2_048
 PLAIN_HEADS_KEPT_MAX = 1_024
 
@@ -24,6 +26,7 @@ ENCODED = Refusal(Reason.INVALID_RESPONSE, "an encoding that was not asked for")
 
 _UNENCODED = frozenset({b"", b"identity"})
 _BODYLESS = frozenset({b"204", b"304"})
+_TOO_MANY_REQUESTS = b"429"
 
 _NAME = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
 _VALUE = rb"[\t -~\x80-\xff]*+"
@@ -48,6 +51,8 @@ def read_plain_head(head: bytes) -> tuple[int, int] | None:
     if usual is None:
         return None
     status, length = usual.groups()
+    if status == _TOO_MANY_REQUESTS:
+        return None  # it may say how long to wait
     if status in _BODYLESS:
         return int(status), 0
     return None if length is None or int(length) > BODY_BYTES_MAX else (int(status), int(length))
@@ -72,6 +77,7 @@ class AnswerReader:
         "body",
         "keep_alive",
         "refusal",
+        "retry_after",
         "status",
         "whole",
     )
@@ -82,6 +88,7 @@ class AnswerReader:
         self.whole = False
         self.keep_alive = False
         self.refusal: Refusal | None = None
+        self.retry_after = b""
         self._chunks: list[bytes] = []
         self._length = 0
         self._headers = 0
@@ -138,6 +145,8 @@ class AnswerReader:
                 self._framed = True
                 if value.strip().lower() != b"chunked":
                     self._stop(ENCODED)
+            case b"retry-after":
+                self.retry_after = value[:RETRY_AFTER_BYTES_MAX]
             case b"content-encoding":
                 if value.strip().lower() not in _UNENCODED:
                     self._stop(ENCODED)

@@ -28,7 +28,7 @@ class Call:
 
     The buyer is told his deadline less what the network takes, there and back.
 
-    The rest is the engine's: `asked` is there once the round is over.
+    The rest is the engine's: `asked` is there once the round is over, `retry_after` is what a 429 said beside it.
     """
 
     __slots__ = (
@@ -41,6 +41,7 @@ class Call:
         "overdue",
         "read",
         "request",
+        "retry_after",
         "round",
         "timeout_ms",
     )
@@ -56,6 +57,7 @@ class Call:
         self.read = read
         self.connection: Connection | None = None
         self.round: Round | None = None
+        self.retry_after = b""
         self.may_retry = True
         self.overdue = False
 
@@ -68,6 +70,10 @@ class Call:
         if now_s > self.due_s and isinstance(reply, Bid):
             reply = Refusal(Reason.LATE, gross_micros=reply.gross_micros)
         self._settle(reply, now_s)
+
+    def asked_to_wait(self, retry_after: bytes) -> None:
+        """The answer that comes now is a 429 with this Retry-After."""
+        self.retry_after = retry_after
 
     def failed(self, refusal: Refusal) -> None:
         """There will be no answer."""
@@ -161,7 +167,7 @@ class Round:
             call.overdue = True
             call.failed(NOT_CONNECTED if call.connection is None else SILENT)
             if call.line.pool is not None:
-                call.line.pool.withdraw(call, now_s)
+                call.line.pool.withdraw(call, now_s, call.line.load)
 
     def _wake_at(self, moment_s: float) -> None:
         delay_s = max(0.0, moment_s - monotonic()) + TIMER_GRAIN_S

@@ -8,7 +8,7 @@ from exchange.buyers.answer import PLAIN_HEAD_BYTES_MAX, AnswerReader, read_plai
 from exchange.values.bid import Refusal
 from exchange.values.reason import Reason
 
-REQUEST_TIMEOUT = 408
+REQUEST_TIMEOUT, TOO_MANY_REQUESTS = 408, 429
 
 LOST_SILENT = Refusal(Reason.CONNECTION_LOST, "before an answer")
 LOST_MIDWAY = Refusal(Reason.CONNECTION_LOST, "within an answer")
@@ -24,6 +24,8 @@ class Pending(Protocol):
     def answered(self, status: int, body: bytes, now_s: float) -> None: ...
 
     def failed(self, refusal: Refusal) -> None: ...
+
+    def asked_to_wait(self, retry_after: bytes) -> None: ...
 
 
 class Keeper(Protocol):
@@ -142,6 +144,8 @@ class Connection(asyncio.Protocol):
         elif reader.status == REQUEST_TIMEOUT and not reader.keep_alive and self._goes_elsewhere(call):
             self.close()  # it was the buyer's farewell to an idle connection, crossing with our request
         else:
+            if reader.status == TOO_MANY_REQUESTS and reader.retry_after:
+                call.asked_to_wait(reader.retry_after)
             self._answered(call, reader.status, reader.body, keep_alive=reader.keep_alive)
 
     def _answered(self, call: Pending, status: int, body: bytes, *, keep_alive: bool) -> None:

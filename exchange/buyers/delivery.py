@@ -165,6 +165,9 @@ class _Errand:
     def failed(self, refusal: Refusal) -> None:
         self._end(refusal)
 
+    def asked_to_wait(self, retry_after: bytes) -> None:
+        """A lead is sent once: there is nothing to wait for."""
+
     def _end(self, outcome: tuple[int, bytes] | Refusal) -> None:
         if not self.outcome.done():
             self.outcome.set_result(outcome)

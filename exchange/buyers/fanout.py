@@ -11,7 +11,7 @@ from exchange.buyers.calls import Call, Round
 from exchange.buyers.dialling import Dialler, Origin
 from exchange.buyers.limits import Limits
 from exchange.buyers.line import Line, read_target, request_head
-from exchange.buyers.measures import Stats
+from exchange.buyers.measures import Load, Stats
 from exchange.buyers.pool import Pool, Sockets
 from exchange.buyers.tls import trusting_context
 from exchange.values.bid import Asked, Refusal
@@ -32,17 +32,26 @@ class Fanout:
         self._dropped = Stats()
         self._sweeper: asyncio.TimerHandle | None = None
 
-    def line(self, order: str, url: str, headers: Mapping[str, str], timeout_header: str, method: str = "POST") -> Line:
+    def line(
+        self,
+        order: str,
+        url: str,
+        headers: Mapping[str, str],
+        timeout_header: str,
+        method: str = "POST",
+        load: Load | None = None,
+    ) -> Line:
         """Prepares an order's way out, to be kept by the caller: connections live as long as a line to their origin.
 
-        `timeout_header` is the header that tells the buyer how many milliseconds he has.
+        `timeout_header` is the header that tells the buyer how many milliseconds he has. `load` counts the answers that
+        nobody waits for any more.
         """
         try:
             target = read_target(url)
             head = request_head(target, headers, timeout_header, method)
         except ValueError:
             return Line(order, None, b"")
-        return Line(order, self._pool(target.origin), head)
+        return Line(order, self._pool(target.origin), head, load=load)
 
     def warm(self, lines: Iterable[Line], count: int) -> "list[asyncio.Task[Refusal | None]]":
         """Starts to connect, until each of these lines' pools has `count` connections or is at its limits.

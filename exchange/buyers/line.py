@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from exchange.buyers.dialling import Origin
+from exchange.buyers.measures import Load
 from exchange.buyers.pool import Pool
 from exchange.values.bid import Refusal
 from exchange.values.reason import Reason
@@ -35,13 +36,16 @@ class Line:
     """An order's pool, and the head of its requests up to the value of the header that tells the buyer his time.
 
     `pool` is None where the order cannot be asked, as where a header cannot be put on the wire: then calls fail with
-    `refusal`.
+    `refusal`. `load` is there where calls are counted.
     """
 
-    __slots__ = ("__weakref__", "head", "order", "pool", "refusal")
+    __slots__ = ("__weakref__", "head", "load", "order", "pool", "refusal")
 
-    def __init__(self, order: str, pool: Pool | None, head: bytes, refusal: Refusal = UNUSABLE) -> None:
+    def __init__(
+        self, order: str, pool: Pool | None, head: bytes, refusal: Refusal = UNUSABLE, load: Load | None = None
+    ) -> None:
         self.order = order
+        self.load = load
         self.pool = pool
         self.head = head
         self.refusal = refusal

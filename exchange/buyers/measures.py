@@ -1,6 +1,6 @@
 """What is counted of a pool's connections, and how the metrics are told: once a second; what is seldom, at once."""
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from exchange.observe import metrics
 
@@ -19,6 +19,12 @@ class Stats(NamedTuple):
 
     def plus(self, other: "Stats") -> "Stats":
         return Stats(*map(int.__add__, self, other))
+
+
+class Load(Protocol):
+    """Whoever counts the calls under way. One that nobody waits for any more is, until its answer is there."""
+
+    calls: int
 
 
 class PoolMeasures:

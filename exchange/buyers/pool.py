@@ -9,7 +9,7 @@ from weakref import WeakSet
 from exchange.buyers.connection import Connection, Pending
 from exchange.buyers.dialling import Dialler
 from exchange.buyers.limits import Limits
-from exchange.buyers.measures import PoolMeasures, Stats
+from exchange.buyers.measures import Load, PoolMeasures, Stats
 from exchange.values.bid import Refusal
 from exchange.values.reason import Reason
 
@@ -47,7 +47,7 @@ class Pool:
         self._made = self._not_made = self._reused = self._busy = self._retried = self._drained = 0
         self._connections: set[Connection] = set()
         self._idle: dict[Connection, None] = {}
-        self._draining: dict[Connection, float] = {}
+        self._draining: dict[Connection, _Drain] = {}
         self._waiting: dict[Pending, float] = {}  # since when
         self._dials: dict[Connection, asyncio.Task[Refusal | None]] = {}
         self._measures = PoolMeasures(address)
@@ -66,13 +66,17 @@ class Pool:
             self._busy += 1
             call.failed(BUSY)
 
-    def withdraw(self, call: Pending, now_s: float) -> None:
-        """Nobody waits for this call any more: it leaves the queue, or its answer is drained for a while."""
+    def withdraw(self, call: Pending, now_s: float, load: Load | None = None) -> None:
+        """Nobody waits for this call any more: it leaves the queue, or its answer is drained for a while.
+
+        While it is drained, the call counts in `load`.
+        """
         if call.connection is None:
             self._waiting.pop(call, None)
         else:
-            call.connection.replace(_Drain(self, call.connection))
-            self._draining[call.connection] = now_s + self._limits.drain_s
+            drain = _Drain(self, call.connection, now_s + self._limits.drain_s, load)
+            self._draining[call.connection] = drain
+            call.connection.replace(drain)
 
     def warm(self, count: int) -> "list[asyncio.Task[Refusal | None]]":
         """Dials until there are `count` connections, as far as the limits allow; what is being dialled."""
@@ -85,7 +89,7 @@ class Pool:
         idle_since_s = now_s - self._limits.idle_s
         for connection in list(takewhile(lambda idle: idle.idle_since_s <= idle_since_s, self._idle)):
             connection.close()
-        for connection, _ in list(takewhile(lambda draining: draining[1] <= now_s, self._draining.items())):
+        for connection, _ in list(takewhile(lambda draining: draining[1].until_s <= now_s, self._draining.items())):
             connection.close()
         busy = self._connections or self._dials or self._waiting or not self._dialler.resting
         return bool(busy or self.lines)
@@ -144,11 +148,11 @@ class Pool:
     def drained(self, connection: Connection) -> None:
         """An answer has come that nobody waited for any more."""
         self._drained += 1
-        self._draining.pop(connection, None)
+        self._end_drain(connection)
 
     def gone(self, connection: Connection) -> None:
         self._idle.pop(connection, None)
-        self._draining.pop(connection, None)
+        self._end_drain(connection)
         if connection in self._connections:
             self._connections.remove(connection)
             self._sockets.count -= 1
@@ -161,6 +165,11 @@ class Pool:
         self._retried += 1
         self._wait(call)
         return True
+
+    def _end_drain(self, connection: Connection) -> None:
+        drain = self._draining.pop(connection, None)
+        if drain is not None and drain.load is not None:
+            drain.load.calls -= 1
 
     def _taker(self, connection: Connection) -> Pending | None:
         """The call that waits longest; one that lost its connection already is not trusted to another used one."""
@@ -207,12 +216,16 @@ class Pool:
 class _Drain:
     """Stands in for a call that nobody waits for any more, so that its answer is read and the connection lives."""
 
-    __slots__ = ("_pool", "connection")
+    __slots__ = ("_pool", "connection", "load", "until_s")
 
     request = b""
     may_retry = False
 
-    def __init__(self, pool: Pool, connection: Connection) -> None:
+    def __init__(self, pool: Pool, connection: Connection, until_s: float, load: Load | None) -> None:
+        self.until_s = until_s
+        self.load = load
+        if load is not None:
+            load.calls += 1
         self._pool = pool
         self.connection: Connection | None = connection
 
@@ -222,6 +235,9 @@ class _Drain:
 
     def failed(self, refusal: Refusal) -> None:
         """Nobody cares."""
+
+    def asked_to_wait(self, retry_after: bytes) -> None:
+        """It is too late to tell anybody."""
 
 
 def _outcome(dial: "asyncio.Task[Refusal | None]") -> Refusal:

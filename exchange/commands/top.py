@@ -120,8 +120,21 @@ def _state(before: Reading, now: Reading) -> Iterable[tuple[str, str]]:
     slow_s = _quantile(_since(before, now, "exchange_ping_seconds_bucket", "").get("", {}))
     yield "time of a ping, p95", _seconds(slow_s)
     yield "unknown attempts", f"{now.sum('exchange_attempts_unknown'):.0f}"
+    if left_alone := list(_left_alone(now)):
+        yield "left alone", ", ".join(left_alone)
+    if paused := now.sum("exchange_endpoints_paused"):
+        yield "paused endpoints", f"{paused:.0f}"
     if oldest_s := now.sum("exchange_attempts_unknown_age_seconds"):
         yield "the oldest of them", f"{oldest_s / 3600:.1f} h"
+
+
+def _left_alone(now: Reading) -> Iterable[str]:
+    """The breakers that are not closed."""
+    for (name, labels), level in sorted(now.values.items(), key=lambda item: sorted(item[0][1])):
+        if name == "exchange_breaker_state" and level > 0:
+            its = dict(labels)
+            state = "open" if level > 1 else "half open"
+            yield f"{its.get('buyer')}.{its.get('endpoint')} {its.get('phase')}s ({state})"
 
 
 def _buyers(before: Reading, now: Reading) -> Table:

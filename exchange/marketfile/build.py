@@ -7,10 +7,11 @@ from exchange.marketfile.mappings import build_mapping
 from exchange.marketfile.secrets import ENDPOINT_NAME
 from exchange.marketfile.shapes.auth import AuthShape, HmacShape
 from exchange.marketfile.shapes.campaigns import CampaignShape
-from exchange.marketfile.shapes.endpoints import EndpointShape, UnknownShape
+from exchange.marketfile.shapes.endpoints import BreakerShape, EndpointShape, RateShape, UnknownShape
 from exchange.marketfile.shapes.orders import OrderShape, ScheduleShape
 from exchange.marketfile.shapes.parties import BuyerShape, SellerShape
 from exchange.marketfile.shapes.terms import BudgetShape, CapsShape, DuplicatesShape, MarginShape, ShareCapShape
+from exchange.values.brakes import BreakerWish, Rate
 from exchange.values.filters import Filter
 from exchange.values.market import (
     PACING_BURST,
@@ -200,7 +201,31 @@ def _endpoint(name: str, shape: EndpointShape) -> Endpoint:
         unknown=_unknown(shape.unknown),
         mapping=None if shape.mapping is None else build_mapping(shape.mapping),
         signing=() if shape.signing is None else shape.signing.all_secrets(),
+        breaker=_breaker(shape.breaker),
+        rate=_rate(shape.rate),
+        in_flight_max=shape.in_flight,
     )
+
+
+def _breaker(shape: BreakerShape | None) -> BreakerWish:
+    if shape is None:
+        return BreakerWish()
+    return BreakerWish(
+        enabled=shape.enabled,
+        shadow=shape.shadow,
+        failed_percent=shape.percent,
+        calls_min=shape.calls,
+        post_calls_min=shape.post_calls,
+        window_s=shape.window_s,
+        post_window_s=shape.post_window_s,
+        rest_first_s=shape.rest_s,
+        probe_percent=shape.probes,
+        pause_after_s=shape.pause_after_s,
+    )
+
+
+def _rate(shape: RateShape | None) -> Rate | None:
+    return None if shape is None else Rate(shape.per_s, shape.burst or shape.per_s)
 
 
 def _unknown(shape: UnknownShape | None) -> UnknownTerms | None:

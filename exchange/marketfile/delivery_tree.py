@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from exchange.marketfile.leaves import Leaf, Tree, flow, listed, shown, tidy, written
 from exchange.marketfile.mapping_tree import Secret, mapping_nodes
 from exchange.marketfile.secrets import masked
+from exchange.values.brakes import BreakerWish
 from exchange.values.deliveries import Files, Following, LeadWebhook, Mail, Webhook
 from exchange.values.market import (
     Auth,
@@ -30,6 +31,26 @@ def endpoint_tree(item: Endpoint) -> Tree:
             "auth": _auth(item.auth),
             "mapping": None if item.mapping is None else _mapping(mapping_nodes(item.mapping)),
             "signing": _signing(item.signing) or None,
+            "breaker": _breaker(item.breaker) or None,
+            "rate": None if item.rate is None else Leaf(f"{{per_s: {item.rate.per_s}, burst: {item.rate.burst}}}"),
+            "in_flight": shown(item.in_flight_max),
+        }
+    )
+
+
+def _breaker(item: BreakerWish) -> Tree:
+    return tidy(
+        {
+            "enabled": None if item.enabled else Leaf("false"),
+            "shadow": shown(item.shadow),
+            "percent": shown(item.failed_percent),
+            "calls": shown(item.calls_min),
+            "post_calls": shown(item.post_calls_min),
+            "window_s": shown(item.window_s),
+            "post_window_s": shown(item.post_window_s),
+            "rest_s": shown(item.rest_first_s),
+            "probes": shown(item.probe_percent),
+            "pause_after_s": shown(item.pause_after_s),
         }
     )
 

@@ -15,6 +15,7 @@ FIELDS = frozenset(
         "event", "level", "timestamp", "logger", "exception", "error", "code", "reason", "status", "rows", "count",
         "ping_id", "post_id", "attempt_id", "campaign", "seller", "buyer", "order", "orders", "endpoint", "version",
         "elapsed_ms", "host", "port", "workers", "pid", "signal", "url", "detail", "path", "name", "days",
+        "phase",
     }
 )  # fmt: skip
 """What a log line may carry. Anything else is dropped and its name reported under `dropped`."""

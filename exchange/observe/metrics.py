@@ -82,6 +82,24 @@ ADDRESS_POOL_WAIT_SECONDS = CounterTable(
     "exchange_address_pool_wait_seconds", "Time that calls waited for a connection, by address.", ["address"]
 )
 
+BREAKER_STATE = GaugeTable(
+    "exchange_breaker_state",
+    "An endpoint's breaker, the worst of all gateways: 0 closed, 1 half open, 2 open.",
+    ["buyer", "endpoint", "phase"],
+    over=max,
+)
+BREAKER_CHANGES = CounterTable(
+    "exchange_breaker_changes", "Changes of breakers, by the state after.", ["buyer", "endpoint", "phase", "state"]
+)
+ENDPOINT_SKIPS = CounterTable(
+    "exchange_endpoint_skips",
+    "Calls that were not made because an endpoint is to be left alone, by cause.",
+    ["buyer", "endpoint", "cause"],
+)
+ENDPOINTS_PAUSED = GaugeTable(
+    "exchange_endpoints_paused", "Endpoints that were paused because they failed for long.", over=max
+)
+
 # Attempts that are unknown
 
 ATTEMPTS_RESOLVED = CounterTable(
@@ -164,7 +182,8 @@ ALL = (
     PINGS, PING_SECONDS, PING_OWN_SECONDS, PING_PHASE_SECONDS, PING_ORDERS_ASKED, PINGS_IN_FLIGHT, POSTS, POST_SECONDS,
     SALES, SALES_MICROS, CLAIMS_REFUSED, PROBLEMS, REQUESTS_SHED, LIMITS_HIT, BUYER_PINGS, BUYER_PING_SECONDS,
     BUYER_POSTS, BUYER_POST_SECONDS, CONNECTIONS, CONNECTIONS_OPEN, CONNECT_SECONDS, ADDRESS_CONNECT_SECONDS,
-    POOL_WAIT_SECONDS, ADDRESS_POOL_WAIT_SECONDS, ATTEMPTS_RESOLVED, ATTEMPTS_ASKED, ATTEMPTS_UNKNOWN,
+    POOL_WAIT_SECONDS, ADDRESS_POOL_WAIT_SECONDS, BREAKER_STATE, BREAKER_CHANGES, ENDPOINT_SKIPS, ENDPOINTS_PAUSED,
+    ATTEMPTS_RESOLVED, ATTEMPTS_ASKED, ATTEMPTS_UNKNOWN,
     ATTEMPTS_UNKNOWN_AGE, JOURNAL_ROWS, JOURNAL_ROWS_LOST, JOURNAL_FULL, JOURNAL_DEPTH, JOURNAL_BATCH_ROWS,
     JOURNAL_COMMIT_SECONDS, POSTGRES_WAIT_SECONDS, FLUSH_SECONDS, FEED_ITEMS_LOST, OUTBOX_TRIES,
     OUTBOX_ROWS, OUTBOX_AGE, INVARIANTS_BROKEN,

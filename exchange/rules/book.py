@@ -17,6 +17,9 @@ from exchange.values.market import Buyer, Campaign, Endpoint, Market, Order, Sal
 from exchange.values.selling import Method
 from exchange.values.vertical import Lead, Stage, Vertical
 
+EndpointKey = tuple[str, str]
+"""A buyer and the name of one of his endpoints."""
+
 
 @dataclass(frozen=True, slots=True)
 class OrderEntry:
@@ -88,6 +91,8 @@ class RuleBook:
     version: int
     market: Market
     campaigns: Mapping[str, CampaignBook]
+    by_endpoint: Mapping[EndpointKey, Mapping[str, Sequence[int]]] = field(default_factory=dict)
+    """The numbers of the orders on each endpoint, by campaign."""
 
     def wind(self, now_s: float) -> None:
         """Works out which orders are open at an instant (Unix time), so that the first pings need not."""
@@ -115,7 +120,16 @@ def compile_book(market: Market, version: int, auth_headers: AuthHeaders) -> Rul
         key: _compile_campaign(market, campaign, by_campaign[key], auth_headers, excluding)
         for key, campaign in market.campaigns.items()
     }
-    return RuleBook(version, market, campaigns)
+    return RuleBook(version, market, campaigns, _by_endpoint(campaigns))
+
+
+def _by_endpoint(campaigns: Mapping[str, CampaignBook]) -> dict[EndpointKey, dict[str, list[int]]]:
+    found: dict[EndpointKey, dict[str, list[int]]] = {}
+    for key, campaign in campaigns.items():
+        for number, entry in enumerate(campaign.entries):
+            endpoint = entry.buyer.key, entry.order.endpoint
+            found.setdefault(endpoint, {}).setdefault(key, []).append(number)
+    return found
 
 
 def _compile_campaign(

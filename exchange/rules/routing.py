@@ -1,6 +1,6 @@
 """Routing: which orders are asked for a lead, and why the others that its filters suit are not."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -35,6 +35,7 @@ def route(
     had_by: Collection[str] = (),
     floor_micros: int | None = None,
     now_s: float = 0.0,
+    shut: Iterable[tuple[Reason, int]] = (),
     *,
     test: bool = False,
 ) -> Routing:
@@ -42,7 +43,8 @@ def route(
 
     `room` is what the orders' limits leave, `had_by` the buyers who have had this person already. `floor_micros` is
     the least that a buyer must be able to pay, the campaign's floor if not given; `now_s`, a Unix time, is when the
-    orders must be open. On a `test` none is asked whose buyer could not tell.
+    orders must be open; `shut` are the sets of those whose endpoints are left alone, each with its reason. On a `test`
+    none is asked whose buyer could not tell.
     """
     asked: list[OrderEntry] = []
     kept_out: list[tuple[OrderEntry, Reason]] = []
@@ -55,6 +57,10 @@ def route(
             if out := found & members:
                 kept_out += [(entries[index], reason) for index in bits(out)]
                 found ^= out
+    for reason, members in shut:
+        if out := found & members:
+            kept_out += [(entries[index], reason) for index in bits(out)]
+            found ^= out
     for index in bits(found):
         entry = entries[index]
         buyer, left = entry.buyer.key, room.get(entry.order.key)

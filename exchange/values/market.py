@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from exchange.values.brakes import BreakerWish, Rate
 from exchange.values.deliveries import Following, Webhook
 from exchange.values.filters import Condition, Filter, Group
 from exchange.values.mapping import EndpointMapping
@@ -152,6 +153,10 @@ class Endpoint:
     keep_alive_s: int = 0
     signing: tuple[str, ...] = ()
     """The secrets that posts are signed with, as written in the market file; none: they are not."""
+    breaker: BreakerWish = field(default_factory=BreakerWish)
+    rate: Rate | None = None
+    in_flight_max: int | None = None
+    """How many pings may be under way to it at a time."""
 
     @property
     def marks_tests(self) -> bool:

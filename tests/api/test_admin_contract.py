@@ -32,6 +32,8 @@ PATHS = [
     ("GET", f"{ADMIN}/market/versions/1"),
     ("PUT", f"{ADMIN}/market/orders/high"),
     ("DELETE", f"{ADMIN}/market/buyers/high"),
+    ("GET", f"{ADMIN}/breakers"),
+    ("POST", f"{ADMIN}/breakers/high/reset"),
 ]
 
 
@@ -82,6 +84,8 @@ async def test_every_route_is_documented_with_its_key(shared_world: World) -> No
     found = {path: set(item) for path, item in document["paths"].items() if path.startswith(ADMIN)}
     sections = ("verticals", "campaigns", "sellers", "buyers", "orders")
     assert found == {
+        f"{ADMIN}/breakers": {"get"},
+        f"{ADMIN}/breakers/{{buyer}}/reset": {"post"},
         f"{ADMIN}/pings/{{ping_id}}/explanation": {"get"},
         f"{ADMIN}/market": {"get", "put"},
         f"{ADMIN}/market/rollback": {"post"},

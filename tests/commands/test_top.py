@@ -11,7 +11,7 @@ from support.world import World
 
 from exchange.commands.top import read, view
 from exchange.observe.registry import Registry
-from exchange.observe.tables import CounterTable, HistogramTable
+from exchange.observe.tables import CounterTable, GaugeTable, HistogramTable
 
 
 def shown(before: bytes, after: bytes, seconds: float) -> str:
@@ -50,6 +50,22 @@ def test_rates_are_of_the_time_between_and_sums_of_all_campaigns() -> None:
     assert row(text, "quick")[:2] == ["10.0", "< 100 ms"]
     assert row(text, "hanging")[:2] == ["10.0", "more"]
     assert text.index("hanging") < text.index("slow") < text.index("quick")
+
+
+def test_breakers_that_are_not_closed_are_named() -> None:
+    state = GaugeTable("exchange_breaker_state", "B", ["buyer", "endpoint", "phase"], over=max)
+    paused = GaugeTable("exchange_endpoints_paused", "P", over=max)
+    limits = CounterTable("exchange_limits_hit", "L", ["limit"])
+    registry = Registry((state, paused, limits), limits)
+    state.set(0, ("well", "default", "ping"))
+    before = registry.text()
+    assert "left alone" not in shown(before, before, 2)
+    state.set(2, ("north", "default", "ping"))
+    state.set(1, ("north", "west", "post"))
+    paused.set(3)
+    text = shown(before, registry.text(), 2)
+    assert row(text, "left alone") == ["", "north.default pings (open), north.west posts (half open)"]
+    assert row(text, "paused endpoints") == ["", "3"]
 
 
 async def test_it_watches_a_gateway(world: World, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -24,6 +24,9 @@ from exchange.observe.pulse import Pulse
 from exchange.observe.sheet import Sheet
 
 EMPTY = {
+    "buyers: Breakers that are not closed",
+    "buyers: Changes of breakers",
+    "buyers: Skipped by cause",
     "buyers: Unknown attempts resolved",
     "buyers: Questions what became of an attempt",
     "buyers: Not made",

@@ -5,8 +5,16 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, model_validator
 
 from exchange.marketfile.limits import (
+    BREAKER_CALLS,
+    BREAKER_PERCENT,
+    BREAKER_REST_S,
+    BREAKER_WINDOW_S,
+    IN_FLIGHT,
     KEEP_ALIVE_S,
+    PAUSE_AFTER_S,
     PRESUME_DAYS,
+    PROBES_PERCENT,
+    RATE_PER_S,
 )
 from exchange.marketfile.outside import (
     Url,
@@ -34,6 +42,34 @@ class UnknownShape(Shape):
     after_days: Annotated[int, whole(*PRESUME_DAYS)]
 
 
+BreakerWindow = Annotated[int, whole(*BREAKER_WINDOW_S)]
+
+
+BreakerCalls = Annotated[int, whole(*BREAKER_CALLS)]
+
+
+class BreakerShape(Shape):
+    """When an endpoint that fails is left alone, and when it is tried again."""
+
+    enabled: Flag = True
+    shadow: Given[Flag] = None
+    percent: Given[Annotated[int, whole(*BREAKER_PERCENT)]] = None
+    calls: Given[BreakerCalls] = None
+    post_calls: Given[BreakerCalls] = None
+    window_s: Given[BreakerWindow] = None
+    post_window_s: Given[BreakerWindow] = None
+    rest_s: Given[Annotated[int, whole(*BREAKER_REST_S)]] = None
+    probes: Given[Annotated[int, whole(*PROBES_PERCENT)]] = None
+    pause_after_s: Given[Annotated[int, whole(*PAUSE_AFTER_S)]] = None
+
+
+class RateShape(Shape):
+    """How many pings a second an endpoint is sent."""
+
+    per_s: Annotated[int, whole(*RATE_PER_S)]
+    burst: Given[Annotated[int, whole(*RATE_PER_S)]] = None
+
+
 class EndpointShape(Shape):
     """Where and how a buyer is asked and delivered to."""
 
@@ -49,6 +85,9 @@ class EndpointShape(Shape):
     unknown: UnknownShape | None = None
     auth: Annotated[AuthShape | None, BeforeValidator(read_auth)] = None
     signing: Given[SigningShape] = None
+    breaker: Given[BreakerShape] = None
+    rate: Given[RateShape] = None
+    in_flight: Given[Annotated[int, whole(*IN_FLIGHT)]] = None
 
     @model_validator(mode="before")
     @classmethod

@@ -1,0 +1,45 @@
+"""`exchange breaker`: which endpoints are left alone and why, and asking them again."""
+
+import json
+from collections.abc import Sequence
+
+from rich.markup import escape
+from rich.table import Table
+
+from exchange import standing_brakes
+from exchange.errors import CommandError
+from exchange.standing_brakes import Standing
+from exchange.storage.database import Database
+
+
+async def listed(database: Database) -> list[Standing]:
+    """Everything that is not as usual."""
+    return await standing_brakes.standing(database)
+
+
+async def reset(database: Database, buyer: str, endpoint: str | None) -> list[str]:
+    """Resets the endpoints of a buyer; their names. Raises CommandError where there is none."""
+    try:
+        return await standing_brakes.reset(database, buyer, endpoint)
+    except LookupError:
+        named = f"{buyer} has no endpoint {endpoint}" if endpoint else f"there is no buyer {buyer}"
+        raise CommandError(f"{named} in the market") from None
+
+
+def table(rows: Sequence[Standing]) -> Table:
+    """The rows for a person."""
+    made = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("buyer", "endpoint", "for", "state", "since", "openings", "gateways", "why"):
+        made.add_column(name, justify="right" if name == "openings" else "left", overflow="fold")
+    for row in rows:
+        state = f"{row.state} (shadow)" if row.shadow else row.state
+        openings = "" if row.openings is None else str(row.openings)
+        phase = "all" if row.phase is None else f"{row.phase}s"
+        cells = row.buyer, row.endpoint, phase, state, row.since, openings, f"{row.gateways} of {row.of}", row.detail
+        made.add_row(*map(escape, cells))
+    return made
+
+
+def as_json(rows: Sequence[Standing]) -> str:
+    """The rows for a program."""
+    return json.dumps([row._asdict() for row in rows])
