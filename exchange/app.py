@@ -21,6 +21,9 @@ from exchange.api.sellers import SellerDoor
 from exchange.background import Background
 from exchange.buyers.delivery import Courier
 from exchange.buyers.fanout import Fanout
+from exchange.buyers.tls import bare_context
+from exchange.carriers.deciding import Carriers
+from exchange.carriers.mail import relay_from
 from exchange.embedded.lease import Services
 from exchange.gate import Gate
 from exchange.live import LiveMarket
@@ -97,7 +100,9 @@ async def _open_desk(settings: Settings, services: Services, stopping: asyncio.E
     stack.push_async_callback(database.close)
     hints, people = Hints(database, services.valkey_url), People(database, services.valkey_url)
     environment = secret_environment()
-    live, wires = LiveMarket(database, services.postgres_url, environment, hints), Wires(environment)
+    relay = relay_from(settings)
+    live = LiveMarket(database, services.postgres_url, environment, hints, can_mail=relay is not None)
+    wires = Wires(environment)
     await live.start()
     stack.push_async_callback(live.close)
     await hints.start()
@@ -112,6 +117,8 @@ async def _open_desk(settings: Settings, services: Services, stopping: asyncio.E
     courier, recorder = Courier(allow_private=settings.allow_private_addresses), Recorder(journal, feed)
     stack.push_async_callback(fanout.close)
     stack.push_async_callback(courier.close)
+    carriers = Carriers(courier, environment, relay, bare_context(), allow_private=settings.allow_private_addresses)
+    stack.callback(carriers.close)
     background = Background()
     stack.push_async_callback(_drain, background, settings.drain_timeout_s)
     vault = Vault(master_key(settings))
@@ -141,6 +148,7 @@ async def _open_desk(settings: Settings, services: Services, stopping: asyncio.E
             background,
             PostTimes(settings.post_attempt_min_ms, settings.post_finish_ms),
             wires,
+            carriers,
         ),
         gate=Gate(people, vault, recorder),
         sales=sales,

@@ -33,7 +33,10 @@ class LiveMarket:
     be asked. It holds until the next look, a second later.
     """
 
-    def __init__(self, database: Database, url: str, environment: Mapping[str, str], hints: Hints) -> None:
+    def __init__(
+        self, database: Database, url: str, environment: Mapping[str, str], hints: Hints, *, can_mail: bool = False
+    ) -> None:
+        """`can_mail` says whether there is a mail server for what is delivered by e-mail."""
         self.book: RuleBook | None = None
         self.available: Available = {}
         self.is_cut_off = False
@@ -41,6 +44,7 @@ class LiveMarket:
         self._database = database
         self._url = url
         self._environment = environment
+        self._can_mail = can_mail
         self._hints = hints
         self._look_again = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -82,7 +86,7 @@ class LiveMarket:
         if await catalogue.newest_number(self._database) != (self.book.version if self.book else 0):
             found = await catalogue.newest_text(self._database)
             if found is not None:
-                self._put_in_force(await takeover.take(found, self._environment))
+                self._put_in_force(await takeover.take(found, self._environment, can_mail=self._can_mail))
         metrics.MARKET_COMPARED.set(time.time())
         standings = await accounts.standings(self._database)
         self.available = {item.owner: item.available_micros for item in standings}

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from exchange.marketfile.deliveries import build_deliveries, build_webhook
+from exchange.marketfile.deliveries import build_deliveries, build_means, build_webhook
 from exchange.marketfile.mappings import build_mapping
 from exchange.marketfile.secrets import ENDPOINT_NAME
 from exchange.marketfile.shapes.auth import AuthShape, HmacShape
@@ -200,6 +200,7 @@ def _endpoint(name: str, shape: EndpointShape) -> Endpoint:
         unknown=_unknown(shape.unknown),
         mapping=None if shape.mapping is None else build_mapping(shape.mapping),
         signing=() if shape.signing is None else shape.signing.all_secrets(),
+        means=build_means(shape) if shape.post_url is None else None,
     )
 
 

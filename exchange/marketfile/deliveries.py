@@ -6,7 +6,14 @@ from typing import Any
 from exchange.marketfile.limits import DELIVERIES_MAX
 from exchange.marketfile.problems import Problems, shown
 from exchange.marketfile.scalars import as_text
-from exchange.marketfile.shapes.deliveries import DeliveryShape, FtpsShape, MailShape, SellerWebhookShape, SftpShape
+from exchange.marketfile.shapes.deliveries import (
+    DeliveryShape,
+    FtpsShape,
+    MailShape,
+    MeansShape,
+    SellerWebhookShape,
+    SftpShape,
+)
 from exchange.marketfile.verticals import Catalogue
 from exchange.rules.templates import names_in
 from exchange.values.deliveries import (
@@ -15,6 +22,7 @@ from exchange.values.deliveries import (
     Following,
     LeadWebhook,
     Mail,
+    Means,
     Protocol,
     SellerEvent,
     Webhook,
@@ -38,10 +46,11 @@ def build_webhook(shape: SellerWebhookShape | None) -> Webhook | None:
 
 def build_deliveries(shapes: Mapping[str, DeliveryShape] | None) -> tuple[Following, ...]:
     """What follows the sales of an order."""
-    return tuple(Following(name, _means(shape), shape.after_s) for name, shape in (shapes or {}).items())
+    return tuple(Following(name, build_means(shape), shape.after_s) for name, shape in (shapes or {}).items())
 
 
-def _means(shape: DeliveryShape) -> LeadWebhook | Mail | Files:
+def build_means(shape: MeansShape) -> Means:
+    """The one way that is given."""
     if shape.webhook is not None:
         return LeadWebhook(shape.webhook.url, shape.webhook.all_secrets())
     if shape.email is not None:
@@ -80,17 +89,33 @@ def check_deliveries(raw: Mapping[str, Any], path: str, catalogue: Catalogue, pr
     if len(deliveries) > DELIVERIES_MAX:
         problems.add(f"{path}.deliver", f"holds more than {DELIVERIES_MAX} entries")
         return
-    known = [*SALE_NAMES, *(f"lead.{name}" for name in catalogue.stages)]
-    for where, template in _templates(deliveries):
-        for name in names_in(template):
-            if name not in known:
-                problems.unknown(f"{path}.deliver.{where}", f"there is no value {shown(name)}", name, known)
-
-
-def _templates(deliveries: Mapping[Any, Any]) -> Iterator[tuple[str, str]]:
+    known = _names(catalogue)
     for name, delivery in deliveries.items():
-        mail = delivery.get("email") if isinstance(delivery, dict) else None
-        if isinstance(mail, dict):
-            for key in _TEMPLATES:
-                if (template := as_text(mail.get(key))) is not None:
-                    yield f"{name}.email.{key}", template
+        for where, template in _templates(delivery):
+            for said in names_in(template):
+                if said not in known:
+                    where_it_is = f"{path}.deliver.{name}.{where}"
+                    problems.unknown(where_it_is, f"there is no value {shown(said)}", said, known)
+
+
+def check_endpoint_templates(endpoint: object, path: str, catalogue: Catalogue, problems: Problems) -> None:
+    """Reports an order whose endpoint has templates that speak of what its leads do not have."""
+    known = _names(catalogue)
+    for where, template in _templates(endpoint):
+        for said in names_in(template):
+            if said not in known:
+                message = f"the endpoint's {where} speaks of {shown(said)}, which its leads do not have"
+                problems.unknown(f"{path}.endpoint", message, said, known)
+
+
+def _names(catalogue: Catalogue) -> list[str]:
+    return [*SALE_NAMES, *(f"lead.{name}" for name in catalogue.stages)]
+
+
+def _templates(delivery: Any) -> Iterator[tuple[str, str]]:
+    """The templates of a delivery, or of an endpoint, with where each stands in it."""
+    mail = delivery.get("email") if isinstance(delivery, dict) else None
+    if isinstance(mail, dict):
+        for key in _TEMPLATES:
+            if (template := as_text(mail.get(key))) is not None:
+                yield f"email.{key}", template

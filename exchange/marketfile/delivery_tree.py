@@ -1,11 +1,12 @@
 """Endpoints, webhooks and deliveries written down again as a person would write them, with secrets covered."""
 
 from collections.abc import Sequence
+from typing import assert_never
 
 from exchange.marketfile.leaves import Leaf, Tree, flow, listed, shown, tidy, written
 from exchange.marketfile.mapping_tree import Secret, mapping_nodes
 from exchange.marketfile.secrets import masked
-from exchange.values.deliveries import Files, Following, LeadWebhook, Mail, Webhook
+from exchange.values.deliveries import Files, Following, LeadWebhook, Mail, Means, Webhook, kind_of
 from exchange.values.market import (
     Auth,
     AuthKind,
@@ -20,7 +21,8 @@ def endpoint_tree(item: Endpoint) -> Tree:
         {
             "dialect": Leaf(item.dialect),
             "ping_url": None if item.ping_url is None else Leaf(item.ping_url),
-            "post_url": Leaf(item.post_url),
+            "post_url": None if item.post_url is None else Leaf(item.post_url),
+            **({} if item.means is None else {kind_of(item.means): _means(item.means)}),
             "status_url": None if item.status_url is None else Leaf(item.status_url),
             "ping_timeout_ms": Leaf(str(item.ping_timeout_ms)),
             "post_timeout_ms": Leaf(str(item.post_timeout_ms)),
@@ -50,15 +52,19 @@ def webhook_tree(item: Webhook | None) -> Tree | None:
 
 def following_tree(item: Following) -> Tree:
     after = {"after_s": Leaf(str(item.after_s)) if item.after_s else None}
-    match item.means:
+    return tidy(after | {item.kind: _means(item.means)})
+
+
+def _means(means: Means) -> Tree:
+    match means:
         case LeadWebhook(url, secrets):
-            means: Tree = {"url": Leaf(url), **_signing(secrets)}
+            return {"url": Leaf(url), **_signing(secrets)}
         case Mail(to, subject, text, html):
             texts = {"subject": shown(subject), "text": shown(text), "html": shown(html)}
-            means = tidy({"to": listed(to), **texts})
-        case Files() as files:
-            means = _files(files)
-    return tidy(after | {item.kind: means})
+            return tidy({"to": listed(to), **texts})
+        case Files():
+            return _files(means)
+    assert_never(means)
 
 
 def _files(item: Files) -> Tree:

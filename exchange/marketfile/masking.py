@@ -19,6 +19,7 @@ _SECRET = "secret"  # noqa: S105  # the key of a mapping's secrets
 
 _SIGNED = frozenset({"secret", "secrets"})
 _LOGIN = frozenset({"password", "key"})
+_MEANS = {"webhook": _SIGNED, "sftp": _LOGIN, "ftps": _LOGIN}
 
 _Change = Callable[[str, tuple[str, ...], str], str]
 """What becomes of a secret: its path as a person writes it, the keys that lead to it, and its text."""
@@ -97,14 +98,13 @@ def _order(raw: Any, keys: tuple[str, ...], change: _Change) -> Any:
     if not isinstance(raw, dict) or not isinstance(raw.get("deliver"), dict):
         return raw
     deliveries = {
-        name: _with(item, (*keys, "deliver", str(name)), change, webhook=_SIGNED, sftp=_LOGIN, ftps=_LOGIN)
-        for name, item in raw["deliver"].items()
+        name: _with(item, (*keys, "deliver", str(name)), change, **_MEANS) for name, item in raw["deliver"].items()
     }
     return {**raw, "deliver": deliveries}
 
 
 def _endpoint(raw: Any, keys: tuple[str, ...], change: _Change) -> Any:
-    raw = _with(raw, keys, change, signing=_SIGNED)
+    raw = _with(raw, keys, change, signing=_SIGNED, **_MEANS)
     if not isinstance(raw, dict):
         return raw
     found = {}

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from exchange.buyers.credentials import signed
 from exchange.buyers.delivery import Courier
-from exchange.outbox.outcome import Failed, Outcome, Sent
+from exchange.carriers.outcome import Failed, Outcome, Sent
 from exchange.values.bid import Accepted, Delivery, Unknown
 
 TIMEOUT_MS = 15_000

@@ -12,10 +12,10 @@ from typing import Protocol, assert_never
 
 import structlog
 
+from exchange.carriers.outcome import Failed, Outcome, Sent
 from exchange.errors import StorageUnavailable
 from exchange.observe import metrics
 from exchange.outbox.market import Directory
-from exchange.outbox.outcome import Failed, Outcome, Sent
 from exchange.rules.backoff import pause_s
 from exchange.storage import outbox
 from exchange.storage.database import Database

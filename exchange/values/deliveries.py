@@ -5,6 +5,7 @@ Secrets are as written in the market file: `${env:NAME}` references or literals.
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import assert_never
 
 WEBHOOK_NAME = "webhook"
 """What a seller's only webhook is called in the outbox."""
@@ -76,23 +77,32 @@ class Files:
     every_min: int | None = None
 
 
+Means = LeadWebhook | Mail | Files
+
+
+def kind_of(means: Means) -> str:
+    """The key that a way of delivering has in the market file."""
+    match means:
+        case LeadWebhook():
+            return "webhook"
+        case Mail():
+            return "email"
+        case Files():
+            return means.protocol.value
+    assert_never(means)
+
+
 @dataclass(frozen=True, slots=True)
 class Following:
     """A delivery that follows a sale, `after_s` seconds later."""
 
     name: str
-    means: LeadWebhook | Mail | Files
+    means: Means
     after_s: int = 0
 
     @property
     def kind(self) -> str:
-        match self.means:
-            case LeadWebhook():
-                return "webhook"
-            case Mail():
-                return "email"
-            case Files():
-                return self.means.protocol.value
+        return kind_of(self.means)
 
     @property
     def every_s(self) -> int | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from exchange.values.deliveries import Following, Webhook
+from exchange.values.deliveries import Following, Means, Webhook
 from exchange.values.filters import Condition, Filter, Group
 from exchange.values.mapping import EndpointMapping
 from exchange.values.schedule import Schedule
@@ -135,13 +135,14 @@ class Endpoint:
     `keep_alive_s` is for how many seconds the buyer is sure to keep an idle connection of posts open; 0: nobody knows.
     `idempotent_post` says that the buyer answers an attempt that he is sent again as he did before; `status_url` is
     where he says what became of one; `unknown` None presumes nothing. Without a `ping_url` nobody is asked for bids
-    here: only orders with a fixed price can use it. `mapping` None: the native dialect.
+    here: only orders with a fixed price can use it. `mapping` None: the native dialect. `means` is how leads are
+    delivered without a `post_url`; one of both is there.
     """
 
     name: str
     dialect: str
     ping_url: str | None
-    post_url: str
+    post_url: str | None
     ping_timeout_ms: int
     post_timeout_ms: int
     auth: Auth = field(default_factory=Auth)
@@ -152,6 +153,7 @@ class Endpoint:
     keep_alive_s: int = 0
     signing: tuple[str, ...] = ()
     """The secrets that posts are signed with, as written in the market file; none: they are not."""
+    means: Means | None = None
 
     @property
     def marks_tests(self) -> bool:

@@ -94,17 +94,26 @@ class FtpsShape(Shape):
     every_min: Given[Annotated[int, whole(*EVERY_MIN)]] = None
 
 
-class DeliveryShape(Shape):
-    """A delivery that follows a sale, in one of these ways."""
+class MeansShape(Shape):
+    """The ways in which a lead can be delivered besides a wire of the buyer's own."""
 
-    after_s: Annotated[int, whole(*AFTER_S)] = 0
     webhook: Given[LeadWebhookShape] = None
     email: Given[MailShape] = None
     sftp: Given[SftpShape] = None
     ftps: Given[FtpsShape] = None
 
+    def count(self) -> int:
+        """How many of them are given."""
+        return sum(part is not None for part in (self.webhook, self.email, self.sftp, self.ftps))
+
+
+class DeliveryShape(MeansShape):
+    """A delivery that follows a sale, in one of these ways."""
+
+    after_s: Annotated[int, whole(*AFTER_S)] = 0
+
     @model_validator(mode="after")
     def _one_of_all(self) -> Self:
-        if sum(part is not None for part in (self.webhook, self.email, self.sftp, self.ftps)) != 1:
+        if self.count() != 1:
             raise refuse("must say one of webhook, email, sftp and ftps")
         return self
