@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
+from exchange.marketfile.auth import build_auth
 from exchange.marketfile.deliveries import build_deliveries, build_means, build_webhook
 from exchange.marketfile.mappings import build_mapping
 from exchange.marketfile.secrets import ENDPOINT_NAME
-from exchange.marketfile.shapes.auth import AuthShape, HmacShape
 from exchange.marketfile.shapes.campaigns import CampaignShape
 from exchange.marketfile.shapes.endpoints import EndpointShape, UnknownShape
 from exchange.marketfile.shapes.orders import OrderShape, ScheduleShape
@@ -16,15 +16,11 @@ from exchange.values.market import (
     PACING_BURST,
     RETURNS_WINDOW_DAYS,
     AmountRule,
-    Auth,
-    AuthKind,
     Buyer,
     Campaign,
-    Digits,
     Duplicates,
     Endpoint,
     Fallback,
-    HmacTerms,
     Margin,
     Order,
     Pacing,
@@ -33,7 +29,6 @@ from exchange.values.market import (
     Sale,
     Seller,
     ShareCap,
-    Signed,
     SubCap,
     UnknownTerms,
 )
@@ -193,7 +188,7 @@ def _endpoint(name: str, shape: EndpointShape) -> Endpoint:
         post_url=shape.post_url,
         ping_timeout_ms=shape.ping_timeout_ms,
         post_timeout_ms=shape.post_timeout_ms,
-        auth=_auth(shape.auth),
+        auth=build_auth(shape.auth),
         status_url=shape.status_url,
         keep_alive_s=shape.keep_alive_s,
         idempotent_post=shape.idempotent_post,
@@ -206,22 +201,3 @@ def _endpoint(name: str, shape: EndpointShape) -> Endpoint:
 
 def _unknown(shape: UnknownShape | None) -> UnknownTerms | None:
     return None if shape is None else UnknownTerms(Presumption(shape.presume), shape.after_days)
-
-
-def _auth(shape: AuthShape | None) -> Auth:
-    if shape is None:
-        return Auth()
-    if shape.basic is not None:
-        return Auth(AuthKind.BASIC, shape.basic.user, shape.basic.password)
-    if shape.header is not None:
-        return Auth(AuthKind.HEADER, shape.header.name, shape.header.value)
-    if shape.query is not None:
-        return Auth(AuthKind.QUERY, shape.query.name, shape.query.value)
-    if shape.hmac is not None:
-        return Auth(AuthKind.HMAC, shape.hmac.header, shape.hmac.secret, _hmac(shape.hmac))
-    return Auth(AuthKind.BEARER, secret=shape.bearer or "")
-
-
-def _hmac(shape: HmacShape) -> HmacTerms:
-    over = tuple(Signed(part) for part in shape.over)
-    return HmacTerms(over, shape.separator, Digits(shape.digits), shape.prefix, shape.timestamp_header)

@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from exchange.marketfile.auth import build_auth
 from exchange.marketfile.limits import DELIVERIES_MAX
+from exchange.marketfile.mappings import build_message
 from exchange.marketfile.problems import Problems, shown
 from exchange.marketfile.scalars import as_text
 from exchange.marketfile.shapes.deliveries import (
@@ -17,6 +19,7 @@ from exchange.marketfile.shapes.deliveries import (
 from exchange.marketfile.verticals import Catalogue
 from exchange.rules.templates import names_in
 from exchange.values.deliveries import (
+    Call,
     FileFormat,
     Files,
     Following,
@@ -46,7 +49,13 @@ def build_webhook(shape: SellerWebhookShape | None) -> Webhook | None:
 
 def build_deliveries(shapes: Mapping[str, DeliveryShape] | None) -> tuple[Following, ...]:
     """What follows the sales of an order."""
-    return tuple(Following(name, build_means(shape), shape.after_s) for name, shape in (shapes or {}).items())
+    return tuple(Following(name, _means(shape), shape.after_s) for name, shape in (shapes or {}).items())
+
+
+def _means(shape: DeliveryShape) -> Means | Call:
+    if shape.http is None:
+        return build_means(shape)
+    return Call(shape.http.url, build_message(shape.http), build_auth(shape.http.auth))
 
 
 def build_means(shape: MeansShape) -> Means:

@@ -4,15 +4,11 @@ from collections.abc import Sequence
 from typing import assert_never
 
 from exchange.marketfile.leaves import Leaf, Tree, flow, listed, shown, tidy, written
-from exchange.marketfile.mapping_tree import Secret, mapping_nodes
+from exchange.marketfile.mapping_tree import Secret, mapping_nodes, message_nodes
 from exchange.marketfile.secrets import masked
-from exchange.values.deliveries import Files, Following, LeadWebhook, Mail, Means, Webhook, kind_of
-from exchange.values.market import (
-    Auth,
-    AuthKind,
-    Endpoint,
-    HmacTerms,
-)
+from exchange.values.auth import Auth, AuthKind, HmacTerms
+from exchange.values.deliveries import Call, Files, Following, LeadWebhook, Mail, Means, Webhook, kind_of
+from exchange.values.market import Endpoint
 
 
 def endpoint_tree(item: Endpoint) -> Tree:
@@ -52,7 +48,12 @@ def webhook_tree(item: Webhook | None) -> Tree | None:
 
 def following_tree(item: Following) -> Tree:
     after = {"after_s": Leaf(str(item.after_s)) if item.after_s else None}
-    return tidy(after | {item.kind: _means(item.means)})
+    return tidy(after | {item.kind: _call(item.means) if isinstance(item.means, Call) else _means(item.means)})
+
+
+def _call(item: Call) -> Tree:
+    message = _mapping(message_nodes(item.message))
+    return {"url": Leaf(item.url), "auth": _auth(item.auth), **(message if not isinstance(message, Leaf) else {})}
 
 
 def _means(means: Means) -> Tree:

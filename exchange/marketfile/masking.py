@@ -97,10 +97,19 @@ def _buyer(raw: Any, keys: tuple[str, ...], change: _Change) -> Any:
 def _order(raw: Any, keys: tuple[str, ...], change: _Change) -> Any:
     if not isinstance(raw, dict) or not isinstance(raw.get("deliver"), dict):
         return raw
-    deliveries = {
-        name: _with(item, (*keys, "deliver", str(name)), change, **_MEANS) for name, item in raw["deliver"].items()
-    }
+    deliveries = {name: _delivery(item, (*keys, "deliver", str(name)), change) for name, item in raw["deliver"].items()}
     return {**raw, "deliver": deliveries}
+
+
+def _delivery(raw: Any, keys: tuple[str, ...], change: _Change) -> Any:
+    raw = _with(raw, keys, change, **_MEANS)
+    if not isinstance(raw, dict) or not isinstance(raw.get("http"), dict):
+        return raw
+    call, inner = raw["http"], (*keys, "http")
+    found = _mapping({key: item for key, item in call.items() if key != "auth"}, inner, change)
+    if "auth" in call:
+        found["auth"] = call["auth"] if call["auth"] == _NO_AUTH else _auth(call["auth"], (*inner, "auth"), change)
+    return {**raw, "http": {key: found[key] for key in call}}
 
 
 def _endpoint(raw: Any, keys: tuple[str, ...], change: _Change) -> Any:

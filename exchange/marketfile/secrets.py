@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from exchange.rules.signing import key_of
-from exchange.values.deliveries import Files, LeadWebhook, Means, kind_of
-from exchange.values.market import AuthKind, Buyer, Endpoint, Market
+from exchange.values.auth import AuthKind
+from exchange.values.deliveries import Call, Files, LeadWebhook, Means, kind_of
+from exchange.values.market import Buyer, Endpoint, Market
 
 ENDPOINT_NAME = "default"
 """What a buyer's only endpoint is called where the file gives it no name (`endpoint:` instead of `endpoints:`)."""
@@ -43,12 +44,15 @@ def _secrets(market: Market) -> Iterator[tuple[str, str]]:
             yield from _of_means(f"orders.{order.key}.deliver.{following.name}.{following.kind}", following.means)
 
 
-def _of_means(path: str, means: Means) -> Iterator[tuple[str, str]]:
+def _of_means(path: str, means: Means | Call) -> Iterator[tuple[str, str]]:
     if isinstance(means, LeadWebhook):
         yield from _signing(path, means.secrets)
     elif isinstance(means, Files):
         login = {"password": means.password, "key": means.key}
         yield from ((f"{path}.{name}", secret) for name, secret in login.items() if secret is not None)
+    elif isinstance(means, Call):
+        yield f"{path}.auth.{_SECRET_KEYS[means.auth.kind]}", means.auth.secret
+        yield from ((path, template) for template in dict.fromkeys(means.secrets()))
 
 
 def _signing(path: str, secrets: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -29,8 +29,9 @@ from exchange.storage.database import Database
 from exchange.storage.outbox import Item
 from exchange.storage.sold import Sold
 from exchange.storage.vault import Vault
-from exchange.values.deliveries import FileFormat, Files, LeadWebhook, Mail
+from exchange.values.deliveries import Call, FileFormat, Files, LeadWebhook, Mail
 from exchange.values.vertical import Lead, Vertical
+from exchange.wires import Wires
 
 ERASED = Failed(outbox.ERASED, is_final=True)
 NOT_SOLD = Failed("the sale was corrected: there is none any more", is_final=True)
@@ -74,6 +75,7 @@ class Followings:
         self._courier = courier
         self._vault = vault
         self._environment = environment
+        self._wires = Wires(environment)
         self._relay = relay
         self._tls = tls
         self._servers = FileServers(tls, allow_private=allow_private)
@@ -102,6 +104,8 @@ class Followings:
                 sent = await _each(opened, partial(self._mail, message))
             case Files() as way:
                 sent = await self._put(way, opened)
+            case Call() as call:
+                sent = await _each(opened, partial(self._ask, call))
             case _:
                 assert_never(following.means)
         return [*outcomes, *sent]
@@ -129,6 +133,9 @@ class Followings:
             return NO_SECRET
         body = documents.lead_event(opened.parcel)
         return await http.call(self._courier, webhook.url, opened.item.outbox_id, body, keys)
+
+    async def _ask(self, call: Call, opened: Opened) -> Outcome:
+        return await http.ask(self._courier, self._wires, opened.item.target, call, opened.parcel.post)
 
     async def _mail(self, message: Mail, opened: Opened) -> Outcome:
         if self._relay is None:

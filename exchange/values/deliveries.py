@@ -3,9 +3,13 @@
 Secrets are as written in the market file: `${env:NAME}` references or literals.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import assert_never
+
+from exchange.values.auth import Auth
+from exchange.values.mapping import Fact, Message, Origin
 
 WEBHOOK_NAME = "webhook"
 """What a seller's only webhook is called in the outbox."""
@@ -80,7 +84,25 @@ class Files:
 Means = LeadWebhook | Mail | Files
 
 
-def kind_of(means: Means) -> str:
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request of the receiver's own kind, as to a gateway for text messages, and what its answers mean."""
+
+    url: str
+    message: Message
+    auth: Auth = field(default_factory=Auth)
+
+    @property
+    def marks_tests(self) -> bool:
+        """Whether the receiver can tell tests from leads."""
+        return self.message.names(Fact.TEST)
+
+    def secrets(self) -> Iterator[str]:
+        """The templates of all secrets in the request, but for that of `auth`."""
+        return (source.name for source in self.message.sources() if source.origin is Origin.SECRET)
+
+
+def kind_of(means: Means | Call) -> str:
     """The key that a way of delivering has in the market file."""
     match means:
         case LeadWebhook():
@@ -89,6 +111,8 @@ def kind_of(means: Means) -> str:
             return "email"
         case Files():
             return means.protocol.value
+        case Call():
+            return "http"
     assert_never(means)
 
 
@@ -97,7 +121,7 @@ class Following:
     """A delivery that follows a sale, `after_s` seconds later."""
 
     name: str
-    means: Means
+    means: Means | Call
     after_s: int = 0
 
     @property

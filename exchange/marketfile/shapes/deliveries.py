@@ -2,17 +2,21 @@
 
 from typing import Annotated, Self
 
-from pydantic import model_validator
+from pydantic import BeforeValidator, model_validator
 
 from exchange.marketfile.limits import AFTER_S, EVERY_MIN, PORT, RECIPIENTS_MAX
 from exchange.marketfile.outside import Host, HostKey, MailAddress, Password, PrivateKey, SigningSecret, Url, User
 from exchange.marketfile.scalars import Template, Text, choice, refuse, whole
+from exchange.marketfile.shapes.auth import AuthShape, read_auth
 from exchange.marketfile.shapes.base import Given, Shape
+from exchange.marketfile.shapes.mapped import MessageShape
 from exchange.rules.signing import SECRETS_MAX
 from exchange.values.deliveries import FileFormat, SellerEvent
+from exchange.values.mapping import POST_FACTS
 
 SUBJECT = "Lead {{attempt_id}} for {{order}}"
 TEXT = "{{lead}}\n"
+_NOT_READ = ("price", "bid_id", "reason", "reference", "redirect_url")
 
 
 class SigningShape(Shape):
@@ -107,13 +111,30 @@ class MeansShape(Shape):
         return sum(part is not None for part in (self.webhook, self.email, self.sftp, self.ftps))
 
 
+class CallShape(MessageShape):
+    """A request of the receiver's own kind, and what its answers mean."""
+
+    url: Url
+    auth: Annotated[AuthShape | None, BeforeValidator(read_auth)] = None
+
+    @model_validator(mode="after")
+    def _says_what_is_known(self) -> Self:
+        unknown = next((name for name in self.facts() if name not in POST_FACTS), None)
+        if unknown is not None:
+            raise refuse(f"there is no {unknown} once a lead is sold")
+        if any(getattr(self.reply, key) is not None for key in _NOT_READ):
+            raise refuse(f"reply: {', '.join(_NOT_READ)} are not read here")
+        return self
+
+
 class DeliveryShape(MeansShape):
     """A delivery that follows a sale, in one of these ways."""
 
+    http: Given[CallShape] = None
     after_s: Annotated[int, whole(*AFTER_S)] = 0
 
     @model_validator(mode="after")
     def _one_of_all(self) -> Self:
-        if self.count() != 1:
-            raise refuse("must say one of webhook, email, sftp and ftps")
+        if self.count() + (self.http is not None) != 1:
+            raise refuse("must say one of webhook, email, sftp, ftps and http")
         return self
