@@ -1,6 +1,7 @@
 """Turns the shapes of a market file into the values of the exchange; nothing can be wrong here any more."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from exchange.marketfile.auth import build_auth
 from exchange.marketfile.deliveries import build_deliveries, build_means, build_webhook
@@ -105,8 +106,9 @@ def build_order(
     wanted: Filter,
     whens: Sequence[Filter] = (),
     sub_caps: Sequence[Filter] = (),
+    followings: Mapping[str, Filter] = MappingProxyType({}),
 ) -> Order:
-    """An order; `whens` are the filters of its prices, `sub_caps` those of its sub-caps.
+    """An order; `whens`, `sub_caps` and `followings` are the filters of its prices, sub-caps and deliveries.
 
     What it may see is kept in the order of the vertical's `catalogue` of fields.
     """
@@ -130,7 +132,7 @@ def build_order(
         price_micros=shape.price,
         adjustment=_adjustment(shape),
         weight=shape.weight or 1,
-        deliver=build_deliveries(shape.deliver),
+        deliver=build_deliveries(shape.deliver, followings),
         prices=tuple(AmountRule(when, rule.price) for when, rule in zip(whens, shape.prices or (), strict=True)),
         sub_caps=_sub_caps(shape, sub_caps),
         share_cap=_share_cap(shape.share_cap),

@@ -4,9 +4,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from exchange.marketfile.auth import build_auth
+from exchange.marketfile.filters import read_filter
 from exchange.marketfile.limits import DELIVERIES_MAX
 from exchange.marketfile.mappings import build_message
 from exchange.marketfile.problems import Problems, shown
+from exchange.marketfile.references import check_name, name_in
 from exchange.marketfile.scalars import as_text
 from exchange.marketfile.shapes.deliveries import (
     DeliveryShape,
@@ -27,9 +29,11 @@ from exchange.values.deliveries import (
     Mail,
     Means,
     Protocol,
+    Retry,
     SellerEvent,
     Webhook,
 )
+from exchange.values.filters import Filter
 
 SALE_NAMES = (
     "attempt_id", "ping_id", "order", "campaign", "test", "price", "currency", "sale", "reference", "sold_at", "lead",
@@ -47,9 +51,23 @@ def build_webhook(shape: SellerWebhookShape | None) -> Webhook | None:
     return Webhook(shape.url, shape.all_secrets(), frozenset(events))
 
 
-def build_deliveries(shapes: Mapping[str, DeliveryShape] | None) -> tuple[Following, ...]:
-    """What follows the sales of an order."""
-    return tuple(Following(name, _means(shape), shape.after_s) for name, shape in (shapes or {}).items())
+def build_deliveries(shapes: Mapping[str, DeliveryShape] | None, whens: Mapping[str, Filter]) -> tuple[Following, ...]:
+    """What follows the sales of an order; `whens` are the filters of those that have one."""
+    return tuple(_following(name, shape, whens.get(name, Filter())) for name, shape in (shapes or {}).items())
+
+
+def _following(name: str, shape: DeliveryShape, when: Filter) -> Following:
+    retry = shape.retry
+    return Following(
+        name=name,
+        means=_means(shape),
+        after_s=shape.after_s,
+        when=when,
+        after=shape.after,
+        instead_of=shape.instead_of,
+        in_hours=shape.in_hours,
+        retry=None if retry is None else Retry(retry.tries, retry.first_s, retry.longest_s),
+    )
 
 
 def _means(shape: DeliveryShape) -> Means | Call:
@@ -98,6 +116,7 @@ def check_deliveries(raw: Mapping[str, Any], path: str, catalogue: Catalogue, pr
     if len(deliveries) > DELIVERIES_MAX:
         problems.add(f"{path}.deliver", f"holds more than {DELIVERIES_MAX} entries")
         return
+    _check_order(deliveries, path, problems)
     known = _names(catalogue)
     for name, delivery in deliveries.items():
         for where, template in _templates(delivery):
@@ -105,6 +124,38 @@ def check_deliveries(raw: Mapping[str, Any], path: str, catalogue: Catalogue, pr
                 if said not in known:
                     where_it_is = f"{path}.deliver.{name}.{where}"
                     problems.unknown(where_it_is, f"there is no value {shown(said)}", said, known)
+
+
+def _check_order(deliveries: Mapping[Any, Any], path: str, problems: Problems) -> None:
+    """Reports deliveries that wait for one that is not there, or for each other."""
+    waits = {}
+    for name, delivery in deliveries.items():
+        for key in ("after", "instead_of"):
+            other = name_in(delivery, key)
+            check_name(other, f"{path}.deliver.{name}.{key}", "delivery", deliveries, problems)
+            if other in deliveries:
+                waits[name] = other
+    for name, first in waits.items():
+        seen, at = {name}, first
+        while at in waits and at not in seen:
+            seen.add(at)
+            at = waits[at]
+        if at == name:
+            problems.add(f"{path}.deliver.{name}", "waits for itself")
+
+
+def read_delivery_filters(
+    raw: Mapping[str, Any], path: str, catalogue: Catalogue, problems: Problems
+) -> dict[str, Filter]:
+    """The filters of the deliveries that have one, by name."""
+    deliveries = raw.get("deliver")
+    if not isinstance(deliveries, dict) or len(deliveries) > DELIVERIES_MAX:
+        return {}
+    return {
+        name: read_filter(item["when"], f"{path}.deliver.{name}.when", catalogue, problems)
+        for name, item in deliveries.items()
+        if isinstance(item, dict) and item.get("when") is not None
+    }
 
 
 def check_endpoint_templates(endpoint: object, path: str, catalogue: Catalogue, problems: Problems) -> None:

@@ -7,7 +7,7 @@ from exchange.marketfile.leaves import Leaf, Tree, flow, listed, shown, tidy, wr
 from exchange.marketfile.mapping_tree import Secret, mapping_nodes, message_nodes
 from exchange.marketfile.secrets import masked
 from exchange.values.auth import Auth, AuthKind, HmacTerms
-from exchange.values.deliveries import Call, Files, Following, LeadWebhook, Mail, Means, Webhook, kind_of
+from exchange.values.deliveries import Call, Files, Following, LeadWebhook, Mail, Means, Retry, Webhook, kind_of
 from exchange.values.market import Endpoint
 
 
@@ -46,9 +46,22 @@ def webhook_tree(item: Webhook | None) -> Tree | None:
     return {"url": Leaf(item.url), **_signing(item.secrets), "events": listed(sorted(item.events))}
 
 
-def following_tree(item: Following) -> Tree:
-    after = {"after_s": Leaf(str(item.after_s)) if item.after_s else None}
-    return tidy(after | {item.kind: _call(item.means) if isinstance(item.means, Call) else _means(item.means)})
+def following_tree(item: Following, when: Tree) -> Tree:
+    """A delivery, with its filter, which is written as others are."""
+    terms = {
+        "after_s": Leaf(str(item.after_s)) if item.after_s else None,
+        "when": when or None,
+        "after": shown(item.after),
+        "instead_of": shown(item.instead_of),
+        "in_hours": Leaf("true") if item.in_hours else None,
+        "retry": None if item.retry is None else _retry(item.retry),
+    }
+    return tidy(terms | {item.kind: _call(item.means) if isinstance(item.means, Call) else _means(item.means)})
+
+
+def _retry(item: Retry) -> Tree:
+    said = {"tries": item.tries_max, "first_s": item.first_s, "longest_s": item.longest_s}
+    return tidy({key: shown(value) for key, value in said.items()})
 
 
 def _call(item: Call) -> Tree:

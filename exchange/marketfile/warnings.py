@@ -120,3 +120,5 @@ def _filters(market: Market) -> Iterator[tuple[str, Filter]]:
             yield f"orders.{order.key}.prices[{number}].when", rule.when
         for number, sub_cap in enumerate(order.sub_caps):
             yield f"orders.{order.key}.sub_caps[{number}].when", sub_cap.when
+        for following in order.deliver:
+            yield f"orders.{order.key}.deliver.{following.name}.when", following.when

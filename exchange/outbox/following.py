@@ -3,6 +3,7 @@
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from typing import NamedTuple, assert_never
 
@@ -22,14 +23,15 @@ from exchange.carriers.mail import Relay
 from exchange.carriers.outcome import NO_SECRET, Failed, Outcome
 from exchange.marketfile.secrets import signing_keys
 from exchange.outbox import http
+from exchange.outbox.conditions import Circumstances, kept_back
 from exchange.outbox.market import Directory
-from exchange.outbox.outcome import GONE
+from exchange.outbox.outcome import GONE, Fate
 from exchange.storage import outbox, sold
 from exchange.storage.database import Database
 from exchange.storage.outbox import Item
 from exchange.storage.sold import Sold
 from exchange.storage.vault import Vault
-from exchange.values.deliveries import Call, FileFormat, Files, LeadWebhook, Mail
+from exchange.values.deliveries import Call, FileFormat, Files, Following, LeadWebhook, Mail
 from exchange.values.vertical import Lead, Vertical
 from exchange.wires import Wires
 
@@ -44,7 +46,7 @@ EACH_WITHIN_S = 150.0
 
 log = structlog.get_logger(__name__)
 
-Outcomes = list[tuple[Sequence[Item], Outcome]]
+Outcomes = list[tuple[Sequence[Item], Fate]]
 
 
 class Opened(NamedTuple):
@@ -93,10 +95,11 @@ class Followings:
         opened: list[Opened] = []
         for item in items:
             found = await self._open(item)
-            if isinstance(found, Opened):
+            kept = await self._kept_back(following, found) if isinstance(found, Opened) else found
+            if kept is not None:
+                outcomes.append(([item], kept))
+            elif isinstance(found, Opened):
                 opened.append(found)
-            else:
-                outcomes.append(([item], found))
         match following.means:
             case LeadWebhook() as webhook:
                 sent = await _each(opened, partial(self._call, webhook))
@@ -127,6 +130,21 @@ class Followings:
             return NOT_OPENED
         return Opened(item, _parcel(found, lead))
 
+    async def _kept_back(self, following: Following, opened: Opened) -> Fate | None:
+        """Why a row is not sent now, or at all; None where it is."""
+        item, parcel = opened
+        name, when = following.after or following.instead_of, following.when
+        campaign = parcel.post.campaign
+        vertical = self._directory.vertical(campaign)
+        known = Circumstances(
+            lead=self._directory.with_ages(parcel.post.lead, campaign, when, parcel.sold_at),
+            fields={} if vertical is None else vertical.fields,
+            other=None if name is None else await outbox.other(self._database, item, name),
+            hours=self._directory.hours(item.subject) if following.in_hours else None,
+            made_at=item.created_at,
+        )
+        return kept_back(following, known, datetime.now(UTC))
+
     async def _call(self, webhook: LeadWebhook, opened: Opened) -> Outcome:
         keys = signing_keys(webhook.secrets, self._environment)
         if keys is None:
@@ -134,7 +152,7 @@ class Followings:
         body = documents.lead_event(opened.parcel)
         return await http.call(self._courier, webhook.url, opened.item.outbox_id, body, keys)
 
-    async def _ask(self, call: Call, opened: Opened) -> Outcome:
+    async def _ask(self, call: Call, opened: Opened) -> Fate:
         return await http.ask(self._courier, self._wires, opened.item.target, call, opened.parcel.post)
 
     async def _mail(self, message: Mail, opened: Opened) -> Outcome:
@@ -182,7 +200,7 @@ def _parcel(found: Sold, lead: Lead) -> Parcel:
     return Parcel(told, found.sold_at, found.reference)
 
 
-async def _each(opened: Sequence[Opened], send: Callable[[Opened], Awaitable[Outcome]]) -> Outcomes:
+async def _each(opened: Sequence[Opened], send: Callable[[Opened], Awaitable[Fate]]) -> Outcomes:
     """Sends one after another; there are several where files were gathered until the market named another way."""
     ends_s = time.monotonic() + EACH_WITHIN_S
     return [([found.item], await send(found) if time.monotonic() < ends_s else LATER) for found in opened]

@@ -12,6 +12,7 @@ from exchange.buyers.credentials import signed
 from exchange.buyers.delivery import Courier
 from exchange.buyers.dialects.wire import Post, Unsendable
 from exchange.carriers.outcome import NO_SECRET, Failed, Outcome, Sent
+from exchange.outbox.outcome import Fate, Skipped
 from exchange.values.bid import Accepted, Delivery, NotSent, Rejected, Unknown
 from exchange.values.deliveries import Call
 from exchange.values.mapping import EndpointMapping
@@ -30,14 +31,14 @@ async def call(courier: Courier, url: str, identifier: UUID, body: bytes, keys: 
     return Sent() if isinstance(found, Accepted) else Failed(found.detail)
 
 
-async def ask(courier: Courier, wires: Wires, name: str, call: Call, post: Post) -> Outcome:
+async def ask(courier: Courier, wires: Wires, name: str, call: Call, post: Post) -> Fate:
     """Makes a request of the receiver's own kind; its rules say what the answer means.
 
     `name` is what the delivery is known by here. An answer that no rule fits, or an error by its rules, may be sent
     again; a duplicate is one that arrived before.
     """
     if post.test and not call.marks_tests:
-        return Sent("not sent: a test, which the request cannot mark")
+        return Skipped("a test, which the request cannot mark")
     mapping = EndpointMapping(None, call.message)
     endpoint = Endpoint(name, "mapped", None, call.url, 0, TIMEOUT_MS, auth=call.auth, mapping=mapping)
     wire = wires.of(name, endpoint)

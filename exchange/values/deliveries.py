@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import assert_never
 
 from exchange.values.auth import Auth
+from exchange.values.filters import Filter
 from exchange.values.mapping import Fact, Message, Origin
 
 WEBHOOK_NAME = "webhook"
@@ -117,12 +118,30 @@ def kind_of(means: Means | Call) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Retry:
+    """How often a delivery is tried at most, and how long the pauses are; None: as for all."""
+
+    tries_max: int | None = None
+    first_s: int | None = None
+    longest_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Following:
-    """A delivery that follows a sale, `after_s` seconds later."""
+    """A delivery that follows a sale, `after_s` seconds later, where its conditions hold.
+
+    `when` is what the lead must be; `after` another delivery that must have arrived, `instead_of` one that must have
+    been given up. `in_hours`: it waits until the order's schedule is open.
+    """
 
     name: str
     means: Means | Call
     after_s: int = 0
+    when: Filter = field(default_factory=Filter)
+    after: str | None = None
+    instead_of: str | None = None
+    in_hours: bool = False
+    retry: Retry | None = None
 
     @property
     def kind(self) -> str:

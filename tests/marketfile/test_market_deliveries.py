@@ -22,6 +22,7 @@ from exchange.values.deliveries import (
     LeadWebhook,
     Mail,
     Protocol,
+    Retry,
     SellerEvent,
     Webhook,
 )
@@ -268,4 +269,53 @@ def test_a_request_that_speaks_of_fields_that_are_not_there_is_warned_of() -> No
     found = warnings_of(read(deliver(http=CALL | {"fields": {"a": "zip", "b": "shoe_size"}})), {})
     assert f"{X}.http: never sends shoe_size: the vertical has none" in [
         f"{item.path}: {item.message}" for item in found
+    ]
+
+
+def test_conditions_and_retries_are_read_and_compared() -> None:
+    terms = {"when": {"zip": ["60601"]}, "after": "crm", "in_hours": True, "retry": {"tries": 3, "longest_s": 60}}
+    both = {"crm": {"webhook": HOOK}, "text": {"http": CALL} | terms}
+    before, after = read(changed(ORDER, both | {"text": {"http": CALL}})), read(changed(ORDER, both))
+    found = after.orders["northwind-il"].deliver[1]
+    assert (found.after, found.instead_of, found.in_hours, found.retry) == ("crm", None, True, Retry(3, None, 60))
+    assert found.when.conditions["zip"].any_of == frozenset({"60601"})
+    path = "orders.northwind-il.deliver.text"
+    assert sorted(map(str, compare(before, after))) == [
+        f"+ {path}.after: crm",
+        f"+ {path}.in_hours: true",
+        f"+ {path}.retry: {{tries: 3, longest_s: 60}}",
+        f"+ {path}.when: {{zip: [60601]}}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "path", "message"),
+    [
+        ({"after": "crn"}, "x.after", "there is no delivery 'crn'; did you mean crm?"),
+        ({"after": "crm", "instead_of": "crm"}, "x", "must say either after or instead_of"),
+        ({"after": "x"}, "x", "waits for itself"),
+        ({"when": {"shoe": 5}}, "x.when.shoe", "there is no field 'shoe'"),
+        ({"retry": {}}, "x.retry", "must say something: tries, first_s or longest_s"),
+        ({"retry": {"first_s": 9, "longest_s": 5}}, "x.retry", "first_s is more than longest_s"),
+        ({"retry": {"tries": 0}}, "x.retry.tries", "must be from 1 to 1000, not 0"),
+    ],
+)
+def test_conditions_that_cannot_be_are_refused(changes: dict[str, Any], path: str, message: str) -> None:
+    document = changed(ORDER, {"crm": {"webhook": HOOK}, "x": {"http": CALL} | changes})
+    found = problems_of(document)
+    assert found
+    assert found[0].startswith(f"orders.northwind-il.deliver.{path}: {message}")
+
+
+def test_deliveries_that_wait_for_each_other_are_refused() -> None:
+    document = changed(ORDER, {"a": {"http": CALL, "after": "b"}, "b": {"http": CALL, "instead_of": "a"}})
+    assert problems_of(document) == [
+        "orders.northwind-il.deliver.a: waits for itself",
+        "orders.northwind-il.deliver.b: waits for itself",
+    ]
+
+
+def test_what_is_gathered_waits_for_nothing_else() -> None:
+    assert problems_of(deliver(ftps=FTPS, in_hours=True)) == [
+        f"{X}: every_min has times of its own: after, instead_of and in_hours do not go with it"
     ]

@@ -148,7 +148,7 @@ async def test_a_test_lead_is_sent_only_where_it_can_be_marked(world: World) -> 
         await sold(world, texting("unmarked", buyer, gateway.url), test=True)
         await send_all(world, environment=SECRETS)
         assert texts.got == []
-        assert await states(world) == [("done", "not sent: a test, which the request cannot mark")]
+        assert await states(world) == [("skipped", "a test, which the request cannot mark")]
         marking = {"To": {"const": "x"}, "Test": {"value": "test"}}
         await sold(world, texting("marked", buyer, gateway.url, fields=marking), test=True)
         await send_all(world, environment=SECRETS)

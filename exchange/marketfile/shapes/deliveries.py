@@ -4,11 +4,11 @@ from typing import Annotated, Self
 
 from pydantic import BeforeValidator, model_validator
 
-from exchange.marketfile.limits import AFTER_S, EVERY_MIN, PORT, RECIPIENTS_MAX
+from exchange.marketfile.limits import AFTER_S, EVERY_MIN, PORT, RECIPIENTS_MAX, RETRIES, RETRY_S
 from exchange.marketfile.outside import Host, HostKey, MailAddress, Password, PrivateKey, SigningSecret, Url, User
-from exchange.marketfile.scalars import Template, Text, choice, refuse, whole
+from exchange.marketfile.scalars import Flag, Template, Text, choice, refuse, whole
 from exchange.marketfile.shapes.auth import AuthShape, read_auth
-from exchange.marketfile.shapes.base import Given, Shape
+from exchange.marketfile.shapes.base import Given, Mapping, Shape
 from exchange.marketfile.shapes.mapped import MessageShape
 from exchange.rules.signing import SECRETS_MAX
 from exchange.values.deliveries import FileFormat, SellerEvent
@@ -127,14 +127,40 @@ class CallShape(MessageShape):
         return self
 
 
+class RetryShape(Shape):
+    """How often a delivery is tried, and how long the pauses are, in seconds."""
+
+    tries: Given[Annotated[int, whole(*RETRIES)]] = None
+    first_s: Given[Annotated[int, whole(*RETRY_S)]] = None
+    longest_s: Given[Annotated[int, whole(*RETRY_S)]] = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.model_fields_set:
+            raise refuse("must say something: tries, first_s or longest_s")
+        if self.first_s is not None and self.longest_s is not None and self.first_s > self.longest_s:
+            raise refuse("first_s is more than longest_s")
+        return self
+
+
 class DeliveryShape(MeansShape):
     """A delivery that follows a sale, in one of these ways."""
 
     http: Given[CallShape] = None
+    when: Given[Mapping] = None
+    after: Given[Text] = None
+    instead_of: Given[Text] = None
+    in_hours: Flag = False
+    retry: Given[RetryShape] = None
     after_s: Annotated[int, whole(*AFTER_S)] = 0
 
     @model_validator(mode="after")
     def _one_of_all(self) -> Self:
         if self.count() + (self.http is not None) != 1:
             raise refuse("must say one of webhook, email, sftp, ftps and http")
+        if self.after is not None and self.instead_of is not None:
+            raise refuse("must say either after or instead_of")
+        is_gathered = any(part is not None and part.every_min is not None for part in (self.sftp, self.ftps))
+        if is_gathered and (self.after or self.instead_of or self.in_hours):
+            raise refuse("every_min has times of its own: after, instead_of and in_hours do not go with it")
         return self
