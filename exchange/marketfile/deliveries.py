@@ -34,6 +34,7 @@ from exchange.values.deliveries import (
     Webhook,
 )
 from exchange.values.filters import Filter
+from exchange.values.vertical import AGED_TYPES, FieldType
 
 SALE_NAMES = (
     "attempt_id", "ping_id", "order", "campaign", "test", "price", "currency", "sale", "reference", "sold_at", "lead",
@@ -66,6 +67,8 @@ def _following(name: str, shape: DeliveryShape, when: Filter) -> Following:
         after=shape.after,
         instead_of=shape.instead_of,
         in_hours=shape.in_hours,
+        on=shape.on,
+        at_minute=shape.at or 0,
         retry=None if retry is None else Retry(retry.tries, retry.first_s, retry.longest_s),
     )
 
@@ -119,11 +122,25 @@ def check_deliveries(raw: Mapping[str, Any], path: str, catalogue: Catalogue, pr
     _check_order(deliveries, path, problems)
     known = _names(catalogue)
     for name, delivery in deliveries.items():
+        _check_date(delivery, f"{path}.deliver.{name}", catalogue, problems)
         for where, template in _templates(delivery):
             for said in names_in(template):
                 if said not in known:
                     where_it_is = f"{path}.deliver.{name}.{where}"
                     problems.unknown(where_it_is, f"there is no value {shown(said)}", said, known)
+
+
+def _check_date(delivery: object, path: str, catalogue: Catalogue, problems: Problems) -> None:
+    """Reports a delivery that waits for what is no date."""
+    name = name_in(delivery, "on")
+    check_name(name, f"{path}.on", "field", catalogue.stages, problems)
+    field = None if name is None else catalogue.fields.get(name)
+    if field is None or name is None or not isinstance(delivery, dict):
+        return
+    if field.type not in AGED_TYPES:
+        problems.add(f"{path}.on", f"{shown(name)} is a field of type {field.type}, not a date")
+    elif field.type is FieldType.DATE_TIME and "at" in delivery:
+        problems.add(f"{path}.at", f"{shown(name)} has a time of its own")
 
 
 def _check_order(deliveries: Mapping[Any, Any], path: str, problems: Problems) -> None:

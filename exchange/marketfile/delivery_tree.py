@@ -6,6 +6,7 @@ from typing import assert_never
 from exchange.marketfile.leaves import Leaf, Tree, flow, listed, shown, tidy, written
 from exchange.marketfile.mapping_tree import Secret, mapping_nodes, message_nodes
 from exchange.marketfile.secrets import masked
+from exchange.marketfile.times import clock_text
 from exchange.values.auth import Auth, AuthKind, HmacTerms
 from exchange.values.deliveries import Call, Files, Following, LeadWebhook, Mail, Means, Retry, Webhook, kind_of
 from exchange.values.market import Endpoint
@@ -54,6 +55,8 @@ def following_tree(item: Following, when: Tree) -> Tree:
         "after": shown(item.after),
         "instead_of": shown(item.instead_of),
         "in_hours": Leaf("true") if item.in_hours else None,
+        "on": shown(item.on),
+        "at": Leaf(written(clock_text(item.at_minute))) if item.at_minute else None,
         "retry": None if item.retry is None else _retry(item.retry),
     }
     return tidy(terms | {item.kind: _call(item.means) if isinstance(item.means, Call) else _means(item.means)})

@@ -1,15 +1,17 @@
 """Whether a delivery that is due is to be sent now, later or never, by what the market says of it."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 
 from exchange.carriers.outcome import Failed
 from exchange.outbox.outcome import Postponed, Skipped
+from exchange.rules.ages import DAY_S
 from exchange.rules.filters import Fields, failing
 from exchange.rules.schedule import Timeline
+from exchange.rules.zones import instant_of, zone_of
 from exchange.storage.outbox import Other
 from exchange.values.deliveries import Following
-from exchange.values.vertical import Lead
+from exchange.values.vertical import FieldType, Lead
 
 LOOK_AGAIN_S = 5.0
 """How soon is looked again at a delivery that another waits for."""
@@ -29,6 +31,7 @@ class Circumstances:
     fields: Fields
     other: Other | None
     hours: Timeline | None
+    zone: str
     made_at: datetime
 
 
@@ -36,7 +39,9 @@ def kept_back(following: Following, known: Circumstances, now: datetime) -> Skip
     """Why it is not to be sent now; None where it is."""
     if wrong := failing(following.when, known.lead, known.fields):
         return Skipped(f"the lead does not suit it: {wrong[0].path}")
-    found = _by_other(following, known.other) or _by_hours(following, known.hours, now)
+    found = (
+        _by_other(following, known.other) or _by_date(following, known, now) or _by_hours(following, known.hours, now)
+    )
     if isinstance(found, Postponed) and now - known.made_at > timedelta(days=WAITS_DAYS_MAX):
         return TOO_LONG
     return found
@@ -54,6 +59,21 @@ def _by_other(following: Following, other: Other | None) -> Skipped | Postponed 
         wait_s = min(max(other.wait_s, LOOK_AGAIN_S), LOOK_AGAIN_LONGEST_S)
         return Postponed(wait_s, f"waits for {name}")
     return Skipped(f"{name} is {other.state}")
+
+
+def _by_date(following: Following, known: Circumstances, now: datetime) -> Postponed | None:
+    """Waits for a date of the lead; a lead without it waits for nothing."""
+    field = None if following.on is None else known.fields.get(following.on)
+    value = None if field is None else known.lead.get(field.name)
+    if field is None or not isinstance(value, str):
+        return None
+    if field.type is FieldType.DATE:
+        clock = time(*divmod(following.at_minute, 60))
+        moment = instant_of(datetime.combine(date.fromisoformat(value), clock), zone_of(known.zone))
+    else:
+        moment = datetime.fromisoformat(value)
+    wait_s = (moment - now).total_seconds()
+    return None if wait_s <= 0 else Postponed(min(wait_s, WAITS_DAYS_MAX * DAY_S), f"waits for {following.on}")
 
 
 def _by_hours(following: Following, hours: Timeline | None, now: datetime) -> Postponed | None:

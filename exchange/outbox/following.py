@@ -141,6 +141,7 @@ class Followings:
             fields={} if vertical is None else vertical.fields,
             other=None if name is None else await outbox.other(self._database, item, name),
             hours=self._directory.hours(item.subject) if following.in_hours else None,
+            zone=self._directory.zone(item.subject),
             made_at=item.created_at,
         )
         return kept_back(following, known, datetime.now(UTC))

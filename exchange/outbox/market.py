@@ -58,6 +58,11 @@ class Directory:
             return None
         return Timeline(found.schedule, self._market.buyers[found.buyer].time_zone)
 
+    def zone(self, order: str) -> str:
+        """The zone of an order's buyer."""
+        found = self.order(order)
+        return "UTC" if self._market is None or found is None else self._market.buyers[found.buyer].time_zone
+
     def with_ages(self, lead: Lead, campaign: str, when: Filter, moment: datetime) -> Lead:
         """A lead with the ages that a filter asks for, at a moment."""
         vertical = self.vertical(campaign)

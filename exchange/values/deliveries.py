@@ -131,7 +131,8 @@ class Following:
     """A delivery that follows a sale, `after_s` seconds later, where its conditions hold.
 
     `when` is what the lead must be; `after` another delivery that must have arrived, `instead_of` one that must have
-    been given up. `in_hours`: it waits until the order's schedule is open.
+    been given up. `in_hours`: it waits until the order's schedule is open. `on` is a field with a date, or a date and
+    time, that it waits for: of a date until the clock in the buyer's zone reads `at_minute`, counted from midnight.
     """
 
     name: str
@@ -142,6 +143,8 @@ class Following:
     instead_of: str | None = None
     in_hours: bool = False
     retry: Retry | None = None
+    on: str | None = None
+    at_minute: int = 0
 
     @property
     def kind(self) -> str:

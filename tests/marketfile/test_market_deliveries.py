@@ -273,16 +273,26 @@ def test_a_request_that_speaks_of_fields_that_are_not_there_is_warned_of() -> No
 
 
 def test_conditions_and_retries_are_read_and_compared() -> None:
-    terms = {"when": {"zip": ["60601"]}, "after": "crm", "in_hours": True, "retry": {"tries": 3, "longest_s": 60}}
+    terms = {
+        "when": {"zip": ["60601"]},
+        "after": "crm",
+        "in_hours": True,
+        "on": "born",
+        "at": "09:30",
+        "retry": {"tries": 3, "longest_s": 60},
+    }
     both = {"crm": {"webhook": HOOK}, "text": {"http": CALL} | terms}
     before, after = read(changed(ORDER, both | {"text": {"http": CALL}})), read(changed(ORDER, both))
     found = after.orders["northwind-il"].deliver[1]
     assert (found.after, found.instead_of, found.in_hours, found.retry) == ("crm", None, True, Retry(3, None, 60))
+    assert (found.on, found.at_minute) == ("born", 570)
     assert found.when.conditions["zip"].any_of == frozenset({"60601"})
     path = "orders.northwind-il.deliver.text"
     assert sorted(map(str, compare(before, after))) == [
         f"+ {path}.after: crm",
+        f'+ {path}.at: "09:30"',
         f"+ {path}.in_hours: true",
+        f"+ {path}.on: born",
         f"+ {path}.retry: {{tries: 3, longest_s: 60}}",
         f"+ {path}.when: {{zip: [60601]}}",
     ]
@@ -294,6 +304,10 @@ def test_conditions_and_retries_are_read_and_compared() -> None:
         ({"after": "crn"}, "x.after", "there is no delivery 'crn'; did you mean crm?"),
         ({"after": "crm", "instead_of": "crm"}, "x", "must say either after or instead_of"),
         ({"after": "x"}, "x", "waits for itself"),
+        ({"on": "bornn"}, "x.on", "there is no field 'bornn'; did you mean born?"),
+        ({"on": "zip"}, "x.on", "'zip' is a field of type us_zip, not a date"),
+        ({"on": "born", "at": "9:00"}, "x.at", 'must be HH:MM, such as "09:00"'),
+        ({"at": "09:00"}, "x", "at is the time of a day: say on which, with on"),
         ({"when": {"shoe": 5}}, "x.when.shoe", "there is no field 'shoe'"),
         ({"retry": {}}, "x.retry", "must say something: tries, first_s or longest_s"),
         ({"retry": {"first_s": 9, "longest_s": 5}}, "x.retry", "first_s is more than longest_s"),
@@ -317,5 +331,5 @@ def test_deliveries_that_wait_for_each_other_are_refused() -> None:
 
 def test_what_is_gathered_waits_for_nothing_else() -> None:
     assert problems_of(deliver(ftps=FTPS, in_hours=True)) == [
-        f"{X}: every_min has times of its own: after, instead_of and in_hours do not go with it"
+        f"{X}: every_min has times of its own: after, instead_of, in_hours and on do not go with it"
     ]

@@ -21,9 +21,11 @@ from exchange.rules.schedule import Timeline
 from exchange.storage.outbox import Other, depths
 from exchange.values.deliveries import Following, LeadWebhook
 from exchange.values.schedule import Hours, Schedule, Window
+from exchange.values.vertical import Field, FieldType, Stage
 
 NOW = datetime(2026, 11, 25, 3, 0, tzinfo=UTC)  # a Wednesday, 21:00 the day before in Chicago
 HOOK = LeadWebhook("https://h.example/", (SECRET,))
+DATES = {"callback": FieldType.DATE, "appointment": FieldType.DATE_TIME}
 NINE_TO_FIVE = Schedule((Window(frozenset(range(7)), Hours(540, 1020)),))
 
 
@@ -43,7 +45,8 @@ async def world(opened: World) -> World:
 
 def found(following: Following, *, other: Other | None = None, age: timedelta = timedelta(), **more: Any) -> object:
     hours = Timeline(NINE_TO_FIVE, "America/Chicago") if following.in_hours else None
-    known = Circumstances(more.get("lead", {}), {}, other, hours, NOW - age)
+    lead, fields = more.get("lead", {}), {name: Field(name, kind, Stage.POST) for name, kind in DATES.items()}
+    known = Circumstances(lead, fields, other, hours, "America/Chicago", NOW - age)
     return kept_back(following, known, more.get("now", NOW))
 
 
@@ -52,6 +55,32 @@ def test_it_waits_for_its_hours_to_the_second() -> None:
     assert found(following) == Postponed(12 * 3600, "waits for the order's hours")
     assert found(following, now=NOW + timedelta(hours=12)) is None
     assert isinstance(found(following, age=timedelta(days=WAITS_DAYS_MAX, seconds=1)), Failed)
+
+
+@pytest.mark.parametrize(
+    ("on", "at_minute", "value", "wait_s"),
+    [
+        ("callback", 570, "2026-11-26", (24 + 12.5) * 3600),
+        ("callback", 0, "2026-11-25", 3 * 3600),
+        ("callback", 570, "2026-11-24", None),
+        ("callback", 0, None, None),
+        ("appointment", 0, "2026-11-25T04:00:00Z", 3600),
+        ("appointment", 0, "2026-11-25T03:00:00Z", None),
+        ("callback", 0, "2199-01-01", WAITS_DAYS_MAX * 86_400),
+    ],
+)
+def test_it_waits_for_a_date_of_the_lead(on: str, at_minute: int, value: str | None, wait_s: float | None) -> None:
+    following = Following("x", HOOK, on=on, at_minute=at_minute)
+    wanted = None if wait_s is None else Postponed(wait_s, f"waits for {on}")
+    assert found(following, lead={} if value is None else {on: value}) == wanted
+
+
+def test_a_date_outside_its_hours_waits_for_both() -> None:
+    following = Following("x", HOOK, on="callback", in_hours=True)
+    lead = {"callback": "2026-11-26"}
+    assert found(following, lead=lead) == Postponed(27 * 3600, "waits for callback")
+    midnight = NOW + timedelta(hours=27)
+    assert found(following, lead=lead, now=midnight) == Postponed(9 * 3600, "waits for the order's hours")
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from exchange.marketfile.scalars import Flag, Template, Text, choice, refuse, wh
 from exchange.marketfile.shapes.auth import AuthShape, read_auth
 from exchange.marketfile.shapes.base import Given, Mapping, Shape
 from exchange.marketfile.shapes.mapped import MessageShape
+from exchange.marketfile.times import ClockTime
 from exchange.rules.signing import SECRETS_MAX
 from exchange.values.deliveries import FileFormat, SellerEvent
 from exchange.values.mapping import POST_FACTS
@@ -151,6 +152,8 @@ class DeliveryShape(MeansShape):
     after: Given[Text] = None
     instead_of: Given[Text] = None
     in_hours: Flag = False
+    on: Given[Text] = None
+    at: Given[ClockTime] = None
     retry: Given[RetryShape] = None
     after_s: Annotated[int, whole(*AFTER_S)] = 0
 
@@ -161,6 +164,8 @@ class DeliveryShape(MeansShape):
         if self.after is not None and self.instead_of is not None:
             raise refuse("must say either after or instead_of")
         is_gathered = any(part is not None and part.every_min is not None for part in (self.sftp, self.ftps))
-        if is_gathered and (self.after or self.instead_of or self.in_hours):
-            raise refuse("every_min has times of its own: after, instead_of and in_hours do not go with it")
+        if is_gathered and (self.after or self.instead_of or self.in_hours or self.on):
+            raise refuse("every_min has times of its own: after, instead_of, in_hours and on do not go with it")
+        if self.at is not None and self.on is None:
+            raise refuse("at is the time of a day: say on which, with on")
         return self
