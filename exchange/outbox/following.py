@@ -134,7 +134,8 @@ class Followings:
         """Why a row is not sent now, or at all; None where it is."""
         item, parcel = opened
         name, when = following.after or following.instead_of, following.when
-        campaign = parcel.post.campaign
+        order = self._directory.order(item.subject)
+        campaign = parcel.post.campaign if order is None else order.campaign  # the one that the filter was read for
         vertical = self._directory.vertical(campaign)
         known = Circumstances(
             lead=self._directory.with_ages(parcel.post.lead, campaign, when, parcel.sold_at),

@@ -198,3 +198,21 @@ async def test_what_waits_for_its_hours_is_not_late_and_is_sent_when_they_come(w
         await make_due(world)
         await send_all(world)
     assert (len(receiver.got), await states(world)) == (1, {"crm": ("done", 1)})
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_filter_is_read_with_the_fields_that_its_order_has_by_now(world: World) -> None:
+    receiver = Receiver()
+    async with receiver.listening() as hooked, Buyer(bids("21.00"), ACCEPTS) as buyer:
+        document = followed("moved", buyer, crm=hook(hooked))
+        await sold(world, document)
+        fields = {"zip": {"type": "us_zip", "in": "ping"}, "rooms": {"type": "integer", "in": "ping"}}
+        document["verticals"]["home"] = {"fields": fields}
+        document["campaigns"]["home-us"] = {"vertical": "home"}
+        document["orders"]["moved"] |= {
+            "campaign": "home-us",
+            "deliver": {"crm": hook(hooked, when={"rooms": {"min": 2}})},
+        }
+        await world.apply(document)
+        await send_all(world)
+    assert (receiver.got, await states(world)) == ([], {"crm": ("skipped", 1)})
