@@ -23,6 +23,9 @@ from exchange.brake_keeper import BrakeKeeper
 from exchange.brakes import Brakes
 from exchange.buyers.delivery import Courier
 from exchange.buyers.fanout import Fanout
+from exchange.buyers.tls import bare_context
+from exchange.carriers.deciding import Carriers
+from exchange.carriers.mail import relay_from
 from exchange.embedded.lease import Services
 from exchange.gate import Gate
 from exchange.live import LiveMarket
@@ -100,11 +103,14 @@ async def _open_desk(settings: Settings, services: Services, stopping: asyncio.E
     stack.push_async_callback(database.close)
     hints, people = Hints(database, services.valkey_url), People(database, services.valkey_url)
     environment = secret_environment()
+    relay = relay_from(settings)
     brakes, wires = Brakes(_usual_brakes(settings), settings.retry_after_longest_s), Wires(environment)
     keeper = BrakeKeeper(database, brakes)
     await keeper.start()
     stack.push_async_callback(keeper.close)
-    live = LiveMarket(database, services.postgres_url, environment, hints, brakes.put_in_force)
+    live = LiveMarket(
+        database, services.postgres_url, environment, hints, brakes.put_in_force, can_mail=relay is not None
+    )
     await live.start()
     stack.push_async_callback(live.close)
     await hints.start()
@@ -119,6 +125,8 @@ async def _open_desk(settings: Settings, services: Services, stopping: asyncio.E
     courier, recorder = Courier(allow_private=settings.allow_private_addresses), Recorder(journal, feed)
     stack.push_async_callback(fanout.close)
     stack.push_async_callback(courier.close)
+    carriers = Carriers(courier, environment, relay, bare_context(), allow_private=settings.allow_private_addresses)
+    stack.callback(carriers.close)
     background = Background()
     stack.push_async_callback(_drain, background, settings.drain_timeout_s)
     vault = Vault(master_key(settings))
@@ -148,6 +156,7 @@ async def _open_desk(settings: Settings, services: Services, stopping: asyncio.E
             background,
             PostTimes(settings.post_attempt_min_ms, settings.post_finish_ms),
             wires,
+            carriers,
             brakes,
         ),
         gate=Gate(people, vault, recorder),

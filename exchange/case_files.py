@@ -60,6 +60,8 @@ def loaded(own: Mapping[str, Any], usual: Mapping[str, Any]) -> Loaded:
         raise CaseError(f"no endpoint: neither the case nor an {ENDPOINT_FILE} beside or above it has one")
     secrets = {name: str(value) for name, value in (_mapping(usual, "secrets") | _mapping(own, "secrets")).items()}
     endpoint = _endpoint(written)
+    if endpoint.means is not None:
+        raise CaseError("the endpoint has no post_url, so there is no wire to check")
     if case.message == "ping" and endpoint.ping_url is None:
         raise CaseError("a ping, and the endpoint has no ping_url")
     wire = Wires(secrets).of(BUYER, endpoint)

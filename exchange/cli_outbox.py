@@ -11,7 +11,7 @@ from exchange.commands.session import loaded_settings, with_database
 outbox_app = typer.Typer(help="What follows sales, and what sellers are told.", no_args_is_help=True)
 console = Console()
 
-State = Literal["waiting", "dead", "done", "all"]
+State = Literal["waiting", "dead", "done", "skipped", "all"]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

@@ -14,8 +14,9 @@ from exchange.buyers.dialects.sources import ABSENT, Facts, compile_source, text
 from exchange.buyers.dialects.wire import Unsendable
 from exchange.marketfile.masking import COVER
 from exchange.marketfile.secrets import REFERENCE, resolve
+from exchange.values.auth import AuthKind
 from exchange.values.mapping import Origin
-from exchange.values.market import AuthKind, Endpoint
+from exchange.values.market import Endpoint
 from exchange.wires import secrets_of
 
 _CHARSETS = ("utf-8", "iso-8859-1", "windows-1252", "us-ascii")

@@ -40,8 +40,13 @@ class LiveMarket:
         environment: Mapping[str, str],
         hints: Hints,
         put_in_force: Callable[[RuleBook], None],
+        *,
+        can_mail: bool = False,
     ) -> None:
-        """`put_in_force` is told of each new market, before the first ping goes by it."""
+        """`put_in_force` is told of each new market, before the first ping goes by it.
+
+        `can_mail` says whether there is a mail server for what is delivered by e-mail.
+        """
         self.book: RuleBook | None = None
         self.available: Available = {}
         self.is_cut_off = False
@@ -49,6 +54,7 @@ class LiveMarket:
         self._database = database
         self._url = url
         self._environment = environment
+        self._can_mail = can_mail
         self._hints = hints
         self._told = put_in_force
         self._look_again = asyncio.Event()
@@ -91,7 +97,7 @@ class LiveMarket:
         if await catalogue.newest_number(self._database) != (self.book.version if self.book else 0):
             found = await catalogue.newest_text(self._database)
             if found is not None:
-                self._put_in_force(await takeover.take(found, self._environment))
+                self._put_in_force(await takeover.take(found, self._environment, can_mail=self._can_mail))
         metrics.MARKET_COMPARED.set(time.time())
         standings = await accounts.standings(self._database)
         self.available = {item.owner: item.available_micros for item in standings}

@@ -16,6 +16,7 @@ from exchange.background import Background
 from exchange.brakes import Brakes
 from exchange.buyers.delivery import Courier
 from exchange.buyers.dialects.wire import Post
+from exchange.carriers.deciding import Carriers
 from exchange.errors import StorageUnavailable
 from exchange.observe import metrics
 from exchange.plans import plans_of, render
@@ -117,16 +118,19 @@ class Posts:
         recorder: Recorder,
         background: Background,
         times: PostTimes,
-        wires: Wires | None = None,
+        wires: Wires,
+        carriers: Carriers,
         brakes: Brakes | None = None,
     ) -> None:
+        """`carriers` deliver what does not go to a URL of a buyer's own wire."""
         self._sales = sales
         self._courier = courier
         self._vault = vault
         self._recorder = recorder
         self._background = background
         self._times = times
-        self._wires = wires or Wires({})
+        self._wires = wires
+        self._carriers = carriers
         self._brakes = brakes or Brakes()
         self._withdrawals: dict[UUID, asyncio.Event] = {}
 
@@ -288,6 +292,10 @@ class Posts:
             sale=plan.sale,
             lead=sale.request.lead,
         )
+        means, timeout_ms = entry.endpoint.means, entry.endpoint.post_timeout_ms
+        if means is not None:
+            vertical = sale.request.book.vertical
+            return asyncio.ensure_future(self._carriers.deliver(means, post, vertical, timeout_ms, send_by_s))
         wire = self._wires.of(plan.buyer, entry.endpoint)
         delivering = deliver(self._courier, wire, entry.endpoint, post, send_by_s)
         return asyncio.ensure_future(self._brakes.delivering(plan.buyer, entry.endpoint, delivering))

@@ -19,6 +19,7 @@ from exchange.marketfile.reader import read
 from exchange.rules.book import RuleBook, compile_book
 from exchange.rules.caps import AnyCap, caps_of_market
 from exchange.storage.catalogue import MarketText
+from exchange.values.deliveries import Mail
 from exchange.values.market import Market
 from exchange.wires import secrets_of
 
@@ -30,7 +31,7 @@ FREED_AT_ONCE: Final = 20
 
 
 class Taken(NamedTuple):
-    """A new market, ready to be put in force. `lacking` are its endpoints whose secret is not known here."""
+    """A new market, ready to be put in force. `lacking` are its endpoints without their secret, or a mail server."""
 
     book: RuleBook
     caps: tuple[AnyCap, ...]
@@ -39,24 +40,24 @@ class Taken(NamedTuple):
     applied_at: datetime
 
 
-async def take(found: MarketText, environment: Mapping[str, str]) -> Taken:
+async def take(found: MarketText, environment: Mapping[str, str], *, can_mail: bool = False) -> Taken:
     """Reads and compiles a market, in a thread. Raises MarketFileError where it cannot be read."""
     gc.disable()
     try:
-        taken = await asyncio.to_thread(_taken, found, environment)
+        taken = await asyncio.to_thread(_taken, found, environment, can_mail)
         gc.freeze()  # a rule book has no cycles: the collector need not walk it, and the old one goes by itself
     finally:
         gc.enable()
     return taken
 
 
-def _taken(found: MarketText, environment: Mapping[str, str]) -> Taken:
+def _taken(found: MarketText, environment: Mapping[str, str], can_mail: bool) -> Taken:
     document = pieces.loads(found.text)
     try:
         market = read(document)
     finally:
         pieces.let_go(document)
-    headers = _auth_headers(market, environment)
+    headers = _auth_headers(market, environment, can_mail)
     endpoints = [(buyer.key, name) for buyer in market.buyers.values() for name in buyer.endpoints]
     lacking = [f"{buyer}.{name}" for buyer, name in endpoints if (buyer, name) not in headers]
     book = compile_book(market, found.version, headers)
@@ -80,11 +81,14 @@ def be_brisk() -> None:
     sys.setswitchinterval(SWITCH_INTERVAL_S)
 
 
-def _auth_headers(market: Market, environment: Mapping[str, str]) -> dict[tuple[str, str], dict[str, str]]:
+def _auth_headers(
+    market: Market, environment: Mapping[str, str], can_mail: bool
+) -> dict[tuple[str, str], dict[str, str]]:
+    """By what each endpoint knows us, of those that can be used here."""
     found = {}
     for buyer in market.buyers.values():
         for name, endpoint in buyer.endpoints.items():
             secrets = secrets_of(endpoint, environment)
-            if secrets is not None:
+            if secrets is not None and (can_mail or not isinstance(endpoint.means, Mail)):
                 found[buyer.key, name] = auth_headers(endpoint.auth, secrets[endpoint.auth.secret])
     return found

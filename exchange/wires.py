@@ -12,7 +12,7 @@ from exchange.buyers.delivery import Courier
 from exchange.buyers.dialects.mapped import Mapped
 from exchange.buyers.dialects.native import NATIVE
 from exchange.buyers.dialects.wire import NO_HEADERS, Dialect, Ping, Post, Request, Unsendable, with_query
-from exchange.marketfile.secrets import resolve, signing_keys
+from exchange.marketfile.secrets import is_ready, resolve, signing_keys
 from exchange.values.bid import Delivery, NotSent
 from exchange.values.market import Endpoint
 
@@ -68,7 +68,7 @@ class Wire:
     def written_post(self, endpoint: Endpoint, post: Post, now_s: float) -> Written:
         """A post, written and signed. Raises Unsendable."""
         request = self.dialect.post(post)
-        written = self._written(self.dialect.post_method, endpoint.post_url, NO_HEADERS, request, now_s)
+        written = self._written(self.dialect.post_method, endpoint.post_url or "", NO_HEADERS, request, now_s)
         return written._replace(
             headers={**written.headers, **signed(post.attempt_id, request.body, self.signing_keys, now_s)}
         )
@@ -111,7 +111,7 @@ def secrets_of(endpoint: Endpoint, environment: Mapping[str, str]) -> Mapping[st
         if secret is None:
             return None
         found[template] = secret
-    return found
+    return found if endpoint.means is None or is_ready(endpoint.means, environment) else None
 
 
 def _wire(endpoint: Endpoint, environment: Mapping[str, str]) -> Wire | None:

@@ -24,7 +24,7 @@ TIDY_EVERY_S = 60.0
 CHECK_EVERY_S = 3_600.0
 SEND_EVERY_S = 1.0
 
-OUTBOX_KINDS = ("seller_webhook", "webhook", "email", "sftp", "ftps")
+OUTBOX_KINDS = ("seller_webhook", "webhook", "email", "sftp", "ftps", "http")
 
 log = structlog.get_logger(__name__)
 

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 from uuid import UUID
 
 from exchange.rules.signing import signature_headers
-from exchange.values.market import Auth, AuthKind, Digits, HmacTerms, Signed
+from exchange.values.auth import Auth, AuthKind, Digits, HmacTerms, Signed
 
 
 @dataclass(frozen=True, slots=True)

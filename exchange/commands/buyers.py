@@ -24,6 +24,7 @@ from exchange.storage import catalogue
 from exchange.storage.database import Database
 from exchange.trial import Heard, Stage
 from exchange.values.bid import Bid
+from exchange.values.deliveries import kind_of
 from exchange.values.market import Market, Sale
 from exchange.values.money import format_amount
 from exchange.values.vertical import Lead
@@ -87,6 +88,9 @@ def prepared(market: Market, document: Document, wish: Wish, environment: Mappin
     entry, sale = stage.entry, stage.entry.sale
     if sale is None:
         raise CommandError(f"{wish.order} takes no leads as campaign {stage.campaign} sells them")
+    if entry.endpoint.means is not None:
+        way = kind_of(entry.endpoint.means)
+        raise CommandError(f"{wish.order} is delivered to by {way}: there is no answer to show. Send it a test lead")
     if stage.fixed_micros is not None and not wish.post:
         raise CommandError(f"{wish.order} has a fixed price and is not asked for bids: say --post to try its post")
     if wish.test and not entry.endpoint.marks_tests:

@@ -15,7 +15,7 @@ from exchange.storage import outbox
 from exchange.storage.database import Database
 from exchange.storage.outbox import Listed
 
-ALL_STATES = ("waiting", "dead", "done")
+ALL_STATES = ("waiting", "dead", "done", "skipped")
 
 
 async def listed(database: Database, state: str, limit: int) -> list[Listed]:

@@ -9,6 +9,7 @@ import uvloop
 from exchange import worker
 from exchange.buyers.delivery import Courier
 from exchange.buyers.tls import bare_context
+from exchange.carriers.mail import relay_from
 from exchange.children import say_ready, stop_on_signals, stop_without_parent
 from exchange.commands.session import prepare_schema, services
 from exchange.embedded.lease import Services
@@ -17,7 +18,6 @@ from exchange.observe.metrics import REGISTRY
 from exchange.observe.page import show
 from exchange.observe.pulse import Pulse
 from exchange.outbox.following import Followings
-from exchange.outbox.mail import relay_of
 from exchange.outbox.market import Directory
 from exchange.outbox.sellers import SellerWebhooks
 from exchange.outbox.sending import Outbox, Pace
@@ -74,8 +74,6 @@ def _reconciler(settings: Settings, database: Database, courier: Courier) -> Rec
 
 
 def _outbox(settings: Settings, database: Database, courier: Courier) -> Outbox:
-    address = None if settings.smtp_url is None else settings.smtp_url.get_secret_value()
-    relay = relay_of(address, settings.smtp_from)
     directory, environment = Directory(database), secret_environment()
     sellers = SellerWebhooks(database, directory, courier, environment)
     followings = Followings(
@@ -84,7 +82,7 @@ def _outbox(settings: Settings, database: Database, courier: Courier) -> Outbox:
         courier,
         Vault(master_key(settings)),
         environment,
-        relay,
+        relay_from(settings),
         bare_context(),
         allow_private=settings.allow_private_addresses,
     )

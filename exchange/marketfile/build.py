@@ -1,11 +1,12 @@
 """Turns the shapes of a market file into the values of the exchange; nothing can be wrong here any more."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
-from exchange.marketfile.deliveries import build_deliveries, build_webhook
+from exchange.marketfile.auth import build_auth
+from exchange.marketfile.deliveries import build_deliveries, build_means, build_webhook
 from exchange.marketfile.mappings import build_mapping
 from exchange.marketfile.secrets import ENDPOINT_NAME
-from exchange.marketfile.shapes.auth import AuthShape, HmacShape
 from exchange.marketfile.shapes.campaigns import CampaignShape
 from exchange.marketfile.shapes.endpoints import BreakerShape, EndpointShape, RateShape, UnknownShape
 from exchange.marketfile.shapes.orders import OrderShape, ScheduleShape
@@ -17,15 +18,11 @@ from exchange.values.market import (
     PACING_BURST,
     RETURNS_WINDOW_DAYS,
     AmountRule,
-    Auth,
-    AuthKind,
     Buyer,
     Campaign,
-    Digits,
     Duplicates,
     Endpoint,
     Fallback,
-    HmacTerms,
     Margin,
     Order,
     Pacing,
@@ -34,7 +31,6 @@ from exchange.values.market import (
     Sale,
     Seller,
     ShareCap,
-    Signed,
     SubCap,
     UnknownTerms,
 )
@@ -111,8 +107,9 @@ def build_order(
     wanted: Filter,
     whens: Sequence[Filter] = (),
     sub_caps: Sequence[Filter] = (),
+    followings: Mapping[str, Filter] = MappingProxyType({}),
 ) -> Order:
-    """An order; `whens` are the filters of its prices, `sub_caps` those of its sub-caps.
+    """An order; `whens`, `sub_caps` and `followings` are the filters of its prices, sub-caps and deliveries.
 
     What it may see is kept in the order of the vertical's `catalogue` of fields.
     """
@@ -136,7 +133,7 @@ def build_order(
         price_micros=shape.price,
         adjustment=_adjustment(shape),
         weight=shape.weight or 1,
-        deliver=build_deliveries(shape.deliver),
+        deliver=build_deliveries(shape.deliver, followings),
         prices=tuple(AmountRule(when, rule.price) for when, rule in zip(whens, shape.prices or (), strict=True)),
         sub_caps=_sub_caps(shape, sub_caps),
         share_cap=_share_cap(shape.share_cap),
@@ -194,7 +191,7 @@ def _endpoint(name: str, shape: EndpointShape) -> Endpoint:
         post_url=shape.post_url,
         ping_timeout_ms=shape.ping_timeout_ms,
         post_timeout_ms=shape.post_timeout_ms,
-        auth=_auth(shape.auth),
+        auth=build_auth(shape.auth),
         status_url=shape.status_url,
         keep_alive_s=shape.keep_alive_s,
         idempotent_post=shape.idempotent_post,
@@ -204,6 +201,7 @@ def _endpoint(name: str, shape: EndpointShape) -> Endpoint:
         breaker=_breaker(shape.breaker),
         rate=_rate(shape.rate),
         in_flight_max=shape.in_flight,
+        means=build_means(shape) if shape.post_url is None else None,
     )
 
 
@@ -230,22 +228,3 @@ def _rate(shape: RateShape | None) -> Rate | None:
 
 def _unknown(shape: UnknownShape | None) -> UnknownTerms | None:
     return None if shape is None else UnknownTerms(Presumption(shape.presume), shape.after_days)
-
-
-def _auth(shape: AuthShape | None) -> Auth:
-    if shape is None:
-        return Auth()
-    if shape.basic is not None:
-        return Auth(AuthKind.BASIC, shape.basic.user, shape.basic.password)
-    if shape.header is not None:
-        return Auth(AuthKind.HEADER, shape.header.name, shape.header.value)
-    if shape.query is not None:
-        return Auth(AuthKind.QUERY, shape.query.name, shape.query.value)
-    if shape.hmac is not None:
-        return Auth(AuthKind.HMAC, shape.hmac.header, shape.hmac.secret, _hmac(shape.hmac))
-    return Auth(AuthKind.BEARER, secret=shape.bearer or "")
-
-
-def _hmac(shape: HmacShape) -> HmacTerms:
-    over = tuple(Signed(part) for part in shape.over)
-    return HmacTerms(over, shape.separator, Digits(shape.digits), shape.prefix, shape.timestamp_header)

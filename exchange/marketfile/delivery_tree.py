@@ -1,18 +1,16 @@
 """Endpoints, webhooks and deliveries written down again as a person would write them, with secrets covered."""
 
 from collections.abc import Sequence
+from typing import assert_never
 
 from exchange.marketfile.leaves import Leaf, Tree, flow, listed, shown, tidy, written
-from exchange.marketfile.mapping_tree import Secret, mapping_nodes
+from exchange.marketfile.mapping_tree import Secret, mapping_nodes, message_nodes
 from exchange.marketfile.secrets import masked
+from exchange.marketfile.times import clock_text
+from exchange.values.auth import Auth, AuthKind, HmacTerms
 from exchange.values.brakes import BreakerWish
-from exchange.values.deliveries import Files, Following, LeadWebhook, Mail, Webhook
-from exchange.values.market import (
-    Auth,
-    AuthKind,
-    Endpoint,
-    HmacTerms,
-)
+from exchange.values.deliveries import Call, Files, Following, LeadWebhook, Mail, Means, Retry, Webhook, kind_of
+from exchange.values.market import Endpoint
 
 
 def endpoint_tree(item: Endpoint) -> Tree:
@@ -21,7 +19,8 @@ def endpoint_tree(item: Endpoint) -> Tree:
         {
             "dialect": Leaf(item.dialect),
             "ping_url": None if item.ping_url is None else Leaf(item.ping_url),
-            "post_url": Leaf(item.post_url),
+            "post_url": None if item.post_url is None else Leaf(item.post_url),
+            **({} if item.means is None else {kind_of(item.means): _means(item.means)}),
             "status_url": None if item.status_url is None else Leaf(item.status_url),
             "ping_timeout_ms": Leaf(str(item.ping_timeout_ms)),
             "post_timeout_ms": Leaf(str(item.post_timeout_ms)),
@@ -69,17 +68,41 @@ def webhook_tree(item: Webhook | None) -> Tree | None:
     return {"url": Leaf(item.url), **_signing(item.secrets), "events": listed(sorted(item.events))}
 
 
-def following_tree(item: Following) -> Tree:
-    after = {"after_s": Leaf(str(item.after_s)) if item.after_s else None}
-    match item.means:
+def following_tree(item: Following, when: Tree) -> Tree:
+    """A delivery, with its filter, which is written as others are."""
+    terms = {
+        "after_s": Leaf(str(item.after_s)) if item.after_s else None,
+        "when": when or None,
+        "after": shown(item.after),
+        "instead_of": shown(item.instead_of),
+        "in_hours": Leaf("true") if item.in_hours else None,
+        "on": shown(item.on),
+        "at": Leaf(written(clock_text(item.at_minute))) if item.at_minute else None,
+        "retry": None if item.retry is None else _retry(item.retry),
+    }
+    return tidy(terms | {item.kind: _call(item.means) if isinstance(item.means, Call) else _means(item.means)})
+
+
+def _retry(item: Retry) -> Tree:
+    said = {"tries": item.tries_max, "first_s": item.first_s, "longest_s": item.longest_s}
+    return tidy({key: shown(value) for key, value in said.items()})
+
+
+def _call(item: Call) -> Tree:
+    message = _mapping(message_nodes(item.message))
+    return {"url": Leaf(item.url), "auth": _auth(item.auth), **(message if not isinstance(message, Leaf) else {})}
+
+
+def _means(means: Means) -> Tree:
+    match means:
         case LeadWebhook(url, secrets):
-            means: Tree = {"url": Leaf(url), **_signing(secrets)}
+            return {"url": Leaf(url), **_signing(secrets)}
         case Mail(to, subject, text, html):
             texts = {"subject": shown(subject), "text": shown(text), "html": shown(html)}
-            means = tidy({"to": listed(to), **texts})
-        case Files() as files:
-            means = _files(files)
-    return tidy(after | {item.kind: means})
+            return tidy({"to": listed(to), **texts})
+        case Files():
+            return _files(means)
+    assert_never(means)
 
 
 def _files(item: Files) -> Tree:

@@ -29,10 +29,11 @@ Plain = dict[str, object]
 
 def mapping_nodes(item: EndpointMapping) -> Plain:
     """A mapping as plain mappings, lists and values."""
-    return {name: _message(message) for name, message in (("ping", item.ping), ("post", item.post)) if message}
+    return {name: message_nodes(message) for name, message in (("ping", item.ping), ("post", item.post)) if message}
 
 
-def _message(item: Message) -> Plain:
+def message_nodes(item: Message) -> Plain:
+    """One message, likewise."""
     return _said(
         method=item.method,
         body=str(item.body),

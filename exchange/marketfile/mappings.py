@@ -33,10 +33,11 @@ from exchange.values.mapping import (
 
 def build_mapping(shape: MappingShape) -> EndpointMapping:
     """A mapping."""
-    return EndpointMapping(None if shape.ping is None else _message(shape.ping), _message(shape.post))
+    return EndpointMapping(None if shape.ping is None else build_message(shape.ping), build_message(shape.post))
 
 
-def _message(shape: MessageShape) -> Message:
+def build_message(shape: MessageShape) -> Message:
+    """One request, and what its answers mean."""
     return Message(
         method=shape.method,
         body=Body(shape.body),

@@ -19,6 +19,7 @@ _SECRET = "secret"  # noqa: S105  # the key of a mapping's secrets
 
 _SIGNED = frozenset({"secret", "secrets"})
 _LOGIN = frozenset({"password", "key"})
+_MEANS = {"webhook": _SIGNED, "sftp": _LOGIN, "ftps": _LOGIN}
 
 _Change = Callable[[str, tuple[str, ...], str], str]
 """What becomes of a secret: its path as a person writes it, the keys that lead to it, and its text."""
@@ -96,15 +97,23 @@ def _buyer(raw: Any, keys: tuple[str, ...], change: _Change) -> Any:
 def _order(raw: Any, keys: tuple[str, ...], change: _Change) -> Any:
     if not isinstance(raw, dict) or not isinstance(raw.get("deliver"), dict):
         return raw
-    deliveries = {
-        name: _with(item, (*keys, "deliver", str(name)), change, webhook=_SIGNED, sftp=_LOGIN, ftps=_LOGIN)
-        for name, item in raw["deliver"].items()
-    }
+    deliveries = {name: _delivery(item, (*keys, "deliver", str(name)), change) for name, item in raw["deliver"].items()}
     return {**raw, "deliver": deliveries}
 
 
+def _delivery(raw: Any, keys: tuple[str, ...], change: _Change) -> Any:
+    raw = _with(raw, keys, change, **_MEANS)
+    if not isinstance(raw, dict) or not isinstance(raw.get("http"), dict):
+        return raw
+    call, inner = raw["http"], (*keys, "http")
+    found = _mapping({key: item for key, item in call.items() if key != "auth"}, inner, change)
+    if "auth" in call:
+        found["auth"] = call["auth"] if call["auth"] == _NO_AUTH else _auth(call["auth"], (*inner, "auth"), change)
+    return {**raw, "http": {key: found[key] for key in call}}
+
+
 def _endpoint(raw: Any, keys: tuple[str, ...], change: _Change) -> Any:
-    raw = _with(raw, keys, change, signing=_SIGNED)
+    raw = _with(raw, keys, change, signing=_SIGNED, **_MEANS)
     if not isinstance(raw, dict):
         return raw
     found = {}

@@ -5,7 +5,7 @@ from typing import Any
 
 from exchange.marketfile.build import build_order
 from exchange.marketfile.consent import check_consent
-from exchange.marketfile.deliveries import check_deliveries
+from exchange.marketfile.deliveries import check_deliveries, check_endpoint_templates, read_delivery_filters
 from exchange.marketfile.entries import below, shaped
 from exchange.marketfile.filters import read_filter
 from exchange.marketfile.index import Index
@@ -17,6 +17,7 @@ from exchange.marketfile.references import (
     check_list,
     check_name,
     check_price_of_order,
+    endpoint_of,
     name_in,
 )
 from exchange.marketfile.scalars import as_text
@@ -40,13 +41,15 @@ def read_order(key: str, raw: object, index: Index, problems: Problems) -> Order
     _check_visible(raw, path, catalogue, problems)
     check_consent(raw, path, catalogue, problems)
     check_deliveries(raw, path, catalogue, problems)
+    check_endpoint_templates(endpoint_of(raw, index.buyers.get(name_in(raw, "buyer") or "")), path, catalogue, problems)
     found = read_filter(raw.get("filter"), f"{path}.filter", catalogue, problems)
     whens = read_whens(raw, "prices", path, catalogue, problems)
     sub_caps = read_whens(raw, "sub_caps", path, catalogue, problems, at_most=SUB_CAPS_MAX)
+    followings = read_delivery_filters(raw, path, catalogue, problems)
     endpoints = index.endpoints.get(name_in(raw, "buyer") or "")
     if shape is None or not endpoints or len(problems) > before:
         return None
-    return build_order(key, shape, endpoints, tuple(catalogue.stages), found, whens, sub_caps)
+    return build_order(key, shape, endpoints, tuple(catalogue.stages), found, whens, sub_caps, followings)
 
 
 def read_whens(

@@ -65,7 +65,7 @@ def check_price_of_order(raw: Mapping[str, Any], path: str, buyers: Mapping[str,
         return
     if raw.get("prices") is not None:
         problems.add(f"{path}.prices", "is for orders with a fixed price: give them one, for all other leads")
-    endpoint = _endpoint_of(raw, buyers.get(name_in(raw, "buyer") or ""))
+    endpoint = endpoint_of(raw, buyers.get(name_in(raw, "buyer") or ""))
     if isinstance(endpoint, dict) and endpoint.get("ping_url") is None:
         problems.add(f"{path}.price", "is bid, but the endpoint has no ping_url to ask for it: give one of both")
 
@@ -92,7 +92,7 @@ def check_adjustment(raw: object, path: str, problems: Problems) -> None:
         problems.add(path, "must say either boost or penalty")
 
 
-def _endpoint_of(order: Mapping[str, Any], buyer: object) -> object:
+def endpoint_of(order: Mapping[str, Any], buyer: object) -> object:
     """The endpoint that an order uses, as its buyer's entry writes it; None where that cannot be said."""
     if not isinstance(buyer, dict):
         return None

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from exchange.rules.signing import key_of
-from exchange.values.deliveries import Files, LeadWebhook, Mail
-from exchange.values.market import AuthKind, Buyer, Endpoint, Market
+from exchange.values.auth import AuthKind
+from exchange.values.deliveries import Call, Files, LeadWebhook, Means, kind_of
+from exchange.values.market import Buyer, Endpoint, Market
 
 ENDPOINT_NAME = "default"
 """What a buyer's only endpoint is called where the file gives it no name (`endpoint:` instead of `endpoints:`)."""
@@ -43,12 +44,15 @@ def _secrets(market: Market) -> Iterator[tuple[str, str]]:
             yield from _of_means(f"orders.{order.key}.deliver.{following.name}.{following.kind}", following.means)
 
 
-def _of_means(path: str, means: LeadWebhook | Mail | Files) -> Iterator[tuple[str, str]]:
+def _of_means(path: str, means: Means | Call) -> Iterator[tuple[str, str]]:
     if isinstance(means, LeadWebhook):
         yield from _signing(path, means.secrets)
     elif isinstance(means, Files):
         login = {"password": means.password, "key": means.key}
         yield from ((f"{path}.{name}", secret) for name, secret in login.items() if secret is not None)
+    elif isinstance(means, Call):
+        yield f"{path}.auth.{_SECRET_KEYS[means.auth.kind]}", means.auth.secret
+        yield from ((path, template) for template in dict.fromkeys(means.secrets()))
 
 
 def _signing(path: str, secrets: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -77,6 +81,15 @@ def signing_keys(secrets: Sequence[str], environment: Mapping[str, str]) -> tupl
     found = [resolve(secret, environment) for secret in secrets]
     keys = [key for secret in found if secret is not None and (key := key_of(secret)) is not None]
     return tuple(keys) if len(keys) == len(secrets) else None
+
+
+def is_ready(means: Means, environment: Mapping[str, str]) -> bool:
+    """Whether the secrets of a way of delivering can be had."""
+    if isinstance(means, LeadWebhook):
+        return signing_keys(means.secrets, environment) is not None
+    if isinstance(means, Files) and means.key is not None:
+        return resolve(means.key, environment, lines=True) is not None
+    return not isinstance(means, Files) or resolve(means.password or "", environment) is not None
 
 
 def is_malformed(template: str) -> bool:
@@ -117,6 +130,8 @@ def _templates(buyer: Buyer, endpoint: Endpoint) -> Iterator[tuple[str, str]]:
     for template in dict.fromkeys(endpoint.mapping.secrets() if endpoint.mapping else ()):
         yield f"{path}.mapping", template
     yield from _signing(f"{path}.signing", endpoint.signing)
+    if endpoint.means is not None:
+        yield from _of_means(f"{path}.{kind_of(endpoint.means)}", endpoint.means)
 
 
 def _endpoint_path(buyer: Buyer, endpoint: Endpoint) -> str:

@@ -14,10 +14,12 @@ from exchange.marketfile.scalars import refuse, written
 from exchange.values.schedule import DAY_MINUTES, DAYS, WHOLE_DAY, Hours, Window
 
 _HOURS = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-(?:([01][0-9]|2[0-3]):([0-5][0-9])|24:00)", re.ASCII)
+_CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])", re.ASCII)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9]{2}:[0-9]{2})?", re.ASCII)
 
 _HOURS_WANTED = 'HH:MM-HH:MM, such as "08:00-20:00"'
+_CLOCK_WANTED = 'HH:MM, such as "09:00"'
 _DATE_WANTED = "a date written YYYY-MM-DD"
 _MOMENT_WANTED = "a date or a local time, written YYYY-MM-DD or YYYY-MM-DDTHH:MM"
 
@@ -35,6 +37,19 @@ def hours(value: object) -> Hours:
     if begins_min == ends_min:
         raise refuse('is empty: it ends when it begins; the whole day is "00:00-24:00"')
     return Hours(begins_min, ends_min)
+
+
+def clock_time(value: object) -> int:
+    """A time of the day, in minutes from midnight."""
+    match = _CLOCK.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise refuse(_instead(_CLOCK_WANTED, value))
+    return int(match[1]) * 60 + int(match[2])
+
+
+def clock_text(minute: int) -> str:
+    """A time of the day as it is written."""
+    return f"{minute // 60:02d}:{minute % 60:02d}"
 
 
 def day(value: object) -> int:
@@ -130,3 +145,6 @@ Holidays = Annotated[
     list[Annotated[date, PlainValidator(calendar_date, _TIME_WRITTEN)]], _listed(HOLIDAYS_MAX, may_be_empty=True)
 ]
 Moment = Annotated[datetime, PlainValidator(moment, _TIME_WRITTEN)]
+ClockTime = Annotated[
+    int, PlainValidator(clock_time, written({"type": "string", "pattern": "^[0-2][0-9]:[0-5][0-9]$"}))
+]

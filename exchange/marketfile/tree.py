@@ -156,7 +156,10 @@ def _order(item: Order) -> Tree:
             "schedule": _schedule(item.schedule),
             "paused_until": None if item.paused_until is None else Leaf(moment_text(item.paused_until)),
             "consent": named(item.consent),
-            "deliver": {following.name: following_tree(following) for following in item.deliver} or None,
+            "deliver": {
+                following.name: following_tree(following, _filter(following.when)) for following in item.deliver
+            }
+            or None,
         }
     )
 

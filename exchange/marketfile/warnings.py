@@ -7,6 +7,7 @@ from exchange.errors import FileProblem
 from exchange.geodata.centroids import known
 from exchange.marketfile.secrets import references
 from exchange.rules.filters import has_radius
+from exchange.values.deliveries import Call
 from exchange.values.filters import Filter
 from exchange.values.market import Market, Order
 from exchange.values.money import format_amount
@@ -83,10 +84,14 @@ def _alike(orders: list[Order]) -> Iterator[FileProblem]:
 
 def _never_sent(market: Market, order: Order) -> Iterator[FileProblem]:
     """Fields that an order's mapping names and its vertical does not know, or it may not see."""
+    vertical = market.verticals[market.campaigns[order.campaign].vertical]
+    for item in order.deliver:
+        if isinstance(item.means, Call) and (names := item.means.message.lead_fields() - set(vertical.fields)):
+            path = f"orders.{order.key}.deliver.{item.name}.http"
+            yield FileProblem(path, f"never sends {', '.join(sorted(names))}: the vertical has none")
     mapping = market.buyers[order.buyer].endpoints[order.endpoint].mapping
     if mapping is None:
         return
-    vertical = market.verticals[market.campaigns[order.campaign].vertical]
     seen = vertical.names(Stage.PING) if order.fields is None else order.fields
     at_ping = mapping.ping.lead_fields() - set(seen) if mapping.ping and order.price_micros is None else frozenset()
     for message, names in (("ping", at_ping), ("post", mapping.post.lead_fields() - set(vertical.fields))):
@@ -115,3 +120,5 @@ def _filters(market: Market) -> Iterator[tuple[str, Filter]]:
             yield f"orders.{order.key}.prices[{number}].when", rule.when
         for number, sub_cap in enumerate(order.sub_caps):
             yield f"orders.{order.key}.sub_caps[{number}].when", sub_cap.when
+        for following in order.deliver:
+            yield f"orders.{order.key}.deliver.{following.name}.when", following.when

@@ -147,7 +147,7 @@ INVARIANTS_CHECKED = GaugeTable(
 )
 OUTBOX_TRIES = CounterTable(
     "exchange_outbox_tries",
-    "What became of rows of the outbox that were to be sent, by kind: sent, failed (tried again later), dead.",
+    "What became of rows of the outbox, by kind: sent, failed (tried again later), dead, skipped, postponed.",
     ["kind", "outcome"],
 )
 OUTBOX_ROWS = GaugeTable(

@@ -3,41 +3,57 @@
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import partial
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 import orjson
 import structlog
 from cryptography.exceptions import InvalidTag
 
 from exchange.buyers.delivery import Courier
-from exchange.marketfile.secrets import resolve, signing_keys
-from exchange.outbox import documents, files, http, mail
-from exchange.outbox.documents import Parcel
-from exchange.outbox.files import File, Login
-from exchange.outbox.mail import Relay
+from exchange.buyers.dialects.wire import Post
+from exchange.carriers import documents, mail
+from exchange.carriers.deciding import NO_RELAY
+from exchange.carriers.departure import Departure
+from exchange.carriers.documents import Parcel
+from exchange.carriers.file import login_of
+from exchange.carriers.files import FileServers, file_of
+from exchange.carriers.mail import Relay
+from exchange.carriers.outcome import NO_SECRET, Failed, Outcome
+from exchange.marketfile.secrets import signing_keys
+from exchange.outbox import http
+from exchange.outbox.conditions import Circumstances, kept_back
 from exchange.outbox.market import Directory
-from exchange.outbox.outcome import GONE, NO_SECRET, Failed, Outcome
+from exchange.outbox.outcome import GONE, Fate
 from exchange.storage import outbox, sold
 from exchange.storage.database import Database
 from exchange.storage.outbox import Item
+from exchange.storage.sold import Sold
 from exchange.storage.vault import Vault
-from exchange.values.deliveries import FileFormat, Files, LeadWebhook, Mail
-from exchange.values.vertical import FieldType, Vertical
+from exchange.values.deliveries import Call, FileFormat, Files, Following, LeadWebhook, Mail
+from exchange.values.vertical import Lead, Vertical
+from exchange.wires import Wires
 
 ERASED = Failed(outbox.ERASED, is_final=True)
 NOT_SOLD = Failed("the sale was corrected: there is none any more", is_final=True)
 OTHER_BUYER = Failed("the order is another buyer's by now", is_final=True)
 NOT_OPENED = Failed("the lead cannot be opened with this master key")
 LATER = Failed("too many to be sent at once")
-NO_RELAY = Failed("EXCHANGE_SMTP_URL is not set")
 
 EACH_WITHIN_S = 150.0
 """Well within the lease of those that were taken together."""
 
 log = structlog.get_logger(__name__)
 
-Outcomes = list[tuple[Sequence[Item], Outcome]]
+Outcomes = list[tuple[Sequence[Item], Fate]]
+
+
+class Opened(NamedTuple):
+    """A row with what it stands for."""
+
+    item: Item
+    parcel: Parcel
 
 
 class Followings:
@@ -61,9 +77,13 @@ class Followings:
         self._courier = courier
         self._vault = vault
         self._environment = environment
+        self._wires = Wires(environment)
         self._relay = relay
         self._tls = tls
-        self._allow_private = allow_private
+        self._servers = FileServers(tls, allow_private=allow_private)
+
+    def close(self) -> None:
+        self._servers.close()
 
     async def send(self, items: Sequence[Item]) -> Outcomes:
         """Sends rows of one delivery: several go into one file. What cannot be sent does not keep the others back."""
@@ -72,25 +92,28 @@ class Followings:
         if following is None:
             return [(items, GONE)]
         outcomes: Outcomes = []
-        parcels: list[Parcel] = []
+        opened: list[Opened] = []
         for item in items:
-            parcel = await self._open(item)
-            if isinstance(parcel, Parcel):
-                parcels.append(parcel)
-            else:
-                outcomes.append(([item], parcel))
+            found = await self._open(item)
+            kept = await self._kept_back(following, found) if isinstance(found, Opened) else found
+            if kept is not None:
+                outcomes.append(([item], kept))
+            elif isinstance(found, Opened):
+                opened.append(found)
         match following.means:
             case LeadWebhook() as webhook:
-                sent = await _each(parcels, partial(self._call, webhook))
+                sent = await _each(opened, partial(self._call, webhook))
             case Mail() as message:
-                sent = await _each(parcels, partial(self._mail, message))
+                sent = await _each(opened, partial(self._mail, message))
             case Files() as way:
-                sent = await self._put(way, parcels)
+                sent = await self._put(way, opened)
+            case Call() as call:
+                sent = await _each(opened, partial(self._ask, call))
             case _:
                 assert_never(following.means)
         return [*outcomes, *sent]
 
-    async def _open(self, item: Item) -> Parcel | Failed:
+    async def _open(self, item: Item) -> Opened | Failed:
         """A row with its lead, where it may go to this order's buyer."""
         found = None if item.attempt_id is None else await sold.find(self._database, item.attempt_id)
         order = self._directory.order(item.subject)
@@ -105,71 +128,91 @@ class Followings:
         except InvalidTag:
             log.error("lead_not_opened", post_id=str(found.post.post_id))  # noqa: TRY400  # the key is the whole story
             return NOT_OPENED
-        return Parcel(item, found, lead)
+        return Opened(item, _parcel(found, lead))
 
-    async def _call(self, webhook: LeadWebhook, parcel: Parcel) -> Outcome:
+    async def _kept_back(self, following: Following, opened: Opened) -> Fate | None:
+        """Why a row is not sent now, or at all; None where it is."""
+        item, parcel = opened
+        name, when = following.after or following.instead_of, following.when
+        order = self._directory.order(item.subject)
+        campaign = parcel.post.campaign if order is None else order.campaign  # the one that the filter was read for
+        vertical = self._directory.vertical(campaign)
+        known = Circumstances(
+            lead=self._directory.with_ages(parcel.post.lead, campaign, when, parcel.sold_at),
+            fields={} if vertical is None else vertical.fields,
+            other=None if name is None else await outbox.other(self._database, item, name),
+            hours=self._directory.hours(item.subject) if following.in_hours else None,
+            zone=self._directory.zone(item.subject),
+            made_at=item.created_at,
+        )
+        return kept_back(following, known, datetime.now(UTC))
+
+    async def _call(self, webhook: LeadWebhook, opened: Opened) -> Outcome:
         keys = signing_keys(webhook.secrets, self._environment)
         if keys is None:
             return NO_SECRET
-        body = documents.lead_event(parcel)
-        return await http.call(self._courier, webhook.url, parcel.item.outbox_id, body, keys)
+        body = documents.lead_event(opened.parcel)
+        return await http.call(self._courier, webhook.url, opened.item.outbox_id, body, keys)
 
-    async def _mail(self, message: Mail, parcel: Parcel) -> Outcome:
+    async def _ask(self, call: Call, opened: Opened) -> Fate:
+        return await http.ask(self._courier, self._wires, opened.item.target, call, opened.parcel.post)
+
+    async def _mail(self, message: Mail, opened: Opened) -> Outcome:
         if self._relay is None:
             return NO_RELAY
-        item, values = parcel.item, documents.template_values(parcel)
-        composed = mail.compose(item.outbox_id, item.created_at, self._relay.sender, message, values, test=item.test)
-        return await mail.send(self._relay, composed, message.to, self._tls)
+        item, values, sender = opened.item, documents.template_values(opened.parcel), self._relay.sender
+        composed = mail.compose(item.outbox_id, item.created_at, sender, message, values, test=item.test)
+        return await mail.send(self._relay, composed, message.to, self._tls, Departure())
 
-    async def _put(self, way: Files, parcels: Sequence[Parcel]) -> Outcomes:
+    async def _put(self, way: Files, opened: Sequence[Opened]) -> Outcomes:
         """Puts leads down as one file; those that a file of its kind cannot hold are left out of it."""
-        vertical = self._directory.vertical(parcels[0].sold.post.campaign) if parcels else None
+        vertical = self._directory.vertical(opened[0].parcel.post.campaign) if opened else None
         outcomes: Outcomes = []
         if way.format is FileFormat.CSV:
-            outcomes = _refused(parcels, vertical)
+            outcomes = _refused(opened, vertical)
             kept_out = {item.outbox_id for items, _ in outcomes for item in items}
-            parcels = [parcel for parcel in parcels if parcel.item.outbox_id not in kept_out]
-        if not parcels:
+            opened = [found for found in opened if found.item.outbox_id not in kept_out]
+        if not opened:
             return outcomes
-        items = [parcel.item for parcel in parcels]
-        login = self._login(way)
+        items, parcels = [found.item for found in opened], [found.parcel for found in opened]
+        login = login_of(way, self._environment)
         if login is None:
             return [*outcomes, (items, NO_SECRET)]
-        file = _file(way, parcels, tuple(vertical.fields) if vertical else ())
-        done = await files.put(way, login, file, self._tls, allow_private=self._allow_private)
-        return [*outcomes, (items, done)]
-
-    def _login(self, way: Files) -> Login | None:
-        """The secrets, where they are set."""
-        password = None if way.password is None else resolve(way.password, self._environment)
-        key = None if way.key is None else resolve(way.key, self._environment, lines=True)
-        return Login(password, key) if password is not None or key is not None else None
+        columns, first = tuple(vertical.fields) if vertical else (), items[0]
+        is_batch = first.batch_id is not None
+        name = first.batch_id if is_batch else first.attempt_id
+        file = file_of(way, name, parcels, columns, as_list=is_batch, again=first.tries > 1)
+        return [*outcomes, (items, await self._servers.put(way, login, file, Departure()))]
 
 
-async def _each(parcels: Sequence[Parcel], send: Callable[[Parcel], Awaitable[Outcome]]) -> Outcomes:
+def _parcel(found: Sold, lead: Lead) -> Parcel:
+    post, plan = found.post, found.plan
+    told = Post(
+        attempt_id=plan.attempt_id,
+        ping_id=post.ping_id,
+        bid_id=plan.bid_id,
+        order=plan.order,
+        campaign=post.campaign,
+        test=post.test,
+        gross_micros=plan.gross_micros,
+        currency=post.currency,
+        sale=plan.sale,
+        lead=lead,
+    )
+    return Parcel(told, found.sold_at, found.reference)
+
+
+async def _each(opened: Sequence[Opened], send: Callable[[Opened], Awaitable[Fate]]) -> Outcomes:
     """Sends one after another; there are several where files were gathered until the market named another way."""
     ends_s = time.monotonic() + EACH_WITHIN_S
-    return [([parcel.item], await send(parcel) if time.monotonic() < ends_s else LATER) for parcel in parcels]
+    return [([found.item], await send(found) if time.monotonic() < ends_s else LATER) for found in opened]
 
 
-def _refused(parcels: Sequence[Parcel], vertical: Vertical | None) -> Outcomes:
+def _refused(opened: Sequence[Opened], vertical: Vertical | None) -> Outcomes:
     """The leads that must not be written as CSV, each with the reason."""
-    fields = {} if vertical is None else vertical.fields
-    texts = [name for name, item in fields.items() if item.type is FieldType.TEXT]
-    found = ((parcel, documents.formula_in(parcel.lead, texts)) for parcel in parcels)
+    found = ((item, documents.formula_in(parcel.post.lead, vertical)) for item, parcel in opened)
     return [
-        ([parcel.item], Failed(f"a spreadsheet would take the field {name} for a formula", is_final=True))
-        for parcel, name in found
+        ([item], Failed(f"a spreadsheet would take the field {name} for a formula", is_final=True))
+        for item, name in found
         if name is not None
     ]
-
-
-def _file(way: Files, parcels: Sequence[Parcel], fields: Sequence[str]) -> File:
-    """The file of leads that are sent together, or of the one."""
-    item, is_batch = parcels[0].item, parcels[0].item.batch_id is not None
-    if way.format is FileFormat.CSV:
-        content = documents.csv_file(parcels, fields)
-    else:
-        content = documents.json_file(parcels, as_list=is_batch)
-    name = item.batch_id if is_batch else item.attempt_id
-    return File(f"{name}.{way.format.value}", content, again=item.tries > 1)

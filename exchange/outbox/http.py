@@ -1,15 +1,27 @@
-"""A signed request to a webhook, with the guard of all deliveries: no redirect is followed, no connection re-used."""
+"""Requests of the outbox: signed ones to webhooks, and those of a receiver's own kind.
+
+They have the guard of all deliveries: no redirect is followed, no connection re-used.
+"""
 
 import time
 from collections.abc import Sequence
+from typing import assert_never
 from uuid import UUID
 
 from exchange.buyers.credentials import signed
 from exchange.buyers.delivery import Courier
-from exchange.outbox.outcome import Failed, Outcome, Sent
-from exchange.values.bid import Accepted, Delivery, Unknown
+from exchange.buyers.dialects.wire import Post, Unsendable
+from exchange.carriers.outcome import NO_SECRET, Failed, Outcome, Sent
+from exchange.outbox.outcome import Fate, Skipped
+from exchange.values.bid import Accepted, Delivery, NotSent, Rejected, Unknown
+from exchange.values.deliveries import Call
+from exchange.values.mapping import EndpointMapping
+from exchange.values.market import Endpoint
+from exchange.values.reason import Reason
+from exchange.wires import Wires
 
 TIMEOUT_MS = 15_000
+THERE_BEFORE = "it had arrived before"
 
 
 async def call(courier: Courier, url: str, identifier: UUID, body: bytes, keys: Sequence[bytes]) -> Outcome:
@@ -17,6 +29,37 @@ async def call(courier: Courier, url: str, identifier: UUID, body: bytes, keys: 
     headers = {"Content-Type": "application/json", **signed(identifier, body, keys, time.time())}
     found = await courier.deliver(url, headers, body, TIMEOUT_MS, _read)
     return Sent() if isinstance(found, Accepted) else Failed(found.detail)
+
+
+async def ask(courier: Courier, wires: Wires, name: str, call: Call, post: Post) -> Fate:
+    """Makes a request of the receiver's own kind; its rules say what the answer means.
+
+    `name` is what the delivery is known by here. An answer that no rule fits, or an error by its rules, may be sent
+    again; a duplicate is one that arrived before.
+    """
+    if post.test and not call.marks_tests:
+        return Skipped("a test, which the request cannot mark")
+    mapping = EndpointMapping(None, call.message)
+    endpoint = Endpoint(name, "mapped", None, call.url, 0, TIMEOUT_MS, auth=call.auth, mapping=mapping)
+    wire = wires.of(name, endpoint)
+    if wire is None:
+        return NO_SECRET
+    try:
+        written = wire.written_post(endpoint, post, time.time())
+    except Unsendable as error:
+        return Failed(f"cannot be sent: {error}", is_final=True)
+    body, read = None if written.method == "GET" else written.body, wire.dialect.read_delivery
+    found = await courier.deliver(written.url, written.headers, body, TIMEOUT_MS, read, method=written.method)
+    match found:
+        case Accepted():
+            return Sent()
+        case Rejected(Reason.DUPLICATE_AT_BUYER):
+            return Sent(THERE_BEFORE)
+        case Rejected():
+            return Failed("refused", is_final=True)
+        case NotSent() | Unknown():
+            return Failed(found.detail)
+    assert_never(found)
 
 
 def _read(status: int, _: bytes) -> Delivery:

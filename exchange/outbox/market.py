@@ -1,16 +1,22 @@
 """The market in force as a worker needs it: where the outbox goes, by the names that its rows have."""
 
 import asyncio
+from datetime import datetime
 
 import structlog
 
 from exchange.errors import MarketFileError
 from exchange.marketfile.reader import read
+from exchange.rules.ages import ages_asked
+from exchange.rules.schedule import Timeline
+from exchange.rules.zones import zone_of
 from exchange.storage import catalogue
 from exchange.storage.database import Database
-from exchange.values.deliveries import Following, Webhook
+from exchange.storage.outbox import Item
+from exchange.values.deliveries import Following, Retry, Webhook
+from exchange.values.filters import Filter
 from exchange.values.market import Market, Order
-from exchange.values.vertical import Vertical
+from exchange.values.vertical import Lead, Vertical
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +50,31 @@ class Directory:
     def order(self, key: str) -> Order | None:
         """An order, if there still is one of that key."""
         return self._market.orders.get(key) if self._market else None
+
+    def hours(self, order: str) -> Timeline | None:
+        """When an order is open; None: always, or there is no such order."""
+        found = self.order(order)
+        if self._market is None or found is None or found.schedule is None:
+            return None
+        return Timeline(found.schedule, self._market.buyers[found.buyer].time_zone)
+
+    def zone(self, order: str) -> str:
+        """The zone of an order's buyer."""
+        found = self.order(order)
+        return "UTC" if self._market is None or found is None else self._market.buyers[found.buyer].time_zone
+
+    def with_ages(self, lead: Lead, campaign: str, when: Filter, moment: datetime) -> Lead:
+        """A lead with the ages that a filter asks for, at a moment."""
+        vertical = self.vertical(campaign)
+        if self._market is None or vertical is None:
+            return lead
+        ages = ages_asked(vertical, [when], zone_of(self._market.campaigns[campaign].time_zone))
+        return lead if ages is None else ages.beside(lead, moment)
+
+    def retry(self, item: Item) -> Retry | None:
+        """How often a row is tried, where its delivery says so."""
+        found = self.following(item.subject, item.name) if item.scope == "order" else None
+        return None if found is None else found.retry
 
     def following(self, order: str, name: str) -> Following | None:
         """A delivery that follows the sales of an order."""

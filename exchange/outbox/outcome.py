@@ -1,28 +1,25 @@
-"""What sending something from the outbox can yield."""
+"""What sending something from the outbox can yield besides what a carrier says of it."""
 
 from dataclasses import dataclass
 
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """The receiver has it, and has said so."""
-
-    detail: str = ""
+from exchange.carriers.outcome import Failed, Outcome
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
-    """It may not have arrived. What is `is_final` would fail again: only an operator has it sent once more.
-
-    `detail` never holds lead data.
-    """
+class Skipped:
+    """It is not to be sent: a condition does not hold."""
 
     detail: str
-    is_final: bool = False
 
 
-Outcome = Sent | Failed
+@dataclass(frozen=True, slots=True)
+class Postponed:
+    """It is not to be sent yet."""
 
+    wait_s: float
+    detail: str
+
+
+Fate = Outcome | Skipped | Postponed
 
 GONE = Failed("the market has no such receiver any more", is_final=True)
-NO_SECRET = Failed("a secret is not set, or is not one that can sign")

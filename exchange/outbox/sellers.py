@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from exchange.buyers.delivery import Courier
+from exchange.carriers.outcome import NO_SECRET, Outcome
 from exchange.marketfile.secrets import signing_keys
 from exchange.outbox import http
-from exchange.outbox.documents import post_event
+from exchange.outbox.events import post_event
 from exchange.outbox.market import Directory
-from exchange.outbox.outcome import GONE, NO_SECRET, Outcome
+from exchange.outbox.outcome import GONE
 from exchange.storage import sold
 from exchange.storage.database import Database
 from exchange.storage.outbox import Item

@@ -7,15 +7,16 @@ more under the same id. What is sent late by a worker that was frozen is not mar
 import asyncio
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, assert_never
 
 import structlog
 
+from exchange.carriers.outcome import Failed, Sent
 from exchange.errors import StorageUnavailable
 from exchange.observe import metrics
 from exchange.outbox.market import Directory
-from exchange.outbox.outcome import Failed, Outcome, Sent
+from exchange.outbox.outcome import Fate, Postponed, Skipped
 from exchange.rules.backoff import pause_s
 from exchange.storage import outbox
 from exchange.storage.database import Database
@@ -30,7 +31,7 @@ UNMARKED = Failed("no worker came to say what became of its last try", is_final=
 
 log = structlog.get_logger(__name__)
 
-Outcomes = Sequence[tuple[Sequence[Item], Outcome]]
+Outcomes = Sequence[tuple[Sequence[Item], Fate]]
 
 
 class Sender(Protocol):
@@ -97,7 +98,7 @@ class Outbox:
         """Sees to one row, and those that go with it. Whatever fails, the lease runs out and it is taken again."""
         try:
             items = [item] if item.every_s is None else await outbox.gather(self._database, item, LEASE_S)
-            if item.tries > self._pace.tries_max:
+            if item.tries > self._pace_of(item).tries_max:
                 await self._mark(items, UNMARKED)
                 return
             for some, outcome in await self._senders[item.scope].send(items):
@@ -107,17 +108,37 @@ class Outbox:
         except Exception:
             log.exception("outbox_failed", name=item.target)
 
-    async def _mark(self, items: Sequence[Item], outcome: Outcome) -> None:
-        """Records what became of rows; none of them is empty-handed: tried later, done, or dead."""
+    def _pace_of(self, item: Item) -> Pace:
+        """How often a row is tried: as its delivery says, else as all."""
+        own, usual = self._directory.retry(item), self._pace
+        if own is None:
+            return usual
+        first_s = own.first_s or usual.first_s
+        longest_s = own.longest_s or usual.longest_s
+        return replace(
+            usual,
+            first_s=first_s,
+            longest_s=max(first_s, longest_s),
+            tries_max=own.tries_max or usual.tries_max,
+        )
+
+    async def _mark(self, items: Sequence[Item], outcome: Fate) -> None:
+        """Records what became of rows; none of them is empty-handed: tried later, done, skipped, or dead."""
         first = items[0]
+        pace = self._pace_of(first)
         match outcome:
             case Sent():
                 state, marked = "sent", await outbox.done(self._database, items, outcome.detail)
-            case Failed() if outcome.is_final or first.tries >= self._pace.tries_max:
+            case Failed() if outcome.is_final or first.tries >= pace.tries_max:
                 state, marked = "dead", await outbox.bury(self._database, items, outcome.detail)
             case Failed():
-                wait_s = pause_s(first.tries, self._pace.first_s, self._pace.longest_s, random.random())  # noqa: S311
+                wait_s = pause_s(first.tries, pace.first_s, pace.longest_s, random.random())  # noqa: S311
                 state, marked = "failed", await outbox.put_back(self._database, items, outcome.detail, wait_s)
+            case Skipped():
+                state, marked = "skipped", await outbox.skip(self._database, items, outcome.detail)
+            case Postponed():
+                wait_s = outcome.wait_s
+                state, marked = "postponed", await outbox.postpone(self._database, items, outcome.detail, wait_s)
             case _:
                 assert_never(outcome)
         metrics.OUTBOX_TRIES.add((first.kind, state), len(items))

@@ -136,6 +136,10 @@ _OURS = (
 _FINISH = f"update outbox o set state = $3, detail = $4, finished_at = now() {_OURS}"  # noqa: S608  # a constant
 _PUT_BACK = f"update outbox o set due_at = now() + make_interval(secs => $3), detail = $4 {_OURS}"  # noqa: S608  # too
 
+_POSTPONE = f"""
+update outbox o set due_at = now() + make_interval(secs => $3), wanted_at = now() + make_interval(secs => $3),
+    tries = greatest(o.tries - 1, 0), detail = $4 {_OURS}"""  # noqa: S608  # a constant, too
+
 
 async def done(database: Database, items: Sequence[Item], detail: str) -> int:
     """Marks rows as sent; how many of them were still ours."""
@@ -151,6 +155,16 @@ async def _finish(database: Database, items: Sequence[Item], state: str, detail:
     return await _change(database, _FINISH, items, state, detail)
 
 
+async def skip(database: Database, items: Sequence[Item], detail: str) -> int:
+    """Marks rows as not to be sent; how many of them were still ours."""
+    return await _finish(database, items, "skipped", detail)
+
+
+async def postpone(database: Database, items: Sequence[Item], detail: str, wait_s: float) -> int:
+    """Lets rows be taken later, as if they had not been now; how many of them were still ours."""
+    return await _change(database, _POSTPONE, items, wait_s, detail)
+
+
 async def put_back(database: Database, items: Sequence[Item], detail: str, wait_s: float) -> int:
     """Lets rows be taken again after a while; how many of them were still ours."""
     return await _change(database, _PUT_BACK, items, wait_s, detail)
@@ -161,6 +175,29 @@ async def _change(database: Database, query: str, items: Sequence[Item], *values
     ids, epochs = [item.outbox_id for item in items], [item.epoch for item in items]
     done: str = await database.run(lambda connection: connection.execute(query, ids, epochs, *values))
     return int(done.rpartition(" ")[2])
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """Another delivery of the same sale; `wait_s` is until it is due."""
+
+    state: str
+    wait_s: float
+
+
+async def other(database: Database, item: Item, name: str) -> Other | None:
+    """What became of another delivery of a sale; None where it has none of that name, or none any more."""
+    rows = await database.run(
+        lambda connection: connection.fetch(
+            "select state, greatest(extract(epoch from due_at - now()), 0)::float8 as wait_s from outbox "
+            "where (post_id, attempt_id, scope, name) = ($1, $2, $3, $4)",
+            item.post_id,
+            item.attempt_id,
+            item.scope,
+            name,
+        )
+    )
+    return Other(rows[0]["state"], rows[0]["wait_s"]) if rows else None
 
 
 async def bury_erased(connection: Connection, post_id: UUID) -> None:
@@ -212,7 +249,8 @@ async def depths(database: Database) -> list[Depth]:
     rows = await database.run(
         lambda connection: connection.fetch(
             "select kind, state, count(*) as count, "
-            "greatest(coalesce(extract(epoch from now() - min(created_at)), 0), 0)::float8 as oldest_s "
+            "greatest(coalesce(extract(epoch from now() - min(coalesce(wanted_at, created_at))), 0), 0)::float8 "
+            "as oldest_s "
             "from outbox where state in ('waiting', 'dead') group by kind, state"
         )
     )
@@ -224,7 +262,7 @@ async def forget(database: Database, done_days: int, dead_days: int) -> int:
     done: str = await database.run(
         lambda connection: connection.execute(
             "delete from outbox where outbox_id in (select outbox_id from outbox where "
-            "(state = 'done' and finished_at < now() - make_interval(days => $1)) "
+            "(state in ('done', 'skipped') and finished_at < now() - make_interval(days => $1)) "
             "or (state = 'dead' and finished_at < now() - make_interval(days => $2)) limit $3)",
             done_days,
             dead_days,

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from exchange.values.auth import Auth
 from exchange.values.brakes import BreakerWish, Rate
-from exchange.values.deliveries import Following, Webhook
+from exchange.values.deliveries import Following, Means, Webhook
 from exchange.values.filters import Condition, Filter, Group
 from exchange.values.mapping import EndpointMapping
 from exchange.values.schedule import Schedule
@@ -60,65 +61,12 @@ class Period(StrEnum):
     TOTAL = "total"
 
 
-class AuthKind(StrEnum):
-    NONE = "none"
-    BEARER = "bearer"
-    BASIC = "basic"
-    HEADER = "header"
-    QUERY = "query"
-    HMAC = "hmac"
-
-
 @dataclass(frozen=True, slots=True)
 class Margin:
     """What the exchange keeps of a gross price: `parts_per_million` of it, or `amount_micros` flat (never both)."""
 
     parts_per_million: int = 0
     amount_micros: int = 0
-
-
-class Signed(StrEnum):
-    """What of a request an HMAC may be over. `PATH` is what follows the host, the query included."""
-
-    METHOD = "method"
-    PATH = "path"
-    TIMESTAMP = "timestamp"
-    BODY = "body"
-
-
-class Digits(StrEnum):
-    """How an HMAC is written down."""
-
-    HEX = "hex"
-    BASE64 = "base64"
-
-
-@dataclass(frozen=True, slots=True)
-class HmacTerms:
-    """What a signature (HMAC, SHA-256) is over, joined by `separator`, and how it and its time are written.
-
-    The time is in whole seconds since 1970.
-    """
-
-    over: tuple[Signed, ...] = (Signed.BODY,)
-    separator: str = ""
-    digits: Digits = Digits.HEX
-    prefix: str = ""
-    timestamp_header: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Auth:
-    """How a buyer knows us. `secret` is as written in the market file: a `${env:NAME}` reference or a literal.
-
-    `name` is the user name of `BASIC`, and the name of the header or of the part of a query that carries the secret
-    or the signature. `hmac` is there for `HMAC`.
-    """
-
-    kind: AuthKind = AuthKind.NONE
-    name: str = ""
-    secret: str = ""
-    hmac: HmacTerms | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,13 +84,14 @@ class Endpoint:
     `keep_alive_s` is for how many seconds the buyer is sure to keep an idle connection of posts open; 0: nobody knows.
     `idempotent_post` says that the buyer answers an attempt that he is sent again as he did before; `status_url` is
     where he says what became of one; `unknown` None presumes nothing. Without a `ping_url` nobody is asked for bids
-    here: only orders with a fixed price can use it. `mapping` None: the native dialect.
+    here: only orders with a fixed price can use it. `mapping` None: the native dialect. `means` is how leads are
+    delivered without a `post_url`; one of both is there.
     """
 
     name: str
     dialect: str
     ping_url: str | None
-    post_url: str
+    post_url: str | None
     ping_timeout_ms: int
     post_timeout_ms: int
     auth: Auth = field(default_factory=Auth)
@@ -157,6 +106,7 @@ class Endpoint:
     rate: Rate | None = None
     in_flight_max: int | None = None
     """How many pings may be under way to it at a time."""
+    means: Means | None = None
 
     @property
     def marks_tests(self) -> bool:

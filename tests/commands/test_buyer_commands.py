@@ -117,6 +117,7 @@ async def test_an_answer_that_means_something_else_is_told(local: Shell) -> None
         ("why: x\nping: {}\nsends: {body: ''}\n", "no endpoint"),
         ("why: x\nping: {}\nsends: {body: ''}\nendpoint: {dialect: x}\n", "dialect"),
         ("why: x\nping: {}\nsends: {body: ''}\nendpoint: {post_url: 'https://b.example/'}\n", "has no ping_url"),
+        ("why: x\npost: {}\nsends: {body: ''}\nendpoint: {email: {to: [desk@b.example]}}\n", "no wire to check"),
         ("why: x\npost: {}\nsends: {body: ''}\nendpoint: {post_url: 'https://b.example', auth: {bearer: '${env:K}'}}\n",
          "no value for a secret"),
     ],
@@ -219,6 +220,14 @@ async def test_an_endpoint_that_cannot_mark_tests_is_refused(shell: Shell) -> No
         sent = await tried(shell, "try", "--post", "--not-a-test")
     assert "Ping to north, as a lead, not a test:" in sent.out
     assert (len(buyer.pings), buyer.posts[0].json["test"]) == (1, False)
+
+
+async def test_an_order_that_is_delivered_to_by_mail_is_not_tried(shell: Shell) -> None:
+    document = market({"north": "http://127.0.0.1:9"}, orders={"north": {"price": "12.00"}})
+    document["buyers"]["north"]["endpoint"] = {"email": {"to": ["desk@buyer.example"]}}
+    await apply(shell, document)
+    done = await tried(shell, "try", "--post")
+    assert (done.status, "delivered to by email" in done.err) == (1, True)
 
 
 async def test_an_order_with_a_fixed_price_is_not_asked(shell: Shell) -> None:

@@ -14,7 +14,18 @@ from exchange.marketfile.reader import read
 from exchange.marketfile.scalars import KEY_RULE
 from exchange.marketfile.secrets import references, resolve, signing_keys
 from exchange.marketfile.warnings import warnings_of
-from exchange.values.deliveries import FileFormat, Files, Following, LeadWebhook, Mail, Protocol, SellerEvent, Webhook
+from exchange.values.deliveries import (
+    Call,
+    FileFormat,
+    Files,
+    Following,
+    LeadWebhook,
+    Mail,
+    Protocol,
+    Retry,
+    SellerEvent,
+    Webhook,
+)
 
 SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 SUBJECT = "Lead {{attempt_id}} for {{order}}"
@@ -28,6 +39,13 @@ SFTP: dict[str, Any] = {
 }
 FTPS: dict[str, Any] = {"host": "192.0.2.7", "user": "leads", "password": "${env:PW}", "format": "csv", "every_min": 60}
 MAIL: dict[str, Any] = {"to": ["Desk@Northwind.example"], "html": "<p>{{lead.phone}}</p>"}
+CALL: dict[str, Any] = {
+    "url": "https://sms.example/v1",
+    "auth": {"basic": {"user": "account", "password": "hush"}},
+    "body": "form",
+    "fields": {"To": {"secret": "${env:DESK_PHONE}"}, "Body": {"list": [{"const": "New:"}, "zip"], "join": " "}},
+    "reply": {"format": "json", "success": {"at": "ok", "is": ["true"]}},
+}
 DELIVER: dict[str, Any] = {
     "crm": {"webhook": HOOK, "after_s": 5},
     "desk": {"email": MAIL},
@@ -89,8 +107,8 @@ def test_a_seller_is_told_of_everything_unless_he_says_of_what() -> None:
         (changed(SELLER, HOOK | {"url": "ftp://x"}), f"{HOOK_PATH}.url", "must start with http:// or https://"),
         (changed(ORDER, [HOOK]), "orders.northwind-il.deliver", "must be a mapping (key: value), not a list"),
         (changed(ORDER, {"No": {"webhook": HOOK}}), "orders.northwind-il.deliver.No", KEY_RULE),
-        (deliver(), X, "must say one of webhook, email, sftp and ftps"),
-        (deliver(webhook=HOOK, email=MAIL), X, "must say one of webhook, email, sftp and ftps"),
+        (deliver(), X, "must say one of webhook, email, sftp, ftps and http"),
+        (deliver(webhook=HOOK, email=MAIL), X, "must say one of webhook, email, sftp, ftps and http"),
         (deliver(webhook=HOOK, after_s=-1), f"{X}.after_s", "must be from 0 to 2592000, not -1"),
         (deliver(email=MAIL | {"to": []}), f"{X}.email", "must go to 1 to 10 addresses"),
         (
@@ -208,3 +226,110 @@ def test_keys_that_cannot_be_had_sign_nothing() -> None:
 
 def test_limits_are_those_that_the_page_names() -> None:
     assert (limits.AFTER_S, limits.EVERY_MIN, limits.PORT) == ((0, 2_592_000), (1, 1_440), (1, 65_535))
+
+
+def test_a_request_of_its_own_kind_is_read_covered_and_compared() -> None:
+    whole = deliver(http=CALL)
+    [found] = read(whole).orders["northwind-il"].deliver
+    assert isinstance(found.means, Call)
+    assert (found.kind, found.means.url, found.means.auth.name) == ("http", "https://sms.example/v1", "account")
+    assert not found.means.marks_tests
+    covered = mask(whole)
+    shown = covered["orders"]["northwind-il"]["deliver"]["x"]["http"]
+    assert (shown["auth"]["basic"], shown["fields"]["To"]) == (
+        {"user": "account", "password": "***"},
+        {"secret": "${env:DESK_PHONE}"},
+    )
+    assert unmask(covered, whole) == whole
+    assert (f"{X}.http", "DESK_PHONE") in references(read(whole))
+    other = CALL | {"url": "https://sms.example/v2", "auth": {"basic": {"user": "account", "password": "other"}}}
+    assert sorted(map(str, compare(read(whole), read(deliver(http=other))))) == [
+        f"~ {X}.http.auth.basic.password: *** -> ***",
+        f"~ {X}.http.url: https://sms.example/v1 -> https://sms.example/v2",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "path", "message"),
+    [
+        ({"fields": {"x": {"value": "floor"}}}, "http", "there is no floor once a lead is sold"),
+        ({"reply": CALL["reply"] | {"reference": "id"}}, "http",
+         "reply: price, bid_id, reason, reference, redirect_url are not read here"),
+        ({"reply": {"format": "json", "success": []}}, "http.reply",
+         "success has no condition: nothing would ever be a yes"),
+        ({"method": "GET"}, "http", "method GET goes with body query only"),
+        ({"url": "ftp://h/"}, "http.url", "must start with http:// or https://"),
+    ],
+)  # fmt: skip
+def test_a_request_that_cannot_be_is_refused(changes: dict[str, Any], path: str, message: str) -> None:
+    assert problems_of(deliver(http=CALL | changes)) == [f"{X}.{path}: {message}"]
+
+
+def test_a_request_that_speaks_of_fields_that_are_not_there_is_warned_of() -> None:
+    found = warnings_of(read(deliver(http=CALL | {"fields": {"a": "zip", "b": "shoe_size"}})), {})
+    assert f"{X}.http: never sends shoe_size: the vertical has none" in [
+        f"{item.path}: {item.message}" for item in found
+    ]
+
+
+def test_conditions_and_retries_are_read_and_compared() -> None:
+    terms = {
+        "when": {"zip": ["60601"]},
+        "after": "crm",
+        "in_hours": True,
+        "on": "born",
+        "at": "09:30",
+        "retry": {"tries": 3, "longest_s": 60},
+    }
+    both = {"crm": {"webhook": HOOK}, "text": {"http": CALL} | terms}
+    before, after = read(changed(ORDER, both | {"text": {"http": CALL}})), read(changed(ORDER, both))
+    found = after.orders["northwind-il"].deliver[1]
+    assert (found.after, found.instead_of, found.in_hours, found.retry) == ("crm", None, True, Retry(3, None, 60))
+    assert (found.on, found.at_minute) == ("born", 570)
+    assert found.when.conditions["zip"].any_of == frozenset({"60601"})
+    path = "orders.northwind-il.deliver.text"
+    assert sorted(map(str, compare(before, after))) == [
+        f"+ {path}.after: crm",
+        f'+ {path}.at: "09:30"',
+        f"+ {path}.in_hours: true",
+        f"+ {path}.on: born",
+        f"+ {path}.retry: {{tries: 3, longest_s: 60}}",
+        f"+ {path}.when: {{zip: [60601]}}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "path", "message"),
+    [
+        ({"after": "crn"}, "x.after", "there is no delivery 'crn'; did you mean crm?"),
+        ({"after": "crm", "instead_of": "crm"}, "x", "must say either after or instead_of"),
+        ({"after": "x"}, "x", "waits for itself"),
+        ({"on": "bornn"}, "x.on", "there is no field 'bornn'; did you mean born?"),
+        ({"on": "zip"}, "x.on", "'zip' is a field of type us_zip, not a date"),
+        ({"on": "born", "at": "9:00"}, "x.at", 'must be HH:MM, such as "09:00"'),
+        ({"at": "09:00"}, "x", "at is the time of a day: say on which, with on"),
+        ({"when": {"shoe": 5}}, "x.when.shoe", "there is no field 'shoe'"),
+        ({"retry": {}}, "x.retry", "must say something: tries, first_s or longest_s"),
+        ({"retry": {"first_s": 9, "longest_s": 5}}, "x.retry", "first_s is more than longest_s"),
+        ({"retry": {"tries": 0}}, "x.retry.tries", "must be from 1 to 1000, not 0"),
+    ],
+)
+def test_conditions_that_cannot_be_are_refused(changes: dict[str, Any], path: str, message: str) -> None:
+    document = changed(ORDER, {"crm": {"webhook": HOOK}, "x": {"http": CALL} | changes})
+    found = problems_of(document)
+    assert found
+    assert found[0].startswith(f"orders.northwind-il.deliver.{path}: {message}")
+
+
+def test_deliveries_that_wait_for_each_other_are_refused() -> None:
+    document = changed(ORDER, {"a": {"http": CALL, "after": "b"}, "b": {"http": CALL, "instead_of": "a"}})
+    assert problems_of(document) == [
+        "orders.northwind-il.deliver.a: waits for itself",
+        "orders.northwind-il.deliver.b: waits for itself",
+    ]
+
+
+def test_what_is_gathered_waits_for_nothing_else() -> None:
+    assert problems_of(deliver(ftps=FTPS, in_hours=True)) == [
+        f"{X}: every_min has times of its own: after, instead_of, in_hours and on do not go with it"
+    ]

@@ -72,8 +72,8 @@ def test_an_address_that_could_mislead_is_refused(url: Any, problem: str) -> Non
         assert problems_of(changed(f"{ENDPOINT}/{key}", url)) == [f"{PATH}.{key}: {problem}"]
 
 
-def test_an_address_to_deliver_to_is_needed() -> None:
-    problem = "is empty: must be an address such as https://buyer.example/ping"
+def test_an_address_to_deliver_to_is_not_empty() -> None:
+    problem = "is empty: give it a value, or leave the key out"
     assert problems_of(changed(f"{ENDPOINT}/post_url", None)) == [f"{PATH}.post_url: {problem}"]
 
 

@@ -8,19 +8,9 @@ from market_example import EXAMPLE, changed, example, problems_of, put
 from exchange.errors import MarketFileError
 from exchange.marketfile import limits
 from exchange.marketfile.reader import load, read
+from exchange.values.auth import Auth, AuthKind
 from exchange.values.filters import Condition
-from exchange.values.market import (
-    Auth,
-    AuthKind,
-    Buyer,
-    Campaign,
-    Endpoint,
-    Fallback,
-    Margin,
-    Order,
-    Sale,
-    Seller,
-)
+from exchange.values.market import Buyer, Campaign, Endpoint, Fallback, Margin, Order, Sale, Seller
 from exchange.values.vertical import Field, FieldType, Stage
 
 ORDER = "orders/northwind-il"

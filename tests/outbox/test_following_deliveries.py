@@ -26,10 +26,12 @@ from support.unknowns import KEY, UNCLEAR, age, reconcile
 from support.world import World, open_world
 
 from exchange.buyers.tls import bare_context
+from exchange.carriers.departure import Departure
+from exchange.carriers.file import File, Login
+from exchange.carriers.files import FileServers
+from exchange.carriers.mail import Relay, relay_of
+from exchange.carriers.outcome import Arrival, Failed
 from exchange.embedded.lease import Services
-from exchange.outbox.files import File, Login, put
-from exchange.outbox.mail import Relay, relay_of
-from exchange.outbox.outcome import Failed
 from exchange.storage.erasure import erase
 from exchange.values.deliveries import Files, Protocol
 
@@ -549,8 +551,9 @@ async def test_a_private_address_gets_nothing_unless_that_is_allowed(tmp_path: P
     async with sftp_server(tmp_path / "files") as server:
         files = Files(Protocol.SFTP, "localhost", server.port, FILES_USER, host_key=server.host_key)
         file = File("a.json", b"{}", again=False)
-        found = await put(files, Login(FILES_PASSWORD), file, bare_context(), allow_private=False)
-        assert (found, server.files()) == (Failed("address_refused"), {})
+        servers = FileServers(bare_context(), allow_private=False)
+        found = await servers.put(files, Login(FILES_PASSWORD), file, Departure())
+        assert (found, server.files()) == (Failed("address_refused", arrival=Arrival.NOT_SENT), {})
 
 
 async def test_what_was_gathered_for_a_file_goes_the_way_that_the_market_names_now(

@@ -5,7 +5,7 @@ from exchange.marketfile.secrets import references
 from exchange.simulation.leads import LEAD_MAKERS
 from exchange.simulation.manners import demo_buyers
 from exchange.simulation.market import demo_deposits_micros, demo_environment, render_demo_market
-from exchange.values.market import AuthKind
+from exchange.values.auth import AuthKind
 
 _, MARKET = load(render_demo_market(9500))
 MANNERS = {manners.name: manners for manners in demo_buyers()}

@@ -1,5 +1,6 @@
 """SFTP and FTPS servers on loopback, each with a folder, that can be told to die in the middle of a file."""
 
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,7 +14,11 @@ USER, PASSWORD = "northwind", "sesame"
 
 @dataclass
 class FileServer:
-    """`dies_in` counts down: that many files are cut off in their middle. `log` is what was done, by path."""
+    """`dies_in` counts down: that many files are cut off in their middle. `log` is what was done, by path.
+
+    `dies_at` is a step at which it hangs up: before it has done `login`, `open` or `rename`, or when it has `renamed`.
+    FTPS servers are silent at `waits_at` until they may go on.
+    """
 
     folder: Path
     port: int = 0
@@ -21,6 +26,9 @@ class FileServer:
     dies_in: int = 0
     log: list[tuple[str, str]] = field(default_factory=list)
     posix_rename: bool = True
+    dies_at: str = ""
+    waits_at: str = ""
+    may_go_on: threading.Event = field(default_factory=threading.Event)
 
     @classmethod
     def at(cls, folder: Path) -> "FileServer":
@@ -35,10 +43,16 @@ class FileServer:
 
 
 class _Logins(asyncssh.SSHServer):
-    def __init__(self, known: list[str]) -> None:
+    def __init__(self, server: FileServer, known: list[str]) -> None:
+        self._server = server
         self._known = known
 
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self._connection = conn
+
     def begin_auth(self, username: str) -> bool:  # noqa: ARG002
+        if self._server.dies_at == "login":
+            self._connection.abort()
         return True
 
     def password_auth_supported(self) -> bool:
@@ -64,6 +78,11 @@ async def sftp_server(folder: Path, known_keys: tuple[str, ...] = ()) -> AsyncIt
             super().__init__(channel, chroot=str(folder).encode())
             self._connection = channel.get_connection()
 
+        def open(self, path: bytes, pflags: int, attrs: asyncssh.SFTPAttrs) -> Any:
+            if found.dies_at == "open":
+                self._connection.abort()
+            return super().open(path, pflags, attrs)
+
         def write(self, file_obj: object, offset: int, data: bytes) -> int:
             if found.dies_in:
                 found.dies_in -= 1
@@ -74,14 +93,20 @@ async def sftp_server(folder: Path, known_keys: tuple[str, ...] = ()) -> AsyncIt
         def posix_rename(self, oldpath: bytes, newpath: bytes) -> Any:
             if not found.posix_rename:
                 raise asyncssh.SFTPOpUnsupported("not here")
+            if found.dies_at == "rename":
+                self._connection.abort()
+                raise asyncssh.SFTPFailure("too late")
             found.log.append(("named", newpath.decode()))
-            return super().posix_rename(oldpath, newpath)
+            done = super().posix_rename(oldpath, newpath)
+            if found.dies_at == "renamed":
+                self._connection.abort()
+            return done
 
     acceptor = await asyncssh.listen(
         "127.0.0.1",
         0,
         server_host_keys=[key],
-        server_factory=lambda: _Logins(list(known_keys)),
+        server_factory=lambda: _Logins(found, list(known_keys)),
         sftp_factory=Server,
     )
     found.port = acceptor.get_port()

@@ -40,6 +40,12 @@ class _Session:
         if self._passive is not None:
             self._passive.close()
 
+    def _come_to(self, step: str) -> None:
+        if self._server.waits_at == step:
+            self._server.may_go_on.wait(_PATIENCE_S)
+        if self._server.dies_at == step:
+            raise ConnectionResetError
+
     def _answer(self, word: str, rest: str) -> str:
         at_first: dict[str, Callable[[str], str]] = {"AUTH": self._auth, "USER": self._named, "PASS": self._password}
         later: dict[str, Callable[[str], str]] = {
@@ -73,6 +79,7 @@ class _Session:
         return "331 and the password"
 
     def _password(self, password: str) -> str:
+        self._come_to("login")
         self._is_known = (self._user, password) == (USER, PASSWORD)
         return "230 welcome" if self._is_known else "530 no"
 
@@ -92,6 +99,9 @@ class _Session:
     def _store(self, name: str) -> str:
         if self._passive is None or not self._is_private:
             return "521 over TLS only"
+        self._come_to("open")
+        if not self._path(name).parent.is_dir():
+            return "550 no such folder"
         self._say("150 go on")
         self._passive.settimeout(_PATIENCE_S)
         plain, _ = self._passive.accept()
@@ -118,7 +128,9 @@ class _Session:
         return "350 to what" if self._path(name).is_file() else "550 no such file"
 
     def _rename_to(self, name: str) -> str:
+        self._come_to("rename")
         self._path(self._from).rename(self._path(name))
+        self._come_to("renamed")
         return "250 done"
 
     def _path(self, name: str) -> Path:

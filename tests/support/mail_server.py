@@ -20,6 +20,8 @@ class Mailbox:
     """What it took, and how.
 
     `refuses` are addresses that it does not know; `says` is its answer to messages, None: it hangs up instead.
+    `dies_at` is a word at which it hangs up before it answers, or `MESSAGE`: once it has asked for one. `waits` keeps
+    it silent at a word.
     """
 
     port: int = 0
@@ -29,6 +31,9 @@ class Mailbox:
     says: str | None = "250 taken"
     was_secure: list[bool] = field(default_factory=list)
     was_known: list[bool] = field(default_factory=list)
+    dies_at: str = ""
+    refusal: str = "550 no such user"
+    waits: dict[str, asyncio.Event] = field(default_factory=dict)
 
     @property
     def messages(self) -> list[EmailMessage]:
@@ -39,7 +44,7 @@ class Mailbox:
         self, _server: Any, _session: Any, envelope: Any, address: str, options: list[str]
     ) -> str:
         if address in self.refuses:
-            return "550 no such user"
+            return self.refusal
         envelope.rcpt_tos.append(address)
         envelope.rcpt_options.extend(options)
         return "250 OK"
@@ -49,10 +54,45 @@ class Mailbox:
         self.recipients.append(list(envelope.rcpt_tos))
         self.was_secure.append(session.ssl is not None or server.transport.get_extra_info("sslcontext") is not None)
         self.was_known.append(bool(session.authenticated))
+        if "END" in self.waits:
+            await self.waits["END"].wait()
         if self.says is None:
             server.transport.abort()
             return "421 gone"
         return self.says
+
+
+class _Mortal(SMTP):
+    """Has an end at a word of its mailbox's choice."""
+
+    async def _come_to(self, word: str) -> bool:
+        box: Mailbox = self.event_handler
+        if word in box.waits:
+            await box.waits[word].wait()
+        if box.dies_at == word and isinstance(self.transport, asyncio.Transport):
+            self.transport.abort()
+        return box.dies_at != word
+
+    async def smtp_EHLO(self, hostname: str) -> None:  # noqa: N802  # aiosmtpd's names
+        if await self._come_to("EHLO"):
+            await super().smtp_EHLO(hostname)
+
+    async def smtp_MAIL(self, arg: str | None) -> None:  # noqa: N802
+        if await self._come_to("MAIL"):
+            await super().smtp_MAIL(arg)
+
+    async def smtp_RCPT(self, arg: str | None) -> None:  # noqa: N802
+        if await self._come_to("RCPT"):
+            await super().smtp_RCPT(arg)
+
+    async def smtp_DATA(self, arg: str) -> None:  # noqa: N802
+        if await self._come_to("DATA"):
+            await super().smtp_DATA(arg)
+
+    async def push(self, status: Any) -> None:
+        await super().push(status)
+        if str(status).startswith("354") and not await self._come_to("MESSAGE"):
+            raise ConnectionResetError
 
 
 def _login(_server: Any, _session: Any, _envelope: Any, _mechanism: str, data: Any) -> AuthResult:
@@ -66,7 +106,7 @@ async def mail_server(tls: ssl.SSLContext | None = None, *, implicit: bool = Fal
     box = Mailbox()
 
     def connection() -> SMTP:
-        return SMTP(
+        return _Mortal(
             box,
             tls_context=None if implicit else tls,
             require_starttls=tls is not None and not implicit,

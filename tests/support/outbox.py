@@ -12,8 +12,8 @@ import asyncpg
 from standardwebhooks import Webhook
 
 from exchange.buyers.delivery import Courier
+from exchange.carriers.mail import Relay
 from exchange.outbox.following import Followings
-from exchange.outbox.mail import Relay
 from exchange.outbox.market import Directory
 from exchange.outbox.sellers import SellerWebhooks
 from exchange.outbox.sending import Outbox, Pace

@@ -9,7 +9,7 @@ from exchange.marketfile.problems import wrong
 from exchange.marketfile.scalars import choice, later, refuse
 from exchange.marketfile.shapes.base import Given, Shape
 from exchange.marketfile.wording import Constant, WordList
-from exchange.values.market import Digits, Signed
+from exchange.values.auth import Digits, Signed
 
 _LATER = ("oauth2",)
 

@@ -29,10 +29,13 @@ from exchange.marketfile.scalars import (
 )
 from exchange.marketfile.shapes.auth import AuthShape, read_auth
 from exchange.marketfile.shapes.base import Given, Shape
-from exchange.marketfile.shapes.deliveries import SigningShape
+from exchange.marketfile.shapes.deliveries import MeansShape, SigningShape
 from exchange.marketfile.shapes.mapped import MappingShape
 from exchange.marketfile.shapes.terms import PingTimeout, PostTimeout
 from exchange.values.market import Presumption
+
+_WITHOUT_URL = frozenset({"webhook", "email", "sftp", "ftps", "post_timeout_ms", "unknown"})
+"""What an endpoint can say that is not called at URLs of the buyer's own."""
 
 
 class UnknownShape(Shape):
@@ -70,13 +73,13 @@ class RateShape(Shape):
     burst: Given[Annotated[int, whole(*RATE_PER_S)]] = None
 
 
-class EndpointShape(Shape):
+class EndpointShape(MeansShape):
     """Where and how a buyer is asked and delivered to."""
 
     dialect: Annotated[str, choice(NATIVE, MAPPED, *PRESETS)] = NATIVE
     mapping: Given[MappingShape] = None
     ping_url: UrlOrNone = None
-    post_url: Url
+    post_url: Given[Url] = None
     status_url: UrlOrNone = None
     ping_timeout_ms: PingTimeout = 500
     post_timeout_ms: PostTimeout = 30_000
@@ -93,6 +96,18 @@ class EndpointShape(Shape):
     @classmethod
     def _preset(cls, value: Any) -> Any:
         return with_preset(value)
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.post_url is None and not self.count():
+            raise refuse("has no post_url, and none of webhook, email, sftp and ftps instead")
+        if self.count() > (self.post_url is None):
+            raise refuse("must say one of post_url, webhook, email, sftp and ftps")
+        if self.post_url is None and (wrong := sorted(self.model_fields_set - _WITHOUT_URL)):
+            raise refuse(f"{wrong[0]} goes with a post_url only")
+        if any(part is not None and part.every_min is not None for part in (self.sftp, self.ftps)):
+            raise refuse("every_min is for what follows a sale: what decides one is put down at once")
+        return self
 
     @model_validator(mode="after")
     def _has_what_it_needs(self) -> Self:

@@ -9,11 +9,9 @@ from typing import Any
 
 import orjson
 
-from exchange.storage.outbox import Item
-from exchange.storage.sold import OwnNames, Sold
+from exchange.buyers.dialects.wire import Post
 from exchange.values.money import format_amount
-from exchange.values.reason import Reason
-from exchange.values.vertical import Lead
+from exchange.values.vertical import FieldType, Lead, Vertical
 
 SALE_COLUMNS = (
     "attempt_id",
@@ -33,27 +31,27 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """A row of the outbox with the sale and the opened lead that it stands for."""
+    """A lead for the buyer who buys it. `sold_at` is when it is sent, where that decides whether he does."""
 
-    item: Item
-    sold: Sold
-    lead: Lead
+    post: Post
+    sold_at: datetime
+    reference: str | None = None
 
     def document(self) -> dict[str, Any]:
         """The sale as JSON has it."""
-        post, plan = self.sold.post, self.sold.plan
+        post = self.post
         return {
-            "attempt_id": str(plan.attempt_id),
+            "attempt_id": str(post.attempt_id),
             "ping_id": str(post.ping_id),
-            "order": plan.order,
+            "order": post.order,
             "campaign": post.campaign,
             "test": post.test,
-            "price": format_amount(plan.gross_micros),
+            "price": format_amount(post.gross_micros),
             "currency": post.currency,
-            "sale": plan.sale.value,
-            "reference": self.sold.reference,
-            "sold_at": time_text(self.sold.sold_at),
-            "lead": dict(self.lead),
+            "sale": post.sale.value,
+            "reference": self.reference,
+            "sold_at": time_text(self.sold_at),
+            "lead": dict(post.lead),
         }
 
 
@@ -61,29 +59,6 @@ def lead_event(parcel: Parcel) -> bytes:
     """The body of a webhook that brings a lead."""
     document = parcel.document()
     return orjson.dumps({"type": "lead.sold", "timestamp": document["sold_at"], "data": document})
-
-
-def post_event(item: Item, names: OwnNames) -> bytes:
-    """The body of a webhook that tells a seller of a post: what was true when it happened, without contact data."""
-    facts = item.facts
-    micros, code = facts["price_micros"], facts.get("reason")
-    reason = None if code in {None, Reason.ACCEPTED} else Reason(code)
-    data = {
-        "post_id": str(item.post_id),
-        "ping_id": facts["ping_id"],
-        "campaign": facts["campaign"],
-        "source": names.source,
-        "ref": names.ref,
-        "test": facts["test"],
-        "status": facts["status"],
-        "price": None if micros is None else format_amount(micros),
-        "currency": facts["currency"],
-        "reason": None if reason is None else {"code": int(reason), "name": reason.wire_name, "text": reason.text},
-    }
-    if item.event == "post.returned":
-        data |= {"reason": facts["reason_text"], "leg": facts["leg"]}
-    happened = datetime.fromisoformat(facts["at"])
-    return orjson.dumps({"type": item.event, "timestamp": time_text(happened), "data": data})
 
 
 def json_file(parcels: Sequence[Parcel], *, as_list: bool) -> bytes:
@@ -103,16 +78,18 @@ def csv_file(parcels: Sequence[Parcel], fields: Sequence[str]) -> bytes:
     return text.getvalue().encode()
 
 
-def formula_in(lead: Lead, texts: Sequence[str]) -> str | None:
+def formula_in(lead: Lead, vertical: Vertical | None) -> str | None:
     """The first of the text fields that a spreadsheet would take for a formula: such a lead is not written as CSV."""
+    fields = {} if vertical is None else vertical.fields
+    texts = (name for name, item in fields.items() if item.type is FieldType.TEXT)
     return next((name for name in texts if str(lead.get(name, "")).startswith(_FORMULA)), None)
 
 
 def template_values(parcel: Parcel) -> dict[str, str]:
     """What a template can speak of: `lead` is all fields, one a line."""
     document = parcel.document()
-    fields = {f"lead.{name}": as_text(value) for name, value in parcel.lead.items()}
-    lines = [f"{name}: {as_text(value)}".replace("\n", "\n    ") for name, value in parcel.lead.items()]
+    fields = {f"lead.{name}": as_text(value) for name, value in parcel.post.lead.items()}
+    lines = [f"{name}: {as_text(value)}".replace("\n", "\n    ") for name, value in parcel.post.lead.items()]
     return {name: as_text(document[name]) for name in SALE_COLUMNS} | fields | {"lead": "\n".join(lines)}
 
 
@@ -127,4 +104,4 @@ def time_text(moment: datetime) -> str:
 
 
 def _cell(parcel: Parcel, name: str) -> str:
-    return as_text(parcel.lead.get(name))
+    return as_text(parcel.post.lead.get(name))

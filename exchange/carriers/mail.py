@@ -1,5 +1,6 @@
 """Leads as e-mail, handed to the operator's own mail server."""
 
+import re
 import ssl
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,12 +15,16 @@ from uuid import UUID
 import aiosmtplib
 from email_validator import EmailNotValidError, validate_email
 
+from exchange.carriers.departure import Departure, TooLate
+from exchange.carriers.outcome import Arrival, Failed, Outcome, Sent
 from exchange.errors import SettingsError
-from exchange.outbox.outcome import Failed, Outcome, Sent
 from exchange.rules.templates import filled, filled_html, filled_line
+from exchange.settings import Settings
 from exchange.values.deliveries import Mail
 
 TIMEOUT_S = 20.0
+_TAKEN, _GO_ON, _SHUTTING_DOWN, _FOR_GOOD = 250, 354, 421, 500
+_DOT = re.compile(rb"^\.", re.MULTILINE)
 SUBJECT_CHARS_MAX = 250
 
 _FORM = "must read smtp://user:password@host:587 (STARTTLS), smtps://… (TLS) or smtp+plain://… (no TLS)"
@@ -67,6 +72,11 @@ def relay_of(url: str | None, sender: str | None) -> Relay | None:
     return Relay(parts.hostname, port or _PORTS[security], security, found, user, password)
 
 
+def relay_from(settings: Settings) -> Relay | None:
+    """As `relay_of`."""
+    return relay_of(None if settings.smtp_url is None else settings.smtp_url.get_secret_value(), settings.smtp_from)
+
+
 def compose(
     identifier: UUID, made_at: datetime, sender: str, mail: Mail, values: dict[str, str], *, test: bool
 ) -> EmailMessage:
@@ -88,8 +98,19 @@ def compose(
     return message
 
 
-async def send(relay: Relay, message: EmailMessage, to: tuple[str, ...], tls: ssl.SSLContext) -> Outcome:
-    """Hands a message over; it has arrived when the server has taken it for all recipients."""
+async def send(
+    relay: Relay,
+    message: EmailMessage,
+    to: tuple[str, ...],
+    tls: ssl.SSLContext,
+    leaving: Departure,
+    *,
+    all_or_none: bool = False,
+) -> Outcome:
+    """Hands a message over; it has arrived when the server has taken it for all recipients.
+
+    Where the server refuses some of them it goes to the others, or to nobody.
+    """
     client = aiosmtplib.SMTP(
         hostname=relay.host,
         port=relay.port,
@@ -102,9 +123,15 @@ async def send(relay: Relay, message: EmailMessage, to: tuple[str, ...], tls: ss
     )
     try:
         await client.connect()
-        refused, _ = await client.send_message(message, sender=relay.sender, recipients=list(to))
+        await client.mail(relay.sender)
+        refused = await _refused(client, to)
+        if refused and (all_or_none or len(refused) == len(to)):
+            return _no_recipients(refused, len(to))
+        await _hand_over(client, message, leaving)
+    except TooLate:
+        return Failed("it was too late to send it", arrival=Arrival.NOT_SENT)
     except (aiosmtplib.SMTPException, OSError, ValueError) as error:
-        return _failed(error)
+        return _failed(error, leaving)
     finally:
         client.close()
     if refused:
@@ -112,19 +139,49 @@ async def send(relay: Relay, message: EmailMessage, to: tuple[str, ...], tls: ss
     return Sent()
 
 
-def _failed(error: Exception) -> Failed:
+async def _refused(client: aiosmtplib.SMTP, to: tuple[str, ...]) -> list[int]:
+    """Names the recipients; with which codes some were refused."""
+    codes = []
+    for address in to:
+        try:
+            await client.rcpt(address)
+        except aiosmtplib.SMTPRecipientRefused as refused:
+            codes.append(refused.code)
+    return codes
+
+
+async def _hand_over(client: aiosmtplib.SMTP, message: EmailMessage, leaving: Departure) -> None:
+    """The message itself, once the server has said that it may come (RFC 5321, 4.1.1.4)."""
+    begun = await client.execute_command(b"DATA")
+    if begun.code != _GO_ON:
+        raise aiosmtplib.SMTPDataError(begun.code, begun.message)
+    if client.protocol is None:
+        raise aiosmtplib.SMTPServerDisconnected("before the message")
+    leaving.leave()
+    client.protocol.write(_DOT.sub(b"..", message.as_bytes()) + b".\r\n")
+    taken = await client.protocol.read_response(timeout=TIMEOUT_S)
+    if taken.code != _TAKEN:
+        raise aiosmtplib.SMTPDataError(taken.code, taken.message)
+
+
+def _no_recipients(codes: list[int], count: int) -> Failed:
+    """Nobody was sent anything: a no, where it is one for good."""
+    is_final = min(codes) >= _FOR_GOOD
+    arrival = Arrival.REFUSED if is_final else Arrival.NOT_SENT
+    which = "all recipients" if len(codes) == count else f"{len(codes)} of {count} recipients"
+    return Failed(f"{which} refused: {', '.join(map(str, sorted(set(codes))))}", is_final, arrival)
+
+
+def _failed(error: Exception, leaving: Departure) -> Failed:
     """What went wrong, without the server's words: they may repeat an address. What it will not have is final."""
-    name = type(error).__name__
+    name, code = type(error).__name__, error.code if isinstance(error, aiosmtplib.SMTPResponseException) else None
+    is_word = code is not None and 400 <= code < 600 and code != _SHUTTING_DOWN
     match error:
-        case aiosmtplib.SMTPRecipientsRefused():
-            codes = sorted({refused.code for refused in error.recipients})
-            return Failed(
-                f"all recipients refused: {', '.join(map(str, codes))}", is_final=min(codes, default=0) >= 500
-            )
         case aiosmtplib.SMTPAuthenticationError():
-            return Failed(f"the mail server refused the login: {error.code}")
-        case aiosmtplib.SMTPDataError() | aiosmtplib.SMTPSenderRefused():
-            return Failed(f"the mail server refused the message: {error.code}", is_final=error.code >= 500)
-        case aiosmtplib.SMTPResponseException():
-            return Failed(f"{name} {error.code}")
-    return Failed(name)
+            return Failed(f"the mail server refused the login: {error.code}", arrival=Arrival.NOT_SENT)
+        case aiosmtplib.SMTPDataError() | aiosmtplib.SMTPSenderRefused() if is_word:
+            is_final = error.code >= _FOR_GOOD
+            arrival = Arrival.REFUSED if is_final or leaving.has_left else Arrival.NOT_SENT
+            return Failed(f"the mail server refused the message: {error.code}", is_final, arrival)
+    arrival = Arrival.UNKNOWN if leaving.has_left else Arrival.NOT_SENT
+    return Failed(name if code is None else f"{name} {code}", arrival=arrival)

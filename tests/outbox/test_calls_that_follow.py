@@ -1,0 +1,168 @@
+"""Following deliveries whose request is the receiver's own: sent as declared, and read by the rules that are."""
+
+import base64
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+import pytest_asyncio
+from support.buyer import ACCEPTS, Answer, Buyer, Received, bids, reply
+from support.market import CONTACT, Document, market
+from support.outbox import make_due, outbox_rows, send_all
+from support.unknowns import KEY
+from support.world import World, open_world
+
+from exchange.embedded.lease import Services
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+SECRETS = {"SMS_TOKEN": "t0ken", "DESK": "+13125550100"}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def opened(shared_services: Services, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    key = base64.b64encode(KEY).decode()
+    async with open_world(shared_services, tmp_path_factory.mktemp("calls"), master_key=key) as world:
+        yield world
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def world(opened: World) -> World:
+    """The exchange of this file, with an empty outbox."""
+    await opened.rows("delete from outbox")
+    return opened
+
+
+class Texts:
+    """A gateway for text messages, which answers what it is told to, in turn, the last for ever."""
+
+    def __init__(self, *answers: tuple[Document, int]) -> None:
+        self.answers = list(answers)
+        self.got: list[Received] = []
+
+    def __call__(self, received: Received) -> Answer:
+        self.got.append(received)
+        return reply(*(self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]))
+
+    def listening(self) -> Buyer:
+        return Buyer(self, self)
+
+
+def texting(name: str, buyer: Buyer, url: str, **changes: Any) -> Document:
+    call = {
+        "url": f"{url}/messages?v=1",
+        "auth": {"basic": {"user": "account", "password": "${env:SMS_TOKEN}"}},
+        "body": "form",
+        "fields": {
+            "To": {"secret": "${env:DESK}"},
+            "Body": {"list": [{"const": "New lead:"}, "first_name", "phone"], "join": " "},
+            "Reference": {"value": "attempt_id"},
+        },
+        "reply": {
+            "format": "json",
+            "success": {"at": "status", "is": ["queued"]},
+            "reject": {"at": "code", "is": ["21610"]},
+            "duplicate": {"at": "code", "is": ["409"]},
+            "error": {"status": ["429", "5xx"]},
+        },
+    }
+    return market({name: buyer}, orders={name: {"deliver": {"text": {"http": call | changes}}}})
+
+
+async def sold(world: World, document: Document, **ping: Any) -> None:
+    await world.apply(document)
+    post = await world.post((await world.ping(**ping))["ping_id"])
+    assert post["status"] == "accepted", post
+
+
+async def states(world: World) -> list[tuple[str, str]]:
+    return [(row["state"], row["detail"]) for row in await outbox_rows(world)]
+
+
+QUEUED: tuple[Document, int] = ({"status": "queued"}, 201)
+
+
+async def test_a_text_message_is_sent_as_its_mapping_says(world: World) -> None:
+    texts = Texts(QUEUED)
+    async with texts.listening() as gateway, Buyer(bids("21.00"), ACCEPTS) as buyer:
+        await sold(world, texting("texted", buyer, gateway.url))
+        await send_all(world, environment=SECRETS)
+    [received], posted = texts.got, buyer.posts[0].json
+    assert parse_qs(received.body.decode()) == {
+        "To": ["+13125550100"],
+        "Body": [f"New lead: {CONTACT['first_name']} {posted['lead']['phone']}"],
+        "Reference": [posted["attempt_id"]],
+    }
+    assert received.headers["authorization"] == "Basic " + base64.b64encode(b"account:t0ken").decode()
+    assert received.headers["content-type"].startswith("application/x-www-form-urlencoded")
+    assert (received.path, await states(world)) == ("/messages?v=1", [("done", "")])
+
+
+@pytest.mark.parametrize(
+    ("answer", "state", "detail"),
+    [
+        (({"code": "21610"}, 400), "waiting", "HTTP 400: no rule fits it"),
+        (({"code": "21610"}, 200), "dead", "refused"),
+        (({"code": "409"}, 200), "done", "it had arrived before"),
+        (({"status": "what"}, 200), "waiting", "HTTP 200: no rule fits it"),
+    ],
+)
+async def test_answers_mean_what_the_rules_say(
+    world: World, answer: tuple[Document, int], state: str, detail: str
+) -> None:
+    texts = Texts(answer)
+    async with texts.listening() as gateway, Buyer(bids("21.00"), ACCEPTS) as buyer:
+        await sold(world, texting("answered", buyer, gateway.url))
+        await send_all(world, environment=SECRETS)
+    [(found, said)] = await states(world)
+    assert (found, said.startswith(detail)) == (state, True), said
+
+
+async def test_what_is_busy_is_sent_again_the_same(world: World) -> None:
+    texts = Texts(({"status": "queued"}, 429), ({}, 503), QUEUED)
+    async with texts.listening() as gateway, Buyer(bids("21.00"), ACCEPTS) as buyer:
+        await sold(world, texting("busy", buyer, gateway.url))
+        for _ in range(3):
+            await make_due(world)
+            await send_all(world, environment=SECRETS)
+    assert len({received.body for received in texts.got}) == 1
+    assert (len(texts.got), await states(world)) == (3, [("done", "")])
+
+
+async def test_without_its_secrets_it_waits(world: World) -> None:
+    texts = Texts(QUEUED)
+    async with texts.listening() as gateway, Buyer(bids("21.00"), ACCEPTS) as buyer:
+        await sold(world, texting("unset", buyer, gateway.url))
+        await send_all(world, environment={"SMS_TOKEN": "t0ken"})
+        [(state, detail)] = await states(world)
+        assert (state, detail.startswith("a secret is not set"), texts.got) == ("waiting", True, [])
+        await make_due(world)
+        await send_all(world, environment=SECRETS)
+    assert (len(texts.got), await states(world)) == (1, [("done", "")])
+
+
+async def test_a_test_lead_is_sent_only_where_it_can_be_marked(world: World) -> None:
+    texts = Texts(QUEUED)
+    async with texts.listening() as gateway, Buyer(bids("21.00"), ACCEPTS) as buyer:
+        await sold(world, texting("unmarked", buyer, gateway.url), test=True)
+        await send_all(world, environment=SECRETS)
+        assert texts.got == []
+        assert await states(world) == [("skipped", "a test, which the request cannot mark")]
+        marking = {"To": {"const": "x"}, "Test": {"value": "test"}}
+        await sold(world, texting("marked", buyer, gateway.url, fields=marking), test=True)
+        await send_all(world, environment=SECRETS)
+    [received] = texts.got
+    assert parse_qs(received.body.decode())["Test"] == ["true"]
+
+
+async def test_a_value_that_the_request_cannot_carry_is_given_up_at_once(world: World) -> None:
+    texts = Texts(QUEUED)
+    async with texts.listening() as gateway, Buyer(bids("21.00"), ACCEPTS) as buyer:
+        document = texting("uncarried", buyer, gateway.url, headers={"X-Name": "first_name"})
+        await world.apply(document)
+        await world.post((await world.ping())["ping_id"], CONTACT | {"first_name": "Ann\r\nX-Evil: 1"})
+        await send_all(world, environment=SECRETS)
+    [(state, detail)] = await states(world)
+    assert (state, texts.got) == ("dead", [])
+    assert detail.startswith("cannot be sent: X-Name")
