@@ -139,6 +139,25 @@ OUTBOX_AGE = GaugeTable(
     "exchange_outbox_age_seconds", "Age of the oldest row of the outbox that waits, by kind.", ["kind"], over=max
 )
 
+QUEUED_LEADS = CounterTable(
+    "exchange_queued_leads",
+    "Leads that found no buyer, by campaign and what became of them: queued, refused (too many wait), waits (run again "
+    "in vain), posted, ended.",
+    ["campaign", "outcome"],
+)
+QUEUE_ENDED = CounterTable(
+    "exchange_queue_ended", "Queued leads whose wait ended without a buyer, by reason.", ["campaign", "reason"]
+)
+QUEUE_WAITING = GaugeTable(
+    "exchange_queue_waiting", "Leads that wait for a buyer, seen by a worker.", ["campaign"], over=max
+)
+QUEUE_AGE = GaugeTable(
+    "exchange_queue_age_seconds", "Age of the oldest lead that waits for a buyer.", ["campaign"], over=max
+)
+QUEUE_OVERDUE = GaugeTable(
+    "exchange_queue_overdue_seconds", "By how much the most overdue run of a queued lead is late.", over=max
+)
+
 # The process
 
 MARKET_VERSION = GaugeTable("exchange_market_version", "The market version in force.", over=min)
@@ -167,7 +186,7 @@ ALL = (
     POOL_WAIT_SECONDS, ADDRESS_POOL_WAIT_SECONDS, ATTEMPTS_RESOLVED, ATTEMPTS_ASKED, ATTEMPTS_UNKNOWN,
     ATTEMPTS_UNKNOWN_AGE, JOURNAL_ROWS, JOURNAL_ROWS_LOST, JOURNAL_FULL, JOURNAL_DEPTH, JOURNAL_BATCH_ROWS,
     JOURNAL_COMMIT_SECONDS, POSTGRES_WAIT_SECONDS, FLUSH_SECONDS, FEED_ITEMS_LOST, OUTBOX_TRIES,
-    OUTBOX_ROWS, OUTBOX_AGE, INVARIANTS_BROKEN,
+    OUTBOX_ROWS, OUTBOX_AGE, QUEUED_LEADS, QUEUE_ENDED, QUEUE_WAITING, QUEUE_AGE, QUEUE_OVERDUE, INVARIANTS_BROKEN,
     INVARIANTS_CHECKED, MARKET_VERSION, MARKET_APPLIED, MARKET_COMPARED, ENDPOINTS_WITHOUT_SECRET, LOOP_LAG_SECONDS,
     PROCESSES, PROCESS_CPU_SECONDS, PROCESS_RESIDENT_BYTES,
 )  # fmt: skip

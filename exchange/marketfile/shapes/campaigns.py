@@ -5,6 +5,9 @@ from typing import Annotated
 from exchange.marketfile.limits import (
     FANOUT,
     OFFER_TTL_S,
+    QUEUE_EVERY_S,
+    QUEUE_FOR_S,
+    QUEUE_LEADS,
     RETURN_DAYS,
     SHARES,
     TIER_SHARE,
@@ -44,6 +47,17 @@ class ReturnsShape(Shape):
     window_days: Annotated[int, whole(*RETURN_DAYS)]
 
 
+class QueueShape(Shape):
+    """How leads wait that find no buyer."""
+
+    for_s: Annotated[int, whole(*QUEUE_FOR_S)]
+    every_s: Annotated[int, whole(*QUEUE_EVERY_S)] = 300
+    max_leads: Annotated[int, whole(*QUEUE_LEADS)] = 10_000
+    reasons: list[Annotated[str, choice("no_eligible_orders", "no_bids", "below_min_price", "seller_capped")]] = [
+        "no_eligible_orders"
+    ]
+
+
 class CampaignShape(Shape):
     """The market for one vertical."""
 
@@ -69,4 +83,5 @@ class CampaignShape(Shape):
     caps: CapsShape | None = None
     changed_fields: Annotated[str, choice("keep", "refuse")] = "keep"
     returns: Given[ReturnsShape] = None
+    queue: Given[QueueShape] = None
     consent: list[Text] = []
