@@ -46,7 +46,7 @@ async def let_wait(
         added = await _once_more(engine, wait, terms, key)
     metrics.QUEUED_LEADS.add((trace.campaign, "queued" if added else "refused"))
     if not added:
-        metrics.LIMITS_HIT.add(("queue.max_leads",))
+        metrics.LIMITS_HIT.add(("queue_max_leads",))
     return wait.answer if added else None
 
 
