@@ -101,6 +101,8 @@ async def _recover(database: Database) -> None:
     found = await doubts.backlog(database)
     metrics.ATTEMPTS_UNKNOWN.set(found.count)
     metrics.ATTEMPTS_UNKNOWN_AGE.set(found.oldest_s)
+    for verdict, count in (await doubts.operator_verdicts(database)).items():
+        metrics.OPERATOR_VERDICTS.set(count, (verdict,))
     depths = {(item.kind, item.state): item for item in await outbox.depths(database)}
     for kind in OUTBOX_KINDS:
         waiting, dead = depths.get((kind, "waiting")), depths.get((kind, "dead"))

@@ -107,3 +107,6 @@ create trigger post_followed after update of state, answer on posts for each row
         and (old.state <> 'in_progress' or position('pending'::bytea in new.answer) > 0
             or position('queued'::bytea in new.answer) > 0))
     execute function follow_post();
+
+-- What operators have said of unknown attempts: a worker counts it.
+create index resolutions_by_operators on resolutions (state_after) where how = 'operator';
