@@ -510,3 +510,58 @@ async def test_old_rows_are_forgotten_and_waiting_ones_are_not(world: World) -> 
     assert await queue.forget(world.database, 90) == 1
     assert (await state_of(world, kept))["status"] == "queued"
     assert (await state_of(world, ended))["code"] == "unknown_post"
+
+
+@pytest.mark.parametrize("key", [None, "in-doubt"])
+async def test_a_wait_that_cannot_be_recorded_is_503_and_leaves_nothing(world: World, key: str | None) -> None:
+    await world.apply(queueing({"only": "http://127.0.0.1:9"}, orders=PAUSED))
+    headers = {} if key is None else {"Idempotency-Key": key}
+    sent: Document = {"campaign": "auto-us", "lead": WHOLE}
+    async with world.locked("queued_leads"):
+        answer = await world.send("/v1/leads", sent, **headers)
+        assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+
+    async def others() -> list[Any]:
+        return await world.rows(
+            "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+        )
+
+    await until(others, lambda found: not found)
+    assert not await world.rows("select from queued_leads")
+    again = await world.send("/v1/leads", sent, **headers)
+    assert again.json()["status"] == "queued"
+    assert len(await world.rows("select from queued_leads")) == 1
+
+
+async def test_a_wait_whose_commit_is_not_confirmed_is_found_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add, times = queue.add, 0
+
+    async def unconfirmed(*arguments: Any, **options: Any) -> bool:
+        nonlocal times
+        times += 1
+        added = await add(*arguments, **options)
+        if times == 1:
+            raise StorageUnavailable("not confirmed")
+        return added
+
+    monkeypatch.setattr(queue, "add", unconfirmed)
+    await world.apply(queueing({"only": "http://127.0.0.1:9"}, orders=PAUSED))
+    told = await sell(world)
+    assert (told["status"], times) == ("queued", 2)
+    assert len(await world.rows("select from queued_leads")) == 1
+
+
+async def test_a_wait_that_is_never_confirmed_is_withdrawn(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    add = queue.add
+
+    async def unconfirmed(*arguments: Any, **options: Any) -> bool:
+        await add(*arguments, **options)
+        raise StorageUnavailable("not confirmed")
+
+    monkeypatch.setattr(queue, "add", unconfirmed)
+    await world.apply(queueing({"only": "http://127.0.0.1:9"}, orders=PAUSED))
+    answer = await world.send("/v1/leads", {"campaign": "auto-us", "lead": WHOLE})
+    assert answer.status_code == 503
+    await until(lambda: world.rows("select from queued_leads"), lambda found: not found)
