@@ -3,6 +3,7 @@
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
+from uuid import UUID
 
 import orjson
 
@@ -21,7 +22,8 @@ from exchange.rules.intake import WholeLead
 from exchange.storage import idempotency, pings, queue_list
 from exchange.storage.idempotency import RequestKey
 from exchange.storage.pings import RecordedPing
-from exchange.storage.posts import PostState, Result
+from exchange.storage.posts import PostState, RecordedPost, Result
+from exchange.storage.queue_list import Listed
 from exchange.values.deadline import Deadline
 from exchange.values.reason import Reason
 from exchange.values.trace import PingStatus
@@ -123,14 +125,19 @@ class SellerDoor:
         """GET /v1/posts/{post_id}."""
         seller = await seller_key(arrival, self._desk.keys)
         post_id = read_uuid(arrival.parameters["post_id"])
-        if post_id is not None:
-            waited = await queue_list.of_post(self._desk.engine.database, post_id)
-            if waited is not None and waited.seller == seller and waited.state != "posted":
-                return orjson.dumps(answers.queued_state(waited))
-            post = await self._desk.engine.sales.find(post_id)
-            if post is not None and post.seller == seller:
-                return orjson.dumps(answers.post_state(post))
-        raise Problem(404, "unknown_post", "There is no such post of yours.")
+        found = None if post_id is None else await self._post_or_lead(post_id)
+        if found is None or found.seller != seller:
+            raise Problem(404, "unknown_post", "There is no such post of yours.")
+        state = answers.post_state(found) if isinstance(found, RecordedPost) else answers.queued_state(found)
+        return orjson.dumps(state)
+
+    async def _post_or_lead(self, post_id: UUID) -> RecordedPost | Listed | None:
+        """A post, or a lead that waits to become one; it may have become one just now."""
+        sales = self._desk.engine.sales
+        if (post := await sales.find(post_id)) is not None:
+            return post
+        waited = await queue_list.of_post(self._desk.engine.database, post_id)
+        return waited if waited is None or not waited.is_posted else await sales.find(post_id)
 
     async def _sell_whole(
         self, admission: Admission, offered: LeadOffer, lead: WholeLead, arrived_s: float, key: RequestKey | None

@@ -33,6 +33,11 @@ class Listed:
     finished_at: datetime | None
 
     @property
+    def is_posted(self) -> bool:
+        """Whether it has become a post."""
+        return self.state == "posted"
+
+    @property
     def is_over(self) -> bool:
         """Whether it was not sold, and waits no more."""
         return self.state == "ended"

@@ -13,6 +13,7 @@ from exchange.waiting import WaitingLeads
 from support.buyer import Buyer
 from support.market import CONTACT, LEAD, Document, market
 from support.unknowns import KEY
+from support.waiting import until
 from support.world import World
 
 WHOLE = LEAD | CONTACT
@@ -79,3 +80,15 @@ async def row_of(world: World, lead: Document) -> Any:
 async def state_of(world: World, lead: Document, seller: str = "acme") -> Document:
     found: Document = (await world.get(f"/v1/posts/{lead['post_id']}", seller)).json()
     return found
+
+
+async def open_again(world: World, waiting: WaitingLeads, buyer: Buyer, **queue: Any) -> None:
+    """The paused order of a market goes on; gateway and worker know it."""
+    version = await world.apply(queueing({"only": buyer}, **queue))
+    if waiting._engine is not None:
+        live = waiting._engine.live
+
+        async def known() -> int:
+            return live.book.version if live.book else 0
+
+        await until(known, lambda found: found >= version)
