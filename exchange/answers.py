@@ -10,11 +10,14 @@ import orjson
 from exchange.rules.legs import Leg, LegStatus
 from exchange.storage.pings import RecordedPing
 from exchange.storage.posts import PostState, RecordedPost, Result, Returned
+from exchange.storage.queue_list import Listed
 from exchange.values.money import format_amount
 from exchange.values.reason import Reason
 from exchange.values.trace import PingStatus, PingTrace, legs_of
 
 Document = dict[str, Any]
+
+QUEUED = "queued"
 
 
 def ping_answer(trace: PingTrace, offer_ttl_s: int, ignored: Sequence[str]) -> bytes:
@@ -57,6 +60,20 @@ def post_answer(
     else:
         document |= _reason(result.reason)
     return orjson.dumps(document | {"changed_fields": list(changed)})
+
+
+def queued_answer(post_id: UUID, ping_id: UUID, reason: Reason, until: datetime) -> bytes:
+    """The answer to a lead that waits for a buyer: why it was not sold at once, and how long it waits at most."""
+    document = _ids(post_id, ping_id) | {"status": QUEUED} | _reason(reason) | {"queued_until": rfc3339(until)}
+    return orjson.dumps(document | {"changed_fields": []})
+
+
+def queued_state(lead: Listed) -> Document:
+    """What is true now of a lead that waits for a buyer, or waited in vain."""
+    document = _ids(lead.post_id, lead.ping_id)
+    if lead.is_over:
+        return document | {"status": PostState.REJECTED.value} | _reason(lead.reason)
+    return document | {"status": QUEUED} | _reason(lead.reason) | {"queued_until": rfc3339(lead.ends_at)}
 
 
 def post_state(post: RecordedPost) -> Document:

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, NamedTuple
 
-import structlog
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.routing import Route
@@ -18,43 +17,18 @@ from exchange.api.desk import Desk
 from exchange.api.door import Door
 from exchange.api.health import HealthDoor
 from exchange.api.sellers import SellerDoor
-from exchange.background import Background
-from exchange.brake_keeper import BrakeKeeper
-from exchange.brakes import Brakes
-from exchange.buyers.delivery import Courier
-from exchange.buyers.fanout import Fanout
-from exchange.buyers.tls import bare_context
-from exchange.carriers.deciding import Carriers
-from exchange.carriers.mail import relay_from
 from exchange.embedded.lease import Services
-from exchange.gate import Gate
-from exchange.live import LiveMarket
-from exchange.observe import metrics
+from exchange.engine import open_engine
 from exchange.observe.pulse import Pulse
-from exchange.ping import Pings, PingTimes
-from exchange.post import Posts, PostTimes
 from exchange.readiness import Readiness
-from exchange.record import Recorder
-from exchange.rules.brake import Usual
-from exchange.settings import Settings, master_key, secret_environment
-from exchange.storage.acceptance import Acceptance
-from exchange.storage.database import Database
-from exchange.storage.feed import Feed
-from exchange.storage.fingerprints import People
-from exchange.storage.hints import Hints
-from exchange.storage.journal import Journal
+from exchange.settings import Settings
 from exchange.storage.keys import KeyRing
 from exchange.storage.migrate import check_schema, migrations_folder
-from exchange.storage.sales import Sales
-from exchange.storage.vault import Vault
 from exchange.takeover import be_brisk
-from exchange.wires import Wires
 
 TITLE = "Lead exchange"
 ABOUT = "Sellers ping part of a lead, buyers bid at the same time, an auction decides, and the winner gets the post."
 GC_THRESHOLDS = (20_000, 20, 50)
-
-log = structlog.get_logger(__name__)
 
 
 class Gateway(NamedTuple):
@@ -92,94 +66,19 @@ def create_gateway(settings: Settings, services: Services) -> Gateway:
 
 
 async def _open_desk(settings: Settings, services: Services, stopping: asyncio.Event, stack: AsyncExitStack) -> Desk:
-    """Opens everything in order; the stack closes it in reverse, after the work in the background has ended."""
+    """Opens what the doors stand on; the stack closes it in reverse."""
     await check_schema(services.postgres_url, migrations_folder())
-    database = await Database.connect(
-        services.postgres_url,
-        connections_max=settings.postgres_connections_max,
-        timeout_s=settings.postgres_timeout_s,
-        flushes=True,
-    )
-    stack.push_async_callback(database.close)
-    hints, people = Hints(database, services.valkey_url), People(database, services.valkey_url)
-    environment = secret_environment()
-    relay = relay_from(settings)
-    brakes, wires = Brakes(_usual_brakes(settings), settings.retry_after_longest_s), Wires(environment)
-    keeper = BrakeKeeper(database, brakes)
-    await keeper.start()
-    stack.push_async_callback(keeper.close)
-    live = LiveMarket(
-        database, services.postgres_url, environment, hints, brakes.put_in_force, can_mail=relay is not None
-    )
-    await live.start()
-    stack.push_async_callback(live.close)
-    await hints.start()
-    stack.push_async_callback(hints.close)
-    people.start()
-    stack.push_async_callback(people.close)
-    feed = Feed(services.valkey_url)
-    stack.push_async_callback(feed.close)
-    journal = Journal(database, rows_max=settings.journal_rows_max)
-    stack.push_async_callback(journal.close)
-    fanout = Fanout(allow_private=settings.allow_private_addresses)
-    courier, recorder = Courier(allow_private=settings.allow_private_addresses), Recorder(journal, feed)
-    stack.push_async_callback(fanout.close)
-    stack.push_async_callback(courier.close)
-    carriers = Carriers(courier, environment, relay, bare_context(), allow_private=settings.allow_private_addresses)
-    stack.callback(carriers.close)
-    background = Background()
-    stack.push_async_callback(_drain, background, settings.drain_timeout_s)
-    vault = Vault(master_key(settings))
-    sales = Sales(database, counted=(hints.counted, people.sold))
-    acceptance = Acceptance(database, lambda: live.book.by_performance() if live.book else ())
-    acceptance.start()
-    stack.push_async_callback(acceptance.close)
-    pulse = Pulse("gateway", (fanout.measure, journal.measure))
+    engine = await open_engine(settings, services, stack, "exchange")
+    pulse = Pulse("gateway", engine.measures)
     pulse.start()
     stack.push_async_callback(pulse.close)
-    times = PingTimes(settings.ping_finish_ms, settings.ping_ask_min_ms)
-    pings = Pings(fanout, recorder, times, lambda: acceptance.measured, wires, brakes)
+    live, database, pings = engine.live, engine.database, engine.pings
     readiness = Readiness(
         live, database, stopping, lambda book: pings.warm(book, settings.warm_connections, settings.warm_timeout_s)
     )
     await readiness.start()
     stack.push_async_callback(readiness.close)
-    return Desk(
-        live=live,
-        keys=KeyRing(database),
-        pings=pings,
-        posts=Posts(
-            sales,
-            courier,
-            vault,
-            recorder,
-            background,
-            PostTimes(settings.post_attempt_min_ms, settings.post_finish_ms),
-            wires,
-            carriers,
-            brakes,
-        ),
-        gate=Gate(people, vault, recorder),
-        sales=sales,
-        recorder=recorder,
-        database=database,
-        readiness=readiness,
-    )
-
-
-def _usual_brakes(settings: Settings) -> Usual:
-    return Usual(
-        shadow=settings.breaker_shadow,
-        failed_percent=settings.breaker_percent,
-        calls_min=settings.breaker_calls,
-        post_calls_min=settings.breaker_post_calls,
-        window_s=settings.breaker_window_s,
-        post_window_s=settings.breaker_post_window_s,
-        rest_first_s=settings.breaker_rest_s,
-        rest_longest_s=settings.breaker_rest_longest_s,
-        probe_percent=settings.breaker_probes,
-        pause_after_s=settings.breaker_pause_after_s,
-    )
+    return Desk(engine, KeyRing(database), readiness)
 
 
 def _quiet_collector() -> None:
@@ -187,12 +86,6 @@ def _quiet_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
-
-
-async def _drain(background: Background, timeout_s: float) -> None:
-    if cut := await background.drain(timeout_s):
-        metrics.LIMITS_HIT.add(("drain_timeout_s",), cut)
-        log.error("work_cut_at_shutdown", count=cut)
 
 
 def _add_doors(app: FastAPI, desk: Desk, settings: Settings) -> dict[str, Door]:
@@ -204,7 +97,7 @@ def _add_doors(app: FastAPI, desk: Desk, settings: Settings) -> dict[str, Door]:
     app.router.routes.append(Route("/v1/pings/{ping_id}", Door(sellers.ping_state), methods=["GET"]))
     app.router.routes.append(Route("/v1/posts/{post_id}", Door(sellers.post_state), methods=["GET"]))
 
-    app.include_router(AdminDoor(desk.database, desk.keys, desk.live).router)
+    app.include_router(AdminDoor(desk.engine.database, desk.keys, desk.engine.live).router)
 
     token = settings.metrics_token.get_secret_value() if settings.metrics_token else None
     health = HealthDoor(desk.readiness.missing, token)

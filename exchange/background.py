@@ -2,12 +2,19 @@
 
 import asyncio
 import time
-from collections.abc import Collection, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
+from typing import TypeVar
 
 import structlog
 
+from exchange.errors import StorageUnavailable
+
 STOP_S = 2.0
 CANCEL_AGAIN_S = 0.2
+RETRY_FIRST_S = 0.1
+RETRY_LONGEST_S = 1.0
+
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
@@ -22,6 +29,18 @@ async def stop(tasks: Collection["asyncio.Task[None]"]) -> None:
         for task in left:
             task.cancel()
         _, left = await asyncio.wait(left, timeout=CANCEL_AGAIN_S)
+
+
+async def until_stored(facts: Mapping[str, str], work: Callable[[], Awaitable[T]]) -> T:
+    """Repeats what must be recorded until Postgres has it: a commit that was not confirmed is found again."""
+    pause_s = RETRY_FIRST_S
+    while True:
+        try:
+            return await work()
+        except StorageUnavailable as error:
+            log.warning("outcome_waits_for_postgres", error=str(error), **facts)
+        await asyncio.sleep(pause_s)
+        pause_s = min(pause_s * 2, RETRY_LONGEST_S)
 
 
 class Background:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from exchange import cli_breakers, cli_buyers, cli_market, cli_outbox, cli_processes, errors, settings
+from exchange import cli_breakers, cli_buyers, cli_market, cli_outbox, cli_processes, cli_queue, errors, settings
 from exchange.commands.session import loaded_settings, services, with_database
 from exchange.storage import accounts, keys
 from exchange.storage import migrate as migrations
@@ -34,6 +34,7 @@ app.add_typer(attempts_app, name="attempts")
 app.add_typer(returns_app, name="returns")
 app.add_typer(cli_market.market_app, name="market")
 app.add_typer(cli_outbox.outbox_app, name="outbox")
+app.add_typer(cli_queue.queue_app, name="queue")
 app.add_typer(cli_buyers.buyer_app, name="buyer")
 app.add_typer(cli_breakers.breaker_app, name="breaker")
 app.command()(cli_market.backtest)

@@ -2,17 +2,16 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TypeVar
 from uuid import UUID
 
 import orjson
 import structlog
 
-from exchange.background import Background
+from exchange.background import Background, until_stored
 from exchange.brakes import Brakes
 from exchange.buyers.delivery import Courier
 from exchange.buyers.dialects.wire import Post
@@ -33,6 +32,7 @@ from exchange.storage.posts import (
     Ended,
     LegOver,
     NewPost,
+    NotTaken,
     Plan,
     PostedBefore,
     Prepared,
@@ -40,6 +40,7 @@ from exchange.storage.posts import (
     Render,
     Result,
 )
+from exchange.storage.queue import Waiting
 from exchange.storage.sales import Sales
 from exchange.storage.vault import Vault
 from exchange.storage.verdicts import Resolved
@@ -55,12 +56,9 @@ WITHDRAWN_WITHIN_S = 3.0
 LAST_LOOK_S = 0.25
 """By how much a seller may be answered late while Postgres is asked which answer is the first."""
 
-RETRY_FIRST_S = 0.1
-RETRY_LONGEST_S = 1.0
 SILENCE = Unknown("silence up to the seller's deadline")
 
 log = structlog.get_logger(__name__)
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +73,8 @@ class PostRequest:
     changed: tuple[str, ...]
     deadline: Deadline
     key: RequestKey | None = None
+    waited: Waiting | None = None
+    """The place in the queue of a lead that waited."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +162,26 @@ class Posts:
             case _:
                 return claimed
 
+    async def resume(self, request: PostRequest, waited: Waiting) -> NotTaken | None:
+        """Sells a lead that waited, against the offer of a ping of its own, and returns when it would be answered.
+
+        Where nobody can take it, it waits on. Nothing is done with a lead that is not ours any more.
+        """
+        sale = self._plan(replace(request, waited=waited))
+        claiming = partial(self._sales.claim_waiting, sale.post, sale.ladder, sale.render, waited.epoch)
+        claimed = await until_stored({"post_id": str(waited.post_id)}, claiming)
+        match claimed:
+            case Prepared() | PreparedLegs():
+                answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+                self._background.start(self._sell(sale, claimed, answer), "post")
+                await self._in_seller_time(sale, answer)
+                return None
+            case NotTaken():
+                return claimed
+            case _:
+                log.warning("queued_lead_taken_over", post_id=str(waited.post_id))
+                return None
+
     async def _claim(self, sale: _Sale) -> Prepared | PreparedLegs | Ended | PostedBefore | KeyState:
         """Claims the offer. A commit that was not confirmed is found by claiming once more.
 
@@ -181,7 +201,7 @@ class Posts:
         facts = {"post_id": str(sale.post.post_id)}
         done = self._withdrawals.setdefault(sale.post.ping_id, asyncio.Event())
         try:
-            withdrawn = await _until_stored(facts, lambda: self._sales.withdraw(sale.post, sale.ladder))
+            withdrawn = await until_stored(facts, lambda: self._sales.withdraw(sale.post, sale.ladder))
         finally:
             self._withdrawals.pop(sale.post.ping_id, None)
             done.set()
@@ -192,7 +212,8 @@ class Posts:
         return self._vault.fingerprint(ping_id.bytes + orjson.dumps(dict(lead), option=orjson.OPT_SORT_KEYS))
 
     def _plan(self, request: PostRequest) -> _Sale:
-        ping, book, post_id = request.ping, request.book, uuid7()
+        ping, book, waited = request.ping, request.book, request.waited
+        post_id = uuid7() if waited is None else waited.post_id
         post = NewPost(
             post_id=post_id,
             ping_id=ping.ping_id,
@@ -213,7 +234,8 @@ class Posts:
             apart=book.apart,
         )
         plans, entries = plans_of(ping, book, request.seller, time.time(), self._brakes.takes_no_post)
-        return _Sale(request, post, plans, entries, partial(render, post), time.monotonic())
+        first = partial(render, post) if waited is None else _as_told(waited.answer)
+        return _Sale(request, post, plans, entries, first, time.monotonic())
 
     async def _sell(self, sale: _Sale, claimed: Prepared | PreparedLegs, answer: "asyncio.Future[bytes]") -> None:
         """Sells to one buyer, or to those of all legs at once, and answers with what was stored."""
@@ -274,7 +296,7 @@ class Posts:
         if ended is None or is_outcome:
             return
         if ended.answer != told:
-            await _until_stored(_named(plan), lambda: self._sales.keep_answer(sale.post.post_id, told))
+            await until_stored(_named(plan), lambda: self._sales.keep_answer(sale.post.post_id, told))
         self._recorder.post(sale.request.ping, ended.result, plan)
 
     def _send(self, sale: _Sale, plan: Plan, send_by_s: float) -> "asyncio.Future[Delivery]":
@@ -330,7 +352,7 @@ class Posts:
                 return await self._sales.conclude_leg(*known, still_listening=silent)
             return await self._sales.conclude(*known, still_listening=silent, told_by=told_by)
 
-        step = await _until_stored(_named(plan), conclude)
+        step = await until_stored(_named(plan), conclude)
         if step is None:
             _log_refused(plan, delivery, "another has taken it over")
         return step
@@ -339,9 +361,7 @@ class Posts:
         """Records an answer that came after the silence before it had been recorded."""
         if isinstance(delivery, Unknown):
             return
-        resolved = await _until_stored(
-            {"attempt_id": str(plan.attempt_id)}, lambda: self._sales.resolve(plan, delivery)
-        )
+        resolved = await until_stored({"attempt_id": str(plan.attempt_id)}, lambda: self._sales.resolve(plan, delivery))
         if isinstance(resolved, Resolved):
             note_verdict(resolved)
         else:
@@ -370,16 +390,9 @@ def _named(plan: Plan) -> dict[str, str]:
     return {"attempt_id": str(plan.attempt_id)}
 
 
-async def _until_stored(facts: Mapping[str, str], work: Callable[[], Awaitable[T]]) -> T:
-    """Repeats what must be recorded until Postgres has it: a commit that was not confirmed is found again."""
-    pause_s = RETRY_FIRST_S
-    while True:
-        try:
-            return await work()
-        except StorageUnavailable as error:
-            log.warning("outcome_waits_for_postgres", error=str(error), **facts)
-        await asyncio.sleep(pause_s)
-        pause_s = min(pause_s * 2, RETRY_LONGEST_S)
+def _as_told(answer: bytes) -> Render:
+    """Of a lead that waited the first answer was given long ago, and stays."""
+    return lambda _: answer
 
 
 def _closed() -> "asyncio.Future[Delivery]":

@@ -78,6 +78,9 @@ class Settings(BaseSettings):
     outbox_each_max: Count = Field(10, description="of these, to one receiver")
     outbox_done_days: Days = Field(14, description="how long it is kept what was sent from the outbox")
     outbox_dead_days: Days = Field(90, description="how long it is kept what was given up")
+    queue_longest_s: Seconds = Field(3_600.0, description="longest pause before a queued lead is offered again")
+    queue_at_once_max: Count = Field(20, description="queued leads that one worker offers at a time")
+    queue_done_days: Days = Field(90, description="how long it is kept what became of queued leads that were not sold")
     smtp_url: SecretStr | None = Field(None, description="mail server for deliveries by e-mail")
     smtp_from: str | None = Field(None, description="address that deliveries by e-mail come from")
     stop_notice_s: Annotated[float, Field(ge=0, le=300)] = Field(

@@ -1,4 +1,4 @@
-"""Work off the hot path: unknown attempts resolved, lost posts recovered, the outbox sent, what is old forgotten."""
+"""Work off the hot path: attempts resolved, posts recovered, the outbox sent, queued leads offered, and tidying."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
@@ -14,15 +14,17 @@ from exchange.errors import StorageUnavailable
 from exchange.observe import metrics
 from exchange.outbox.sending import Outbox
 from exchange.reconcile import Reconciler
-from exchange.storage import caps, chores, doubts, fingerprints, invariants, outbox, pauses, recovery
+from exchange.storage import caps, chores, doubts, fingerprints, invariants, outbox, pauses, queue, queue_list, recovery
 from exchange.storage.database import Database
 from exchange.storage.posts import Result
+from exchange.waiting import WaitingLeads
 
 RECONCILE_EVERY_S = 1.0
 RECOVER_EVERY_S = 5.0
 TIDY_EVERY_S = 60.0
 CHECK_EVERY_S = 3_600.0
 SEND_EVERY_S = 1.0
+OFFER_EVERY_S = 1.0
 
 OUTBOX_KINDS = ("seller_webhook", "webhook", "email", "sftp", "ftps", "http")
 
@@ -31,24 +33,40 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """How many days rows of the outbox are kept."""
+    """How many days rows of the outbox are kept, and queued leads that have come to an end."""
 
     done_days: int
     dead_days: int
+    queue_days: int
 
 
-async def work(database: Database, reconciler: Reconciler, sending: Outbox, kept: Kept, *, stop: asyncio.Event) -> None:
+async def work(
+    database: Database,
+    reconciler: Reconciler,
+    sending: Outbox,
+    waiting: WaitingLeads,
+    kept: Kept,
+    *,
+    stop: asyncio.Event,
+) -> None:
     """Does everything until `stop` is set; what fails is done in the next round."""
     async with asyncio.TaskGroup() as group:
 
         async def reconcile() -> None:
             await reconciler.round()
 
+        measured: frozenset[str] = frozenset()
+
         async def recover() -> None:
+            nonlocal measured
             await _recover(database)
+            measured = await _measure_queue(database, measured)
 
         async def send() -> None:
             await sending.work_off(stop)
+
+        async def offer() -> None:
+            await waiting.work_off(stop)
 
         async def tidy() -> None:
             await _tidy(database, kept)
@@ -57,8 +75,8 @@ async def work(database: Database, reconciler: Reconciler, sending: Outbox, kept
             await _check(database, stop)
 
         slow = {tidy: TIDY_EVERY_S, check: CHECK_EVERY_S}
-        paces = {reconcile: RECONCILE_EVERY_S, recover: RECOVER_EVERY_S, send: SEND_EVERY_S, **slow}
-        for chore, every_s in paces.items():
+        paces = {reconcile: RECONCILE_EVERY_S, recover: RECOVER_EVERY_S, send: SEND_EVERY_S, offer: OFFER_EVERY_S}
+        for chore, every_s in (paces | slow).items():
             group.create_task(_repeat(chore, every_s, stop))
 
 
@@ -83,6 +101,8 @@ async def _recover(database: Database) -> None:
     found = await doubts.backlog(database)
     metrics.ATTEMPTS_UNKNOWN.set(found.count)
     metrics.ATTEMPTS_UNKNOWN_AGE.set(found.oldest_s)
+    for verdict, count in (await doubts.operator_verdicts(database)).items():
+        metrics.OPERATOR_VERDICTS.set(count, (verdict,))
     depths = {(item.kind, item.state): item for item in await outbox.depths(database)}
     for kind in OUTBOX_KINDS:
         waiting, dead = depths.get((kind, "waiting")), depths.get((kind, "dead"))
@@ -91,12 +111,27 @@ async def _recover(database: Database) -> None:
         metrics.OUTBOX_AGE.set(waiting.oldest_s if waiting else 0, (kind,))
 
 
+async def _measure_queue(database: Database, before: frozenset[str]) -> frozenset[str]:
+    """Measures what waits; the campaigns that have any. Those of `before` that have none any more have nothing."""
+    depths = await queue_list.depths(database)
+    for item in depths:
+        metrics.QUEUE_WAITING.set(item.count, (item.campaign,))
+        metrics.QUEUE_AGE.set(item.oldest_s, (item.campaign,))
+    metrics.QUEUE_OVERDUE.set(max((item.overdue_s for item in depths), default=0))
+    found = frozenset(item.campaign for item in depths)
+    for campaign in before - found:
+        metrics.QUEUE_WAITING.set(0, (campaign,))
+        metrics.QUEUE_AGE.set(0, (campaign,))
+    return found
+
+
 async def _tidy(database: Database, kept: Kept) -> None:
     made = await chores.make_partitions(database)
     forgotten = await chores.forget_old_keys(database) + await chores.forget_old_withdrawals(database)
     forgotten += await fingerprints.forget_expired(database) + await caps.forget(database, datetime.now(UTC))
     forgotten += await outbox.forget(database, kept.done_days, kept.dead_days)
     forgotten += await pauses.forget(database)
+    forgotten += await queue.forget(database, kept.queue_days)
     if made or forgotten:
         log.info("tidied", days=made, count=forgotten)
 

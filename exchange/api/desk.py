@@ -10,28 +10,22 @@ import orjson
 
 from exchange.api.door import Arrival
 from exchange.api.shapes import LeadOffer
+from exchange.engine import Engine
 from exchange.errors import FieldError, Problem, StorageUnavailable
-from exchange.gate import Gate
-from exchange.live import LiveMarket
 from exchange.observe import metrics
-from exchange.ping import PingRequest, Pings
-from exchange.post import PostRequest, Posts
+from exchange.ping import PingRequest
+from exchange.post import PostRequest
 from exchange.readiness import Readiness
-from exchange.record import Recorder
 from exchange.rules.book import CampaignBook, RuleBook
-from exchange.rules.consent import all_given
 from exchange.rules.duplicates import Hashes
 from exchange.rules.room import UNLIMITED
 from exchange.storage import idempotency
-from exchange.storage.database import Database
 from exchange.storage.idempotency import KeyState, RequestKey
 from exchange.storage.keys import KeyRing
 from exchange.storage.pings import RecordedPing
 from exchange.storage.posts import PostedBefore
-from exchange.storage.sales import Sales
 from exchange.values.deadline import Deadline
 from exchange.values.market import Seller
-from exchange.values.reason import Reason
 from exchange.values.trace import PingTrace
 from exchange.values.vertical import Lead
 
@@ -50,25 +44,19 @@ class Admission(NamedTuple):
 class Desk:
     """What the sellers' endpoints stand on."""
 
-    live: LiveMarket
+    engine: Engine
     keys: KeyRing
-    pings: Pings
-    posts: Posts
-    gate: Gate
-    sales: Sales
-    recorder: Recorder
-    database: Database
     readiness: Readiness
 
     def check(self) -> None:
         """Raises StorageUnavailable while Postgres is away: refused at once, and before a lead is even read."""
-        if self.live.is_cut_off or self.recorder.is_cut_off:
+        if self.engine.live.is_cut_off or self.engine.recorder.is_cut_off:
             metrics.REQUESTS_SHED.add(("postgres_away",))
             raise StorageUnavailable("nothing can be recorded at the moment")
 
     def admit(self, seller_key: str, campaign_key: str) -> Admission:
         """Raises Problem 404 for a campaign that does not exist, 403 for one that is not open to this seller."""
-        rules = self.live.book
+        rules = self.engine.live.book
         campaign = rules.campaigns.get(campaign_key) if rules else None
         if rules is None or campaign is None:
             raise Problem(404, "unknown_campaign", "There is no such campaign.")
@@ -96,17 +84,9 @@ class Desk:
             ref=offered.ref,
             min_price_micros=offered.min_price_micros,
             test=offered.test,
-            room=UNLIMITED if offered.test else self.live.room,
+            room=UNLIMITED if offered.test else self.engine.live.room,
         )
-        consent = admission.campaign.campaign.consent
-        if consent and not all_given(lead, consent):
-            return await self.gate.refuse(request, Reason.CONSENT_MISSING)
-        if hashes or request.room.limits_pings:
-            found = await self.gate.look(request, hashes)
-            if isinstance(found, Reason):
-                return await self.gate.refuse(request, found)
-            request = request._replace(had_by=found)
-        return await self.pings.ping(request, self.live.available)
+        return await self.engine.offer(request, hashes)
 
     async def run_post(
         self,
@@ -128,7 +108,7 @@ class Desk:
             deadline=deadline,
             key=key,
         )
-        done = await self.posts.post(request)
+        done = await self.engine.posts.post(request)
         match done:
             case bytes():
                 return done
@@ -139,7 +119,7 @@ class Desk:
 
     async def answered(self, key: RequestKey) -> bytes | None:
         """The first answer under a key; None where there is none, or none yet. Raises Problem 422 for another body."""
-        known = await idempotency.look_up(self.database, key)
+        known = await idempotency.look_up(self.engine.database, key)
         if known is None or (known.same_body and known.answer is None):
             return None
         return replayed(known)
@@ -149,12 +129,14 @@ class Desk:
 
         Raises Problem 409 for another lead, or while the first post is still running.
         """
-        if before.fingerprint != self.posts.fingerprint(ping.ping_id, lead):
+        if before.fingerprint != self.engine.posts.fingerprint(ping.ping_id, lead):
             raise Problem(409, "already_posted", "This ping was posted with another lead.")
         if before.answer is None:
             raise _in_progress()
         if key is not None:
-            taken = await self.database.transact(lambda connection: idempotency.take(connection, key, before.post_id))
+            taken = await self.engine.database.transact(
+                lambda connection: idempotency.take(connection, key, before.post_id)
+            )
             return before.answer if taken is None else replayed(taken)
         return before.answer
 

@@ -39,6 +39,11 @@ _POSTED_LEGS: Schema = {
         },
     },
 }
+_QUEUED_UNTIL: Schema = {
+    "type": "string",
+    "format": "date-time",
+    "description": "Of a lead that waits for a buyer: when it is rejected at the latest.",
+}
 _OFFERED: Schema = {
     "campaign": {"type": "string"},
     "source": _TEXT | {"description": "The seller's own sub-id."},
@@ -97,13 +102,14 @@ SCHEMAS: dict[str, Schema] = {
         "properties": {
             "post_id": {"oneOf": [_ID, {"type": "null"}]},
             "ping_id": _ID,
-            "status": {"enum": ["accepted", "rejected", "pending"]},
+            "status": {"enum": ["accepted", "rejected", "pending", "queued"]},
             "price": _AMOUNT,
             "currency": {"type": "string"},
             "shares": {"type": "integer"},
             "legs": _POSTED_LEGS,
             "redirect_url": {"type": ["string", "null"]},
             "reason": _REASON,
+            "queued_until": _QUEUED_UNTIL,
             "changed_fields": {"type": "array", "items": {"type": "string"}},
         },
     },
@@ -130,13 +136,14 @@ SCHEMAS: dict[str, Schema] = {
         "properties": {
             "post_id": _ID,
             "ping_id": _ID,
-            "status": {"enum": ["in_progress", "accepted", "rejected", "pending"]},
+            "status": {"enum": ["in_progress", "accepted", "rejected", "pending", "queued"]},
             "price": _AMOUNT,
             "currency": {"type": "string"},
             "shares": {"type": "integer"},
             "legs": _POSTED_LEGS,
             "redirect_url": {"type": ["string", "null"]},
             "reason": _REASON,
+            "queued_until": _QUEUED_UNTIL,
             "returned": {
                 "type": "object",
                 "required": ["at", "price"],

@@ -3,6 +3,7 @@
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
+from uuid import UUID
 
 import orjson
 
@@ -13,14 +14,16 @@ from exchange.api.body import read_json_object
 from exchange.api.desk import Admission, Desk, check_hashes, read_uuid, refuse_lead, replayed, request_key
 from exchange.api.door import Arrival
 from exchange.api.shapes import LeadOffer
+from exchange.api.waits import let_wait
 from exchange.errors import FieldError, Problem
 from exchange.observe import metrics
 from exchange.rules.duplicates import identity_hashes
 from exchange.rules.intake import WholeLead
-from exchange.storage import idempotency, pings
+from exchange.storage import idempotency, pings, queue_list
 from exchange.storage.idempotency import RequestKey
 from exchange.storage.pings import RecordedPing
-from exchange.storage.posts import PostState, Result
+from exchange.storage.posts import PostState, RecordedPost, Result
+from exchange.storage.queue_list import Listed
 from exchange.values.deadline import Deadline
 from exchange.values.reason import Reason
 from exchange.values.trace import PingStatus
@@ -74,11 +77,11 @@ class SellerDoor:
         if key is not None and (answer := await self._desk.answered(key)) is not None:
             return answer
         ping = await self._offered_ping(posted.ping_id, seller)
-        await self._desk.posts.certain(ping.ping_id)
+        await self._desk.engine.posts.certain(ping.ping_id)
         admission = self._desk.admit(seller, ping.campaign)
         lead = admission.campaign.reader.read_post(posted.lead, ping.lead)
         refuse_lead(lead.errors)
-        if ping.post_id is not None and (before := await self._desk.sales.of_ping(ping.ping_id)) is not None:
+        if ping.post_id is not None and (before := await self._desk.engine.sales.of_ping(ping.ping_id)) is not None:
             return await self._desk.repeated(before, ping, lead.values, key)
         _check_changed(admission, lead.changed)
         _check_expiry(ping)
@@ -101,20 +104,20 @@ class SellerDoor:
         refuse_lead(lead.errors)
         if key is None:
             return await self._sell_whole(admission, offered, lead, arrival.arrived_s, None)
-        taken = await self._desk.database.transact(lambda connection: idempotency.take(connection, key, None))
+        taken = await self._desk.engine.database.transact(lambda connection: idempotency.take(connection, key, None))
         if taken is not None:
             return replayed(taken)
         try:
             return await self._sell_whole(admission, offered, lead, arrival.arrived_s, replace(key, is_taken=True))
         except Exception:
-            await self._desk.database.run(lambda connection: idempotency.give_up(connection, key))
+            await self._desk.engine.database.run(lambda connection: idempotency.give_up(connection, key))
             raise
 
     async def ping_state(self, arrival: Arrival) -> bytes:
         """GET /v1/pings/{ping_id}."""
         seller = await seller_key(arrival, self._desk.keys)
         identifier = read_uuid(arrival.parameters["ping_id"])
-        found = None if identifier is None else await pings.find(self._desk.database, identifier)
+        found = None if identifier is None else await pings.find(self._desk.engine.database, identifier)
         ping = _own(found, seller)
         return orjson.dumps(answers.ping_state(ping, datetime.now(UTC)))
 
@@ -122,10 +125,19 @@ class SellerDoor:
         """GET /v1/posts/{post_id}."""
         seller = await seller_key(arrival, self._desk.keys)
         post_id = read_uuid(arrival.parameters["post_id"])
-        post = None if post_id is None else await self._desk.sales.find(post_id)
-        if post is None or post.seller != seller:
+        found = None if post_id is None else await self._post_or_lead(post_id)
+        if found is None or found.seller != seller:
             raise Problem(404, "unknown_post", "There is no such post of yours.")
-        return orjson.dumps(answers.post_state(post))
+        state = answers.post_state(found) if isinstance(found, RecordedPost) else answers.queued_state(found)
+        return orjson.dumps(state)
+
+    async def _post_or_lead(self, post_id: UUID) -> RecordedPost | Listed | None:
+        """A post, or a lead that waits to become one; it may have become one just now."""
+        sales = self._desk.engine.sales
+        if (post := await sales.find(post_id)) is not None:
+            return post
+        waited = await queue_list.of_post(self._desk.engine.database, post_id)
+        return waited if waited is None or not waited.is_posted else await sales.find(post_id)
 
     async def _sell_whole(
         self, admission: Admission, offered: LeadOffer, lead: WholeLead, arrived_s: float, key: RequestKey | None
@@ -133,10 +145,12 @@ class SellerDoor:
         hashes = identity_hashes(admission.campaign.vertical, lead.values)
         trace = await self._desk.run_ping(admission, offered, lead.ping, arrived_s, hashes)
         if trace.offer is None:
+            if (waiting := await let_wait(self._desk.engine, admission, trace, lead.values, key)) is not None:
+                return waiting
             result = Result(PostState.REJECTED, trace.reason or Reason.NO_BIDS)
             answer = answers.post_answer(None, trace.ping_id, result, 0, trace.currency, ())
             if key is not None:
-                await self._desk.database.run(lambda connection: idempotency.answer(connection, key, answer))
+                await self._desk.engine.database.run(lambda connection: idempotency.answer(connection, key, answer))
             return answer
         terms = admission.campaign.campaign
         deadline = Deadline.after_ms(terms.ping_timeout_ms + terms.post_timeout_ms, arrived_s)
@@ -144,9 +158,9 @@ class SellerDoor:
 
     async def _offered_ping(self, ping_id: str, seller: str) -> RecordedPing:
         identifier = read_uuid(ping_id)
-        made = None if identifier is None else self._desk.recorder.offers.take(identifier)
+        made = None if identifier is None else self._desk.engine.recorder.offers.take(identifier)
         if made is None and identifier is not None:
-            made = await pings.look_up(self._desk.database, identifier)
+            made = await pings.look_up(self._desk.engine.database, identifier)
         ping = _own(made, seller)
         if ping.status is not PingStatus.OFFERED:
             raise Problem(409, "not_offered", "This ping was not answered with an offer.")

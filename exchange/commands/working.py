@@ -13,6 +13,7 @@ from exchange.carriers.mail import relay_from
 from exchange.children import say_ready, stop_on_signals, stop_without_parent
 from exchange.commands.session import prepare_schema, services
 from exchange.embedded.lease import Services
+from exchange.engine import open_engine
 from exchange.errors import SettingsError
 from exchange.observe.metrics import REGISTRY
 from exchange.observe.page import show
@@ -26,9 +27,13 @@ from exchange.rules import doubt
 from exchange.settings import Settings, master_key, secret_environment
 from exchange.storage.database import Database
 from exchange.storage.vault import Vault
+from exchange.waiting import WaitingLeads
 
 OUTBOX_GRACE_S = 10.0
 """How long deliveries under way may take to end when the worker is told to stop."""
+
+QUEUE_GRACE_S = 10.0
+"""And offers of queued leads; what has become a post has `drain_timeout_s`."""
 
 
 def run_worker(settings: Settings, *, leashed: bool, ready: int | None) -> None:
@@ -54,14 +59,23 @@ def run_worker(settings: Settings, *, leashed: bool, ready: int | None) -> None:
             stack.push_async_callback(reconciler.close)
             sending = _outbox(settings, database, courier)
             stack.push_async_callback(sending.close, OUTBOX_GRACE_S)
+            waiting = WaitingLeads(
+                database,
+                lambda: open_engine(settings, given, stack, "worker"),
+                longest_s=settings.queue_longest_s,
+                at_once_max=settings.queue_at_once_max,
+            )
             if settings.worker_metrics_port is not None:
                 stack.callback(_show_metrics(settings.worker_metrics_port))
             pulse = Pulse("worker")
             pulse.start()
             stack.push_async_callback(pulse.close)
             say_ready(ready)
-            kept = worker.Kept(settings.outbox_done_days, settings.outbox_dead_days)
-            await worker.work(database, reconciler, sending, kept, stop=stop)
+            kept = worker.Kept(settings.outbox_done_days, settings.outbox_dead_days, settings.queue_done_days)
+            try:
+                await worker.work(database, reconciler, sending, waiting, kept, stop=stop)
+            finally:
+                await waiting.close(QUEUE_GRACE_S)  # before the engine, which it may have opened
 
     with services(settings) as lease:
         uvloop.run(main(lambda: prepare_schema(settings, lease.services), lease.services))

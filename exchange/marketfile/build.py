@@ -7,7 +7,7 @@ from exchange.marketfile.auth import build_auth
 from exchange.marketfile.deliveries import build_deliveries, build_means, build_webhook
 from exchange.marketfile.mappings import build_mapping
 from exchange.marketfile.secrets import ENDPOINT_NAME
-from exchange.marketfile.shapes.campaigns import CampaignShape
+from exchange.marketfile.shapes.campaigns import CampaignShape, QueueShape
 from exchange.marketfile.shapes.endpoints import BreakerShape, EndpointShape, RateShape, UnknownShape
 from exchange.marketfile.shapes.orders import OrderShape, ScheduleShape
 from exchange.marketfile.shapes.parties import BuyerShape, SellerShape
@@ -28,12 +28,14 @@ from exchange.values.market import (
     Pacing,
     Period,
     Presumption,
+    Queue,
     Sale,
     Seller,
     ShareCap,
     SubCap,
     UnknownTerms,
 )
+from exchange.values.reason import Reason
 from exchange.values.schedule import Schedule
 from exchange.values.selling import Adjustment, Method, PriceRule
 
@@ -65,6 +67,7 @@ def build_campaign(key: str, shape: CampaignShape, whens: Sequence[Filter] = ())
         exploration=shape.exploration,
         tier_share_percent=None if shape.tiers is None else shape.tiers.share,
         max_shares=shape.max_shares,
+        queue=_queue(shape.queue),
     )
 
 
@@ -140,6 +143,13 @@ def build_order(
         spacing_s=shape.spacing_s,
         pacing=_pacing(shape),
     )
+
+
+def _queue(shape: QueueShape | None) -> Queue | None:
+    if shape is None:
+        return None
+    reasons = frozenset(Reason[name.upper()] for name in shape.reasons)
+    return Queue(shape.for_s, shape.every_s, shape.max_leads, reasons)
 
 
 def _sub_caps(shape: OrderShape, whens: Sequence[Filter]) -> tuple[SubCap, ...]:

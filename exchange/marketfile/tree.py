@@ -19,6 +19,7 @@ from exchange.values.market import (
     Margin,
     Market,
     Order,
+    Queue,
     Seller,
     ShareCap,
     SubCap,
@@ -106,9 +107,21 @@ def _campaign(item: Campaign) -> Tree:
             "caps": _caps(item.caps),
             "duplicates": _duplicates(item.duplicates),
             "returns": Leaf(f"{{window_days: {item.returns_window_days}}}"),
+            "queue": _queue(item.queue),
             "consent": named(item.consent),
         }
     )
+
+
+def _queue(item: Queue | None) -> Tree | None:
+    if item is None:
+        return None
+    return {
+        "for_s": Leaf(str(item.for_s)),
+        "every_s": Leaf(str(item.every_s)),
+        "max_leads": Leaf(str(item.leads_max)),
+        "reasons": listed(sorted(reason.wire_name for reason in item.reasons)),
+    }
 
 
 def _buyer(item: Buyer) -> Tree:

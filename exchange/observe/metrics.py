@@ -116,6 +116,12 @@ ATTEMPTS_UNKNOWN = GaugeTable("exchange_attempts_unknown", "Attempts that are un
 ATTEMPTS_UNKNOWN_AGE = GaugeTable(
     "exchange_attempts_unknown_age_seconds", "Age of the oldest unknown attempt, seen by a worker.", over=max
 )
+OPERATOR_VERDICTS = GaugeTable(
+    "exchange_operator_verdicts",
+    "Attempts that operators have settled, by verdict, ever; seen by a worker.",
+    ["verdict"],
+    over=max,
+)
 
 # The record, and the money
 
@@ -157,6 +163,25 @@ OUTBOX_AGE = GaugeTable(
     "exchange_outbox_age_seconds", "Age of the oldest row of the outbox that waits, by kind.", ["kind"], over=max
 )
 
+QUEUED_LEADS = CounterTable(
+    "exchange_queued_leads",
+    "Leads that found no buyer, by campaign and what became of them: queued, refused (too many wait), waits (run again "
+    "in vain), posted, ended.",
+    ["campaign", "outcome"],
+)
+QUEUE_ENDED = CounterTable(
+    "exchange_queue_ended", "Queued leads whose wait ended without a buyer, by reason.", ["campaign", "reason"]
+)
+QUEUE_WAITING = GaugeTable(
+    "exchange_queue_waiting", "Leads that wait for a buyer, seen by a worker.", ["campaign"], over=max
+)
+QUEUE_AGE = GaugeTable(
+    "exchange_queue_age_seconds", "Age of the oldest lead that waits for a buyer.", ["campaign"], over=max
+)
+QUEUE_OVERDUE = GaugeTable(
+    "exchange_queue_overdue_seconds", "By how much the most overdue run of a queued lead is late.", over=max
+)
+
 # The process
 
 MARKET_VERSION = GaugeTable("exchange_market_version", "The market version in force.", over=min)
@@ -183,10 +208,10 @@ ALL = (
     SALES, SALES_MICROS, CLAIMS_REFUSED, PROBLEMS, REQUESTS_SHED, LIMITS_HIT, BUYER_PINGS, BUYER_PING_SECONDS,
     BUYER_POSTS, BUYER_POST_SECONDS, CONNECTIONS, CONNECTIONS_OPEN, CONNECT_SECONDS, ADDRESS_CONNECT_SECONDS,
     POOL_WAIT_SECONDS, ADDRESS_POOL_WAIT_SECONDS, BREAKER_STATE, BREAKER_CHANGES, ENDPOINT_SKIPS, ENDPOINTS_PAUSED,
-    ATTEMPTS_RESOLVED, ATTEMPTS_ASKED, ATTEMPTS_UNKNOWN,
-    ATTEMPTS_UNKNOWN_AGE, JOURNAL_ROWS, JOURNAL_ROWS_LOST, JOURNAL_FULL, JOURNAL_DEPTH, JOURNAL_BATCH_ROWS,
+    ATTEMPTS_RESOLVED, ATTEMPTS_ASKED, ATTEMPTS_UNKNOWN, ATTEMPTS_UNKNOWN_AGE, OPERATOR_VERDICTS,
+    JOURNAL_ROWS, JOURNAL_ROWS_LOST, JOURNAL_FULL, JOURNAL_DEPTH, JOURNAL_BATCH_ROWS,
     JOURNAL_COMMIT_SECONDS, POSTGRES_WAIT_SECONDS, FLUSH_SECONDS, FEED_ITEMS_LOST, OUTBOX_TRIES,
-    OUTBOX_ROWS, OUTBOX_AGE, INVARIANTS_BROKEN,
+    OUTBOX_ROWS, OUTBOX_AGE, QUEUED_LEADS, QUEUE_ENDED, QUEUE_WAITING, QUEUE_AGE, QUEUE_OVERDUE, INVARIANTS_BROKEN,
     INVARIANTS_CHECKED, MARKET_VERSION, MARKET_APPLIED, MARKET_COMPARED, ENDPOINTS_WITHOUT_SECRET, LOOP_LAG_SECONDS,
     PROCESSES, PROCESS_CPU_SECONDS, PROCESS_RESIDENT_BYTES,
 )  # fmt: skip

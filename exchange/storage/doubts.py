@@ -93,6 +93,16 @@ async def unknown(database: Database, limit: int) -> list[Listed]:
     return [Listed(*row.values()) for row in rows]
 
 
+async def operator_verdicts(database: Database) -> dict[str, int]:
+    """How often operators have settled an attempt, by what it is since."""
+    rows = await database.run(
+        lambda connection: connection.fetch(
+            "select state_after, count(*) as count from resolutions where how = 'operator' group by state_after"
+        )
+    )
+    return {row["state_after"]: row["count"] for row in rows}
+
+
 async def backlog(database: Database) -> Backlog:
     """What is still unknown, tests included."""
     [row] = await database.run(

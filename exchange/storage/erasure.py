@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from exchange.storage import outbox
+from exchange.storage import outbox, queue
 from exchange.storage.database import Connection, Database
 from exchange.storage.fingerprints import erase_fingerprints
 from exchange.storage.posts import PostState
@@ -20,15 +20,18 @@ class Erased:
 async def erase(database: Database, identifier: UUID) -> Erased | PostState | None:
     """Erases the lead of a post, named by its own id or its ping's; the post, its attempts and its money stay.
 
-    A post that is being delivered is left alone, and its state returned; None where there is no such post.
+    A post that is being delivered is left alone, and its state returned; None where there is no such post. A lead that
+    waits for a buyer waits no more.
     """
 
     async def work(connection: Connection) -> Erased | PostState | None:
+        for waited in await queue.end_anyhow(connection, [identifier], queue.ERASED, erased=True):
+            return Erased(waited, before=False)
         row = await connection.fetchrow(
             "select post_id, state, erased_at from posts where post_id = $1 or ping_id = $1 for update", identifier
         )
         if row is None:
-            return None
+            return await _waited_before(connection, identifier)
         if row["state"] == PostState.IN_PROGRESS:
             return PostState.IN_PROGRESS
         await connection.execute(
@@ -41,3 +44,11 @@ async def erase(database: Database, identifier: UUID) -> Erased | PostState | No
         return Erased(row["post_id"], row["erased_at"] is not None)
 
     return await database.transact(work)
+
+
+async def _waited_before(connection: Connection, identifier: UUID) -> Erased | None:
+    """A lead that waited and was not sold: it was destroyed when its wait ended."""
+    found = await connection.fetchval(
+        "select post_id from queued_leads where (post_id = $1 or ping_id = $1) and state = 'ended'", identifier
+    )
+    return None if found is None else Erased(found, before=True)

@@ -92,6 +92,10 @@ INVARIANTS = {
         "where (last.state_after is not null and last.state_after <> t.state) "
         "or (t.state in ('presumed_accepted', 'presumed_rejected') and last.how is distinct from 'presumption')"
     ),
+    "every lead that left the queue is a post, and no other is": (
+        "select 1 from queued_leads q left join posts p using (post_id) "
+        "where (q.state = 'posted') <> (p.post_id is not null)"
+    ),
     **counts.INVARIANTS,
     "every post is what its attempts make it": (
         "select 1 from posts p left join lateral (select "  # noqa: S608

@@ -128,6 +128,13 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
+class NotTaken:
+    """Nobody of an offer can take a lead that waited, for this reason: nothing was stored or sent."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
 class PostedBefore:
     """The ping has a post already; `answer` is None while that one is still running."""
 

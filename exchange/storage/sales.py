@@ -12,7 +12,7 @@ from uuid import UUID
 
 from exchange.errors import RefusedByDatabase
 from exchange.rules.attempts import AttemptState, Effect, effect_of, reason_of, state_after
-from exchange.storage import holds, idempotency, legs, standing, steps
+from exchange.storage import holds, idempotency, legs, queue, standing, steps
 from exchange.storage.database import Connection, Database
 from exchange.storage.idempotency import KeyState
 from exchange.storage.posts import (
@@ -22,6 +22,7 @@ from exchange.storage.posts import (
     Ended,
     LegOver,
     NewPost,
+    NotTaken,
     Plan,
     PostedBefore,
     PostState,
@@ -48,6 +49,18 @@ class _NotClaimedError(Exception):
     def __init__(self, found: PostedBefore | KeyState) -> None:
         super().__init__()
         self.found = found
+
+
+class _NotTakenError(Exception):
+    """Rolls the claim for a lead that waited back, because nobody can take it at this moment."""
+
+    def __init__(self, ended: Ended) -> None:
+        super().__init__()
+        self.ended = ended
+
+
+class _NotOursError(Exception):
+    """Rolls the claim for a lead that waited back, because another has taken the lead over, or its wait has ended."""
 
 
 class Sales:
@@ -78,6 +91,39 @@ class Sales:
         except _NotClaimedError as error:
             if error.found.post_id != post.post_id:
                 return error.found
+            find = legs.stands if post.legs else _stands
+            stands = await self._database.run(lambda connection: find(connection, post))
+            if stands is None:
+                raise LookupError("a claim of our own has been taken over") from None
+            done = stands
+        self._tell(post, plans)
+        return done
+
+    async def claim_waiting(
+        self, post: NewPost, plans: Sequence[Plan], render: Render, epoch: int
+    ) -> Prepared | PreparedLegs | Ended | NotTaken | None:
+        """As `claim`, for a lead that waited in the queue, which it leaves by the same commit; its first answer stays.
+
+        Where nobody can take it nothing is stored, and it waits on. None where it is not ours any more.
+        """
+
+        async def work(connection: Connection) -> Prepared | PreparedLegs | Ended:
+            if not await queue.leave(connection, post.post_id, epoch, post.ping_id):
+                raise _NotOursError
+            claimed = await _claim(connection, post, plans, render)
+            if isinstance(claimed, Ended):
+                raise _NotTakenError(claimed)
+            await connection.execute("update posts set answer = $2 where post_id = $1", post.post_id, render(PENDING))
+            return claimed
+
+        try:
+            done = await self._database.transact(work)
+        except _NotOursError:
+            return None
+        except _NotTakenError as error:
+            self._tell(post, plans)
+            return NotTaken(error.ended.result.reason)
+        except _NotClaimedError:
             find = legs.stands if post.legs else _stands
             stands = await self._database.run(lambda connection: find(connection, post))
             if stands is None:

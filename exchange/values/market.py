@@ -10,6 +10,7 @@ from exchange.values.brakes import BreakerWish, Rate
 from exchange.values.deliveries import Following, Means, Webhook
 from exchange.values.filters import Condition, Filter, Group
 from exchange.values.mapping import EndpointMapping
+from exchange.values.reason import Reason
 from exchange.values.schedule import Schedule
 from exchange.values.selling import Adjustment, Method, PriceRule
 from exchange.values.vertical import Vertical
@@ -162,6 +163,19 @@ class Pacing:
 
 
 @dataclass(frozen=True, slots=True)
+class Queue:
+    """That leads which find no buyer wait: for how long, how soon they are offered again, and how many may wait.
+
+    `reasons` are those of pings after which a lead waits. Times are in seconds.
+    """
+
+    for_s: int
+    every_s: int
+    leads_max: int
+    reasons: frozenset[Reason]
+
+
+@dataclass(frozen=True, slots=True)
 class Campaign:
     """The market for one vertical that sellers send to. Times are in milliseconds unless the name says seconds.
 
@@ -195,6 +209,7 @@ class Campaign:
     fanout_max: int | None = None
     exploration: int = EXPLORATION
     max_shares: int = MAX_SHARES
+    queue: Queue | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,6 +68,7 @@ class Reason(IntEnum):
     NO_ELIGIBLE_ORDERS = 406, "No order could be asked for this lead."
     NO_BIDS = 407, "Buyers were asked and none made a valid bid."
     BELOW_MIN_PRICE = 408, "The best payout is below the seller's least price."
+    QUEUE_ENDED = 409, "The lead does not wait for a buyer any more: its market, an operator or an erasure ended that."
 
     ACCEPTED = 501, "The buyer accepted the lead."
     REJECTED_BY_BUYER = 502, "The buyer rejected the lead."

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from exchange.simulation.books import TransferRow
-from exchange.simulation.chaos.books import Attempt, Books, Broken, Change, Ping, Post
+from exchange.simulation.chaos.books import Attempt, Books, Broken, Change, Ping, Post, Queued
 from exchange.simulation.chaos.checker import check, report
 from exchange.simulation.chaos.diary import ANSWERED, PING, POST, Asked, Seen
 from exchange.simulation.chaos.evidence import Witnesses
@@ -175,3 +175,49 @@ def test_a_story_is_told_in_the_order_of_time() -> None:
     assert times == sorted(times)
     assert any("alpha     gets, notes accepted" in line for line in violation.story)
     assert report([violation]).startswith(f"BROKEN: {SAME_STORY}")
+
+
+NONE: frozenset[str] = frozenset()
+QUEUED = {"post_id": POST_ID, "ping_id": PING_ID, "status": "queued"}
+
+
+def waited(state: str, *told: Mapping[str, Any], posted: bool = False, **changes: Any) -> list[str]:
+    """What is said of a lead that was told `queued` and lies in the queue in a state, and of what was told besides."""
+    answer = orjson.dumps(QUEUED).decode()
+    place = replace(Queued(POST_ID, PING_ID, "acme", state, answer), **changes)
+    books = records()
+    if not posted:
+        books = Books(pings=books.pings)
+    asked_for = [asked(2.0, "/v1/leads", QUEUED)] + [asked(3.0, f"/v1/posts/{POST_ID}", item) for item in told]
+    witnesses = Witnesses(asked_for, (), replace(books, queued=(place,)), Terms({}, {}, {}, NONE, NONE, NONE, NONE))
+    return [found.text for found in check(witnesses) if found.rule in {ACKNOWLEDGED, LOOKED_UP}]
+
+
+@pytest.mark.parametrize(
+    ("state", "told", "posted"),
+    [
+        ("waiting", [QUEUED], False),
+        ("ended", [QUEUED, QUEUED | {"status": "rejected"}], False),
+        ("posted", [QUEUED, SOLD], True),
+    ],
+)
+def test_what_became_of_a_queued_lead_agrees(state: str, told: list[Mapping[str, Any]], posted: bool) -> None:
+    assert waited(state, *told, posted=posted) == []
+
+
+@pytest.mark.parametrize(
+    ("state", "told", "posted", "changes", "says"),
+    [
+        ("waiting", [], False, {"post_id": "gone"}, "was told queued, and it is not recorded"),
+        ("waiting", [], False, {"answer": "{}"}, "another answer than is kept"),
+        ("waiting", [], False, {"seller": "other"}, "recorded for another seller"),
+        ("posted", [], False, {}, "so is not its post"),
+        ("ended", [], True, {}, "so is not its post"),
+        ("waiting", [QUEUED | {"status": "rejected"}], False, {}, "was told rejected, recorded is waiting"),
+        ("ended", [QUEUED | {"status": "accepted"}], False, {}, "was told accepted, recorded is ended"),
+    ],
+)
+def test_a_lie_about_a_queued_lead_is_told(
+    state: str, told: list[Mapping[str, Any]], posted: bool, changes: dict[str, Any], says: str
+) -> None:
+    assert any(says in text for text in waited(state, *told, posted=posted, **changes))

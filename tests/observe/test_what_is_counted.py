@@ -5,10 +5,11 @@ import time
 
 from support.buyer import Buyer, bids
 from support.market import market
-from support.unknowns import counted
+from support.unknowns import UNCLEAR, attempt_of, counted
 from support.world import World
 
 from exchange import worker
+from exchange.commands import records
 from exchange.observe.pulse import Pulse
 
 BALANCES = "every buyer's balance is the sum of its transfers"
@@ -61,3 +62,13 @@ async def test_a_held_up_event_loop_lags() -> None:
         await asyncio.sleep(0.01)
     await pulse.close()
     assert counted("exchange_loop_lag_seconds_sum") - before > 0.3
+
+
+async def test_operators_verdicts_are_counted_by_a_worker(world: World) -> None:
+    async with Buyer(bids("21.00"), UNCLEAR) as buyer:
+        await world.apply(market({"only": buyer}))
+        post = await world.post((await world.ping())["ping_id"])
+        attempt = await attempt_of(world, post)
+        await records.resolve_attempt(world.database, attempt["attempt_id"], accepted=True, note="he has it")
+        await worker._recover(world.database)
+    assert counted("exchange_operator_verdicts", verdict="accepted") == 1

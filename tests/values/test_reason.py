@@ -50,6 +50,7 @@ TABLE = {
     406: "no_eligible_orders",
     407: "no_bids",
     408: "below_min_price",
+    409: "queue_ended",
     501: "accepted",
     502: "rejected_by_buyer",
     503: "duplicate_at_buyer",

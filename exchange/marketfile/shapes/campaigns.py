@@ -2,9 +2,14 @@
 
 from typing import Annotated
 
+from pydantic import AfterValidator
+
 from exchange.marketfile.limits import (
     FANOUT,
     OFFER_TTL_S,
+    QUEUE_EVERY_S,
+    QUEUE_FOR_S,
+    QUEUE_LEADS,
     RETURN_DAYS,
     SHARES,
     TIER_SHARE,
@@ -17,6 +22,7 @@ from exchange.marketfile.scalars import (
     Percent,
     Text,
     choice,
+    refuse,
     whole,
 )
 from exchange.marketfile.shapes.base import Given, Mapping, Shape
@@ -44,6 +50,24 @@ class ReturnsShape(Shape):
     window_days: Annotated[int, whole(*RETURN_DAYS)]
 
 
+WaitingReason = Annotated[str, choice("no_eligible_orders", "no_bids", "below_min_price", "seller_capped")]
+
+
+def _not_empty(reasons: list[str]) -> list[str]:
+    if not reasons:
+        raise refuse("is empty: nothing would ever wait")
+    return reasons
+
+
+class QueueShape(Shape):
+    """How leads wait that find no buyer."""
+
+    for_s: Annotated[int, whole(*QUEUE_FOR_S)]
+    every_s: Annotated[int, whole(*QUEUE_EVERY_S)] = 300
+    max_leads: Annotated[int, whole(*QUEUE_LEADS)] = 10_000
+    reasons: Annotated[list[WaitingReason], AfterValidator(_not_empty)] = ["no_eligible_orders"]
+
+
 class CampaignShape(Shape):
     """The market for one vertical."""
 
@@ -69,4 +93,5 @@ class CampaignShape(Shape):
     caps: CapsShape | None = None
     changed_fields: Annotated[str, choice("keep", "refuse")] = "keep"
     returns: Given[ReturnsShape] = None
+    queue: Given[QueueShape] = None
     consent: list[Text] = []

@@ -35,6 +35,17 @@ class Post:
 
 
 @dataclass(frozen=True, slots=True)
+class Queued:
+    """A lead that waits for a buyer, or did: `state` is waiting, posted or ended. Its post has the same id."""
+
+    post_id: str
+    ping_id: str
+    seller: str
+    state: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """A recorded delivery."""
 
@@ -85,6 +96,7 @@ class Books:
     attempts: tuple[Attempt, ...] = ()
     transfers: tuple[TransferRow, ...] = ()
     history: tuple[Change, ...] = ()
+    queued: tuple[Queued, ...] = ()
 
     def money(self) -> MoneyBooks:
         """As the reconciliation of the money reads them: without tests, which move none."""
@@ -121,6 +133,10 @@ _QUERIES = {
         "c.kind || ':' || c.owner as credit from transfers t join accounts d on d.account_id = t.debit_account "
         "join accounts c on c.account_id = t.credit_account order by t.transfer_id"
     ),
+    "queued": (
+        "select post_id::text, ping_id::text, seller, state, convert_from(answer, 'UTF8') as answer "
+        "from queued_leads order by post_id"
+    ),
     "history": (
         "select seq, extract(epoch from at)::float8 as at, kind, id, coalesce(ping_id::text, '') as ping_id, subject, "
         "before, after, epoch, note from chaos.history order by seq"
@@ -140,6 +156,7 @@ async def read_books(database: Database) -> Books:
             attempts=tuple(Attempt(*row.values()) for row in rows["attempts"]),
             transfers=tuple(TransferRow(*row.values()) for row in rows["transfers"]),
             history=tuple(Change(*row.values()) for row in rows["history"]),
+            queued=tuple(Queued(*row.values()) for row in rows["queued"]),
         )
 
     return await database.run(work, timeout_s=120)

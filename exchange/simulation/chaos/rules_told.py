@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from exchange.simulation.chaos.books import Queued
 from exchange.simulation.chaos.diary import Asked
 from exchange.simulation.chaos.evidence import Evidence, Violation, ping_of
 from exchange.simulation.chaos.sellers import LEADS_PATH, PING_PATH, POST_PATH
@@ -37,6 +38,8 @@ def _wrong(evidence: Evidence, asked: Asked) -> str | None:
     if asked.path in {POST_PATH, LEADS_PATH}:
         return _wrong_post(evidence, asked)
     post = evidence.posts.get(str(document.get("post_id")))
+    if post is None and (queued := _queued(evidence, document.get("post_id"))) is not None:
+        return _wrong_wait(asked, queued)
     if post is None:
         return f"{asked.seller} is shown post {document.get('post_id')}, which is not recorded"
     said = document.get("status")
@@ -57,9 +60,37 @@ def _wrong_offer(evidence: Evidence, asked: Asked) -> str | None:
     return None
 
 
+def _queued(evidence: Evidence, post_id: object) -> Queued | None:
+    return next((item for item in evidence.witnesses.books.queued if item.post_id == post_id), None)
+
+
+def _wrong_wait(asked: Asked, queued: Queued) -> str | None:
+    """A lead that was not sold waits; only one whose wait has ended is rejected."""
+    said, subject = asked.document.get("status"), f"queued lead {queued.post_id}"
+    if queued.seller != asked.seller:
+        return f"{subject}: it is recorded for another seller"
+    if said == "queued" or (said == "rejected" and queued.state == "ended"):
+        return None
+    return f"{subject}: {asked.seller} was told {said}, recorded is {queued.state}"
+
+
+def _wrong_queued(evidence: Evidence, asked: Asked) -> str | None:
+    """Whoever was told `queued` has a place in the queue, whatever has become of it, with that very answer."""
+    queued = _queued(evidence, asked.document.get("post_id"))
+    if queued is None:
+        return f"post {asked.document.get('post_id')}: {asked.seller} was told queued, and it is not recorded"
+    if queued.answer != asked.answer:
+        return f"queued lead {queued.post_id}: {asked.seller} was told another answer than is kept"
+    if (queued.state == "posted") != (queued.post_id in evidence.posts):
+        return f"queued lead {queued.post_id} is {queued.state}, and so is not its post"
+    return _wrong_wait(asked, queued)
+
+
 def _wrong_post(evidence: Evidence, asked: Asked) -> str | None:
     document = asked.document
     status, post_id = document.get("status"), document.get("post_id")
+    if status == "queued":
+        return _wrong_queued(evidence, asked)
     if post_id is None:
         return None if status == "rejected" else f"{asked.seller} was told {status} without a post"
     post = evidence.posts.get(str(post_id))
