@@ -97,7 +97,7 @@ async def _open_desk(settings: Settings, services: Services, stopping: asyncio.E
     stack.push_async_callback(database.close)
     hints, people = Hints(database, services.valkey_url), People(database, services.valkey_url)
     environment = secret_environment()
-    live, wires = LiveMarket(database, services.postgres_url, environment, hints), Wires(environment)
+    live, wires = LiveMarket(database, environment, hints), Wires(environment)
     await live.start()
     stack.push_async_callback(live.close)
     await hints.start()

@@ -18,6 +18,7 @@ from exchange.rules.routing import Available
 from exchange.storage import accounts, catalogue
 from exchange.storage.database import Database
 from exchange.storage.hints import Hints
+from exchange.storage.session import TROUBLE
 from exchange.takeover import Taken
 
 COMPARE_EVERY_S = 1.0
@@ -33,13 +34,12 @@ class LiveMarket:
     be asked. It holds until the next look, a second later.
     """
 
-    def __init__(self, database: Database, url: str, environment: Mapping[str, str], hints: Hints) -> None:
+    def __init__(self, database: Database, environment: Mapping[str, str], hints: Hints) -> None:
         self.book: RuleBook | None = None
         self.available: Available = {}
         self.is_cut_off = False
         self.in_force = asyncio.Event()
         self._database = database
-        self._url = url
         self._environment = environment
         self._hints = hints
         self._look_again = asyncio.Event()
@@ -104,8 +104,8 @@ class LiveMarket:
         """Waits for announcements on a connection of its own, and for a new connection when that one is lost."""
         while True:
             try:
-                connection = await asyncpg.connect(self._url)
-            except (OSError, asyncpg.PostgresError):
+                connection = await self._database.session()
+            except (*TROUBLE, asyncpg.PostgresError):
                 await asyncio.sleep(COMPARE_EVERY_S)
                 continue
             lost = asyncio.Event()
