@@ -18,6 +18,7 @@ from exchange.rules.routing import Available
 from exchange.storage import accounts, catalogue
 from exchange.storage.database import Database
 from exchange.storage.hints import Hints
+from exchange.storage.session import TROUBLE
 from exchange.takeover import Taken
 
 COMPARE_EVERY_S = 1.0
@@ -36,7 +37,6 @@ class LiveMarket:
     def __init__(
         self,
         database: Database,
-        url: str,
         environment: Mapping[str, str],
         hints: Hints,
         put_in_force: Callable[[RuleBook], None],
@@ -52,7 +52,6 @@ class LiveMarket:
         self.is_cut_off = False
         self.in_force = asyncio.Event()
         self._database = database
-        self._url = url
         self._environment = environment
         self._can_mail = can_mail
         self._hints = hints
@@ -120,8 +119,8 @@ class LiveMarket:
         """Waits for announcements on a connection of its own, and for a new connection when that one is lost."""
         while True:
             try:
-                connection = await asyncpg.connect(self._url)
-            except (OSError, asyncpg.PostgresError):
+                connection = await self._database.session()
+            except (*TROUBLE, asyncpg.PostgresError):
                 await asyncio.sleep(COMPARE_EVERY_S)
                 continue
             lost = asyncio.Event()

@@ -20,7 +20,7 @@ from support.world import World, open_world
 
 from exchange.embedded.lease import Services
 from exchange.storage import counts
-from exchange.storage.fingerprints import WHOLE, erase_fingerprints
+from exchange.storage.fingerprints import PARTS, erase_fingerprints, whole
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -204,7 +204,7 @@ async def test_a_valkey_that_forgot_everybody_hides_nobody_and_is_filled_again(
             await sell(world, person)
         await valkey.flushdb()
         assert [await refused(world, person) for person in people] == [True] * 5
-        await until(lambda: valkey.exists(WHOLE), bool)
+        await until(lambda: valkey.exists(*map(whole, range(PARTS))), lambda found: found == PARTS)
         assert len([key async for key in valkey.scan_iter("exchange:person:*")]) == 10
         assert [await refused(world, person) for person in people] == [True] * 5
         assert not await refused(world, somebody())
@@ -241,7 +241,7 @@ async def test_neither_valkey_nor_a_plain_column_holds_a_person_or_his_hash(serv
         await world.ping(identity_hashes=digests)
         await sell(world, CANARY)
         await until(lambda: world.ping(identity_hashes=digests), lambda answer: answer["status"] == "refused")
-        await until(lambda: valkey.exists(WHOLE), bool)
+        await until(lambda: valkey.exists(*map(whole, range(PARTS))), lambda found: found == PARTS)
 
         async def everything() -> list[tuple[str, bytes]]:
             return [(f"Valkey {key!r}", key) async for key in valkey.scan_iter()]

@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from redis.exceptions import RedisError
 from rich.console import Console
 from rich.markup import escape
 
@@ -12,7 +11,7 @@ from exchange.errors import ExchangeError
 from exchange.marketfile.reader import read
 from exchange.marketfile.secrets import references
 from exchange.settings import Settings, master_key, secret_environment
-from exchange.storage import catalogue, feed, invariants
+from exchange.storage import catalogue, invariants, valkey
 from exchange.storage.database import Database
 from exchange.storage.migrate import check_schema, migrations_folder
 
@@ -58,7 +57,7 @@ def show(findings: list[Finding], console: Console) -> bool:
 async def _look(name: str, check: Callable[[], Awaitable[str]]) -> Finding:
     try:
         return Finding(name, note=await check())
-    except (ExchangeError, RedisError, OSError) as error:
+    except (ExchangeError, *valkey.TROUBLE) as error:
         return Finding(name, trouble=str(error) or type(error).__name__)
 
 
@@ -73,9 +72,11 @@ async def _schema(given: Services) -> str:
 
 
 async def _valkey(given: Services) -> str:
-    client = feed.connect(given.valkey_url)
-    async with client:
-        return f"version {(await client.info('server'))['valkey_version']}"
+    client = valkey.Valkey(given.valkey_url)
+    try:
+        return await client.describe()
+    finally:
+        await client.close()
 
 
 async def _market(database: Database) -> str:

@@ -3,19 +3,21 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from functools import partial
 from typing import Any, TypeVar
 
 import asyncpg
 
 from exchange.errors import RefusedByDatabase, StorageUnavailable
 from exchange.observe import metrics
-from exchange.storage.flushes import Flushes, prepare_flush
-from exchange.storage.session import TROUBLE, Connect, Session, Standing
+from exchange.storage.flushes import Flushes, Mark, prepare_flush
+from exchange.storage.primary import Primary
+from exchange.storage.session import TROUBLE, Session, Standing, confirmed
 
 IDLE_IN_TRANSACTION_S = 5.0
 REFUSED = "LX001"
 """The SQLSTATE with which a function of ours says no, and rolls back what it has done."""
+WAITED_FOR = "on"
+"""What is told is on the disk, and on that of a synchronous standby if there is one, whatever the server's default."""
 
 Connection = asyncpg.pool.PoolConnectionProxy
 T = TypeVar("T")
@@ -29,10 +31,10 @@ class Database:
     """
 
     def __init__(
-        self, pool: "asyncpg.Pool[asyncpg.Record]", connect: Connect, *, timeout_s: float, flushes: bool = False
+        self, pool: "asyncpg.Pool[asyncpg.Record]", primary: Primary, *, timeout_s: float, flushes: bool = False
     ) -> None:
         self._pool = pool
-        self._connect = connect
+        self._primary = primary
         self._timeout_s = timeout_s
         self._flushes = Flushes(self.standing(prepare_flush)) if flushes else None
 
@@ -41,28 +43,24 @@ class Database:
         cls, url: str, *, connections_max: int, timeout_s: float, name: str = "exchange", flushes: bool = False
     ) -> "Database":
         """Opens the pool. Raises `StorageUnavailable` where Postgres cannot be reached."""
-        server_settings = {
-            "application_name": name,
-            "timezone": "UTC",
-            # Every statement comes again and again: planning it for each new value costs more than it saves.
-            "plan_cache_mode": "force_generic_plan",
-            # A process that is frozen in mid-transaction must not keep others from what it has locked.
-            "idle_in_transaction_session_timeout": f"{int(IDLE_IN_TRANSACTION_S * 1000)}",
-        }
+        primary = Primary(url, **_settings(name), synchronous_commit=WAITED_FOR)
+        pooled = primary.with_settings(synchronous_commit="off") if flushes else primary
+
+        async def open_one(*_: object, **__: object) -> Session:
+            return await pooled.connect()
+
         try:
             async with asyncio.timeout(timeout_s):
                 pool = await asyncpg.create_pool(
-                    url,
+                    connect=open_one,
+                    connection_class=Session,
                     min_size=1,
                     max_size=connections_max,
-                    command_timeout=None,  # asyncpg's own does not bound a frozen server; `run` does
                     reset=_leave_as_it_is,
-                    server_settings=server_settings | ({"synchronous_commit": "off"} if flushes else {}),
                 )
         except (*TROUBLE, TimeoutError, asyncpg.InvalidCatalogNameError, asyncpg.InvalidPasswordError) as error:
             raise StorageUnavailable(f"Postgres cannot be reached: {error}") from error
-        connect = partial(asyncpg.connect, url, command_timeout=None, server_settings=server_settings)
-        return cls(pool, connect, timeout_s=timeout_s, flushes=flushes)
+        return cls(pool, primary, timeout_s=timeout_s, flushes=flushes)
 
     async def close(self) -> None:
         """Closes the pool; connections that do not close in time are cut."""
@@ -107,7 +105,11 @@ class Database:
 
     def standing(self, prepare: Callable[[Session], Awaitable[P]]) -> Standing[P]:
         """A connection beside the pool, for one user alone; `prepare` makes of it what his units of work are given."""
-        return Standing(self._connect, prepare, timeout_s=self._timeout_s)
+        return Standing(self._primary, prepare, timeout_s=self._timeout_s)
+
+    async def session(self) -> Session:
+        """A connection for somebody's own use. Raises as `Primary.connect` does."""
+        return await self._primary.connect()
 
     async def _bounded(self, work: Coroutine[Any, Any, T], held: list[Connection], timeout_s: float | None) -> T:
         task = asyncio.ensure_future(work)
@@ -134,10 +136,10 @@ class Database:
     async def _durably(self, work: Callable[[Connection], Awaitable[T]], held: list[Connection]) -> T:
         """Work, and the flush that makes it durable; what an exception of the caller's own tells was read as well."""
         if self._flushes is None:
-            return await self._with_connection(work, held)
+            return await self._with_connection(_confirmed(work), held)
         mark = await self._flushes.mark()
         try:
-            done = await self._with_connection(work, held)
+            done = await self._with_connection(work, held, mark)
         except (*TROUBLE, asyncpg.PostgresError):
             raise
         except Exception:
@@ -146,15 +148,53 @@ class Database:
         await self._flushes.flush(mark)
         return done
 
-    async def _with_connection(self, work: Callable[[Connection], Awaitable[T]], held: list[Connection]) -> T:
+    async def _with_connection(
+        self, work: Callable[[Connection], Awaitable[T]], held: list[Connection], mark: Mark | None = None
+    ) -> T:
+        """Work with a connection; with a mark, one to the very server that will confirm it."""
         began_s = time.monotonic()
-        async with self._pool.acquire() as connection:
-            metrics.POSTGRES_WAIT_SECONDS.observe(time.monotonic() - began_s)
-            held.append(connection)
-            try:
-                return await work(connection)
-            finally:
-                held.clear()
+        while True:
+            async with self._pool.acquire() as connection:
+                metrics.POSTGRES_WAIT_SECONDS.observe(time.monotonic() - began_s)
+                session: Any = connection  # its stubs do not know what it stands for
+                if mark is not None and session.server != mark.server:
+                    self._leave(session, mark)
+                    continue
+                held.append(connection)
+                try:
+                    return await work(connection)
+                except asyncpg.ReadOnlySQLTransactionError:
+                    connection.terminate()  # it was the primary once
+                    raise
+                finally:
+                    held.clear()
+
+    def _leave(self, session: Session, mark: Mark) -> None:
+        """Of two servers that both took connections the one that was connected to last is the primary."""
+        is_newer = session.opened_s > mark.opened_s
+        session.terminate()
+        if is_newer and self._flushes is not None:
+            self._flushes.renew()
+            raise StorageUnavailable("Postgres is another server now")
+
+
+def _settings(name: str) -> dict[str, str]:
+    return {
+        "application_name": name,
+        "timezone": "UTC",
+        # Every statement comes again and again: planning it for each new value costs more than it saves.
+        "plan_cache_mode": "force_generic_plan",
+        # A process that is frozen in mid-transaction must not keep others from what it has locked.
+        "idle_in_transaction_session_timeout": f"{int(IDLE_IN_TRANSACTION_S * 1000)}",
+    }
+
+
+def _confirmed(work: Callable[[Connection], Awaitable[T]]) -> Callable[[Connection], Awaitable[T]]:
+    async def work_and_see(connection: Connection) -> T:
+        with confirmed(connection):
+            return await work(connection)
+
+    return work_and_see
 
 
 async def _leave_as_it_is(_: "asyncpg.Connection[asyncpg.Record]") -> None:

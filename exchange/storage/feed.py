@@ -7,35 +7,21 @@ from typing import Any
 
 import orjson
 import structlog
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 
 from exchange.background import stop
 from exchange.observe import metrics
+from exchange.storage import valkey
+from exchange.storage.valkey import Valkey
 
 CHANNEL = "exchange:feed"
 PAUSE_S = 0.1
 WAITING_MAX = 1_000
 LOOK_S = 0.25
 """How often it is looked whether anybody watches, while nobody does."""
-TIMEOUT_S = 1.0
 
 Item = dict[str, Any]
 
 log = structlog.get_logger(__name__)
-
-
-def connect(url: str) -> "Redis":
-    """A client that never re-sends a command by itself, and never waits long."""
-    retry = Retry(NoBackoff(), 0)
-    return Redis.from_url(url, retry=retry, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)
-
-
-def listener(url: str) -> "Redis":
-    """A client that waits for messages as long as it takes."""
-    return Redis.from_url(url, socket_connect_timeout=TIMEOUT_S)
 
 
 class Feed:
@@ -46,7 +32,7 @@ class Feed:
 
     def __init__(self, url: str) -> None:
         self.watched = True
-        self._client = connect(url)
+        self._valkey = Valkey(url)
         self._waiting: deque[Item] = deque(maxlen=WAITING_MAX)
         self._arrived = asyncio.Event()
         self._publisher = asyncio.create_task(self._publish_all(), name="feed")
@@ -58,7 +44,7 @@ class Feed:
 
     async def close(self) -> None:
         await stop([self._publisher])
-        await self._client.aclose()
+        await self._valkey.close()
 
     async def _publish_all(self) -> None:
         while True:
@@ -70,19 +56,16 @@ class Feed:
             self._arrived.clear()
             batch, self._waiting = list(self._waiting), deque(maxlen=WAITING_MAX)
             try:
-                self.watched = await self._client.publish(CHANNEL, orjson.dumps(batch)) > 0
-            except (RedisError, OSError) as error:
+                self.watched = await self._valkey.publish(CHANNEL, orjson.dumps(batch)) > 0
+            except valkey.TROUBLE as error:
                 if batch:
                     metrics.FEED_ITEMS_LOST.add(amount=len(batch))
                     log.warning("feed_lost", count=len(batch), error=type(error).__name__)
 
 
 async def watch(url: str) -> AsyncIterator[Item]:
-    """What happens from now on, item by item. Raises RedisError where Valkey cannot be reached."""
-    client = listener(url)
-    async with client, client.pubsub() as subscription:
-        await subscription.subscribe(CHANNEL)
-        async for message in subscription.listen():
-            if message["type"] == "message":
-                for item in orjson.loads(message["data"]):
-                    yield item
+    """What happens from now on, item by item. Raises one of `valkey.TROUBLE` where Valkey cannot be reached."""
+    async with valkey.listening(url, CHANNEL) as next_message:
+        while True:
+            for item in orjson.loads(await next_message()):
+                yield item

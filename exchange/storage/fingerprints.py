@@ -1,25 +1,25 @@
 """People who were sold, by keyed fingerprints: looked up for pings, and forgotten when their time is over.
 
 Postgres knows; Valkey says of most people that they were never sold, which spares Postgres the question. It is believed
-only while it says that it has all of them: after a loss it is filled again, and meanwhile Postgres is asked.
+only while it says that it has all of them: after a loss it is filled again, and meanwhile Postgres is asked. It says so
+for each of 64 parts, which lie in one place each: a node of a cluster that is lost takes its parts' word with it.
 """
 
 import asyncio
+import os
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 from uuid import UUID
 
 import structlog
-from redis.exceptions import RedisError
 
 from exchange.background import stop
 from exchange.errors import StorageUnavailable
-from exchange.storage import feed
 from exchange.storage.database import Connection, Database
 from exchange.storage.posts import NewPost, Plan
+from exchange.storage.valkey import Valkey
 from exchange.values.deadline import Deadline
 
 LOOK_MS = 100
@@ -30,11 +30,17 @@ PAUSE_S = 0.05
 
 BATCH_MAX = 500
 PAGE_ROWS = 5_000
-WHOLE = "exchange:people:whole"
-"""Is there while Valkey has everybody."""
+PARTS = 64
+"""A person's part is said by the first bits of his fingerprint."""
 
-FILLING = "exchange:people:filling"
 FILLING_S = 60
+
+_END_FILLING = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[2], 1)
+return redis.call('DEL', KEYS[1])
+"""
+"""A Valkey that was lost in between does not know any more who was filling it."""
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -66,13 +72,14 @@ class People:
 
     def __init__(self, database: Database, url: str) -> None:
         self._database = database
-        self._client = feed.connect(url)
+        self._valkey = Valkey(url)
         self._waiting: list[tuple[Sequence[bytes], asyncio.Future[Seen]]] = []
         self._arrived = asyncio.Event()
         self._marked: dict[bytes, int] = {}
         self._telling: dict[bytes, int] = {}
         self._marks_arrived = asyncio.Event()
         self._incomplete = asyncio.Event()
+        self._untold: set[int] = set()
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -81,7 +88,7 @@ class People:
 
     async def close(self) -> None:
         await stop(self._tasks)
-        await self._client.aclose()
+        await self._valkey.close()
 
     async def seen(self, fingerprints: Sequence[bytes], deadline: Deadline) -> Seen:
         """Where this person was sold, as far as can be said in time."""
@@ -120,57 +127,85 @@ class People:
         return await find(self._database, suspects) if suspects else {}
 
     async def _suspects(self, fingerprints: Sequence[bytes]) -> Sequence[bytes]:
-        """Those that Valkey has heard of; everybody where it cannot say so."""
-        try:
-            whole, *known = await self._client.mget([WHOLE, *map(_key, fingerprints)])
-        except (RedisError, OSError):
-            return fingerprints
-        if whole is None:
-            self._incomplete.set()
-            return fingerprints
-        untold = self._marked.keys() | self._telling.keys()
-        return [item for item, found in zip(fingerprints, known, strict=True) if found is not None or item in untold]
+        """Those that Valkey has heard of; of a part of which it cannot say so everybody."""
+        parts: dict[int, list[bytes]] = {}
+        for item in fingerprints:
+            parts.setdefault(part_of(item), []).append(item)
+        answers = await self._valkey.find([[whole(part), *map(_key, items)] for part, items in parts.items()])
+        suspects: list[bytes] = []
+        for items, answer in zip(parts.values(), answers, strict=True):
+            if answer is None or answer[0] is None:
+                suspects += items
+                if answer is not None:
+                    self._incomplete.set()
+                continue
+            untold = self._marked.keys() | self._telling.keys()
+            known = zip(items, answer[1:], strict=True)
+            suspects += [item for item, found in known if found is not None or item in untold]
+        return suspects
 
     async def _mark(self) -> None:
         while True:
             await self._marks_arrived.wait()
             self._marks_arrived.clear()
             self._telling, self._marked = self._marked, {}
-            with suppress(RedisError, OSError):  # it is filled again when it comes back without them
-                await self._write([(item, timedelta(days=days)) for item, days in self._telling.items()])
+            if untold := await self._write([(item, timedelta(days=days)) for item, days in self._telling.items()]):
+                self._untold |= untold
+                self._incomplete.set()
             self._telling = {}
             await asyncio.sleep(PAUSE_S)
 
     async def _fill(self) -> None:
-        """Fills a Valkey that has lost people; one gateway at a time does so."""
+        """Fills the parts that Valkey has lost, or missed something of; one gateway at a time does so."""
         while True:
             await self._incomplete.wait()
             self._incomplete.clear()
             try:
-                is_whole = await self._client.exists(WHOLE)
-                if not is_whole and await self._client.set(FILLING, 1, nx=True, ex=FILLING_S):
-                    await self._fill_once()
-            except (RedisError, OSError, StorageUnavailable) as error:
+                await self._fill_all()
+            except StorageUnavailable as error:
                 log.warning("people_not_filled", error=type(error).__name__)
             except Exception:
                 log.exception("people_not_filled")
             await asyncio.sleep(1)
 
-    async def _fill_once(self) -> None:
-        last, count = b"", 0
-        while rows := await _page(self._database, last):
-            now = datetime.now(UTC)
-            await self._write([(item, max(expires_at - now, timedelta(seconds=1))) for item, expires_at in rows])
-            last, count = rows[-1][0], count + len(rows)
-        await self._client.set(WHOLE, 1)
-        await self._client.delete(FILLING)
-        log.info("people_filled", count=count)
+    async def _fill_all(self) -> None:
+        await self._forget_untold()
+        said = await self._valkey.find([[whole(part)] for part in range(PARTS)])
+        missing = [part for part, answer in enumerate(said) if answer is not None and answer[0] is None]
+        if len(missing) + len(self._untold) and None in said:
+            log.warning("people_not_filled", error="Valkey is away")
+        name = os.urandom(8).hex()
+        taken = await self._valkey.send([("SET", _filling(part), name, "NX", "EX", FILLING_S) for part in missing])
+        mine = [part for part, answer in zip(missing, taken, strict=True) if answer and not _failed(answer)]
+        counts = [await self._fill_parts(parts, name) for parts in runs(mine)]
+        if mine:
+            log.info("people_filled", count=sum(counts))
 
-    async def _write(self, people: Iterable[tuple[bytes, timedelta]]) -> None:
-        async with self._client.pipeline(transaction=False) as pipeline:
-            for item, kept in people:
-                pipeline.set(_key(item), 1, ex=kept)
-            await pipeline.execute()
+    async def _forget_untold(self) -> None:
+        """A part that missed somebody is no longer whole; where it cannot be told so, it is told later."""
+        parts = sorted(self._untold)
+        done = await self._valkey.send([("DEL", whole(part)) for part in parts])
+        self._untold -= {part for part, answer in zip(parts, done, strict=True) if not _failed(answer)}
+        if self._untold:
+            self._incomplete.set()
+
+    async def _fill_parts(self, parts: range, name: str) -> int:
+        """Fills parts that lie side by side. One that was lost once more meanwhile is not whole."""
+        last, end, count = bytes([parts.start * 256 // PARTS]), _end(parts), 0
+        lost: set[int] = set()
+        while rows := await _page(self._database, last, end):
+            now = datetime.now(UTC)
+            lost |= await self._write([(item, max(until - now, timedelta(seconds=1))) for item, until in rows])
+            last, count = rows[-1][0], count + len(rows)
+        done = [part for part in parts if part not in lost]
+        await self._valkey.send([("EVAL", _END_FILLING, 2, _filling(part), whole(part), name) for part in done])
+        return count
+
+    async def _write(self, people: Sequence[tuple[bytes, timedelta]]) -> set[int]:
+        """The parts that could not be written to."""
+        seconds = [(item, max(1, int(kept.total_seconds()))) for item, kept in people]
+        done = await self._valkey.send([("SET", _key(item), 1, "EX", kept) for item, kept in seconds])
+        return {part_of(item) for (item, _), answer in zip(people, done, strict=True) if _failed(answer)}
 
 
 async def find(database: Database, fingerprints: Sequence[bytes]) -> dict[bytes, list[Mark]]:
@@ -200,17 +235,51 @@ async def forget_expired(database: Database) -> int:
     return int(done.rpartition(" ")[2])
 
 
-async def _page(database: Database, after: bytes) -> list[tuple[bytes, datetime]]:
+async def _page(database: Database, after: bytes, end: bytes | None) -> list[tuple[bytes, datetime]]:
     rows = await database.run(
         lambda connection: connection.fetch(
             "select fingerprint, max(expires_at) as expires_at from fingerprints where fingerprint > $1 "
-            "and expires_at > now() group by 1 order by 1 limit $2",
+            "and ($2::bytea is null or fingerprint < $2) and expires_at > now() group by 1 order by 1 limit $3",
             after,
+            end,
             PAGE_ROWS,
         )
     )
     return [(row["fingerprint"], row["expires_at"]) for row in rows]
 
 
+def part_of(fingerprint: bytes) -> int:
+    """The part that a person is in."""
+    return fingerprint[0] * PARTS // 256
+
+
+def whole(part: int) -> str:
+    """The key that is there while Valkey has everybody of a part."""
+    return f"exchange:people:{{p{part}}}:whole"
+
+
+def _filling(part: int) -> str:
+    return f"exchange:people:{{p{part}}}:filling"
+
+
 def _key(fingerprint: bytes) -> str:
-    return f"exchange:person:{fingerprint.hex()}"
+    return f"exchange:person:{{p{part_of(fingerprint)}}}:{fingerprint.hex()}"
+
+
+def _end(parts: range) -> bytes | None:
+    return None if parts.stop == PARTS else bytes([parts.stop * 256 // PARTS])
+
+
+def runs(parts: Sequence[int]) -> list[range]:
+    """Ascending numbers as ranges without gaps."""
+    found: list[range] = []
+    for part in parts:
+        if found and found[-1].stop == part:
+            found[-1] = range(found[-1].start, part + 1)
+        else:
+            found.append(range(part, part + 1))
+    return found
+
+
+def _failed(answer: object) -> bool:
+    return isinstance(answer, Exception)

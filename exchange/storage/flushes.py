@@ -2,12 +2,13 @@
 
 While one flush is under way, the next gathers; there is no timer. A flush is a transaction of its own that commits in
 the usual way. Postgres writes in the order of commits, and sends to its standbys in that order: what was committed
-before is durable with it.
+before is durable with it, also on a synchronous standby, for which a flush waits as any commit does.
 """
 
 import asyncio
 import time
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import asyncpg
 
@@ -18,8 +19,14 @@ from exchange.storage.session import Session, Standing, Statement
 FLUSH = "select pg_logical_emit_message(true, 'exchange', '')"
 """The least that makes a commit wait: a transaction that has written nothing does not."""
 
-Mark = int
-"""The connection on which work that begins now has to be flushed."""
+
+class Mark(NamedTuple):
+    """The connection on which work that begins now has to be flushed: its number, its server, and since when it is."""
+
+    opened: int
+    server: str
+    opened_s: float
+
 
 _Waiting = tuple[Mark | None, "asyncio.Future[None]"]
 
@@ -29,7 +36,7 @@ class Flushes:
 
     A flush on a connection that was opened after the commit says nothing: Postgres may have crashed in between, and
     have come back without it. No connection outlives a crash. So whoever commits takes a mark first, and only the
-    connection of that mark can confirm what he has done.
+    connection of that mark can confirm what he has done, at the same server: after a failover there may be two.
     """
 
     def __init__(self, connection: Standing[Statement]) -> None:
@@ -42,7 +49,7 @@ class Flushes:
         """To be taken before work begins. Raises StorageUnavailable where Postgres cannot be reached."""
         if not self._connection.is_open:
             await self._next(None)
-        return self._connection.opened
+        return self._mark()
 
     async def flush(self, mark: Mark) -> None:
         """Returns when everything is durable that was committed before the call and after the mark was taken.
@@ -51,11 +58,19 @@ class Flushes:
         """
         await self._next(mark)
 
+    def renew(self) -> None:
+        """Gives the connection up: there is another primary. Whoever waits on it is told that nothing is known."""
+        self._connection.close()
+
     async def close(self) -> None:
         """Ends the flush that is under way; whoever waits for it is told that nothing is known."""
         self._connection.close()
         if self._task is not None:
             await self._task
+
+    def _mark(self) -> Mark:
+        connection = self._connection
+        return Mark(connection.opened, connection.server, connection.opened_s)
 
     async def _next(self, mark: Mark | None) -> None:
         flushed: asyncio.Future[None] = self._loop.create_future()
@@ -79,7 +94,7 @@ class Flushes:
 
     def _doubt(self, mark: Mark | None) -> StorageUnavailable | None:
         """Why a flush that was done does not confirm what was committed under a mark, if it does not."""
-        if mark in {None, self._connection.opened}:
+        if mark is None or mark.opened == self._connection.opened:
             return None
         return StorageUnavailable("Postgres may have lost what it had committed")
 

@@ -15,7 +15,6 @@ from uuid import UUID
 
 import orjson
 import structlog
-from redis.exceptions import RedisError
 
 from exchange.background import stop
 from exchange.errors import StorageUnavailable
@@ -23,9 +22,10 @@ from exchange.rules.caps import AnyCap, Scope
 from exchange.rules.estimates import Open, Row
 from exchange.rules.passed import Key
 from exchange.rules.room import Room
-from exchange.storage import caps, feed
+from exchange.storage import caps, valkey
 from exchange.storage.database import Database
 from exchange.storage.posts import NewPost, Plan
+from exchange.storage.valkey import Valkey
 
 CHANNEL = "exchange:caps"
 REFRESH_EVERY_S = 1.0
@@ -51,8 +51,8 @@ class Hints:
         self._news = asyncio.Event()
         self.room = Room(self._news.set)
         self._database = database
-        self._client = feed.connect(url)
-        self._listener = feed.listener(url)
+        self._url = url
+        self._valkey = Valkey(url)
         self._name = os.urandom(6).hex()
         self._to_look: set[Name] = set()
         self._posted: set[UUID] = set()
@@ -76,8 +76,7 @@ class Hints:
     async def close(self) -> None:
         await stop(self._tasks)
         await self._store_passed()
-        await self._client.aclose()
-        await self._listener.aclose()
+        await self._valkey.close()
 
     def counted(self, post: NewPost, plans: Iterable[Plan]) -> None:
         """These attempts have changed what is counted, or were refused for it: it is looked at again, and told."""
@@ -136,7 +135,7 @@ class Hints:
             self._news.clear()
             try:
                 await self._tell_news()
-            except (StorageUnavailable, RedisError, OSError) as error:
+            except (StorageUnavailable, *valkey.TROUBLE) as error:
                 log.warning("hints_lost", error=type(error).__name__)
             except Exception:
                 log.exception("hints_not_told")  # whatever it was, the next news must go out
@@ -154,19 +153,16 @@ class Hints:
         open_offers = [(*scope, *found) for scope, found in said if found is not None]
         if rows or posted or open_offers:
             message = {"from": self._name, "rows": list(map(tuple, rows)), "posted": posted, "open": open_offers}
-            await self._client.publish(CHANNEL, orjson.dumps(message, default=list))
+            await self._valkey.publish(CHANNEL, orjson.dumps(message, default=list))
 
     async def _hear(self) -> None:
         """Listens to the other gateways, and again when Valkey was away."""
         while True:
             try:
-                async with self._listener.pubsub() as subscription:
-                    await subscription.subscribe(CHANNEL)
+                async with valkey.listening(self._url, CHANNEL) as next_message:
                     while True:
-                        found = await subscription.get_message(ignore_subscribe_messages=True, timeout=None)
-                        if found is not None:
-                            self._take(orjson.loads(found["data"]))
-            except (RedisError, OSError):
+                        self._take(orjson.loads(await next_message()))
+            except valkey.TROUBLE:
                 await asyncio.sleep(REFRESH_EVERY_S)
             except Exception:
                 log.exception("hints_not_understood")

@@ -9,6 +9,7 @@ from pathlib import Path
 import asyncpg
 
 from exchange.errors import SchemaMismatch
+from exchange.storage.primary import connect
 
 PARTITION_DAYS_AHEAD = 14
 
@@ -75,7 +76,7 @@ def pending(migrations: Sequence[Migration], applied: Mapping[int, bytes]) -> tu
 async def migrate(url: str, folder: Path) -> tuple[Migration, ...]:
     """Brings the schema up to date and makes the next days' partitions; returns what was applied."""
     migrations = read_migrations(folder)
-    connection = await asyncpg.connect(url)
+    connection = await connect(url)
     try:
         await connection.execute("select pg_advisory_lock($1)", _LOCK)
         await connection.execute(_TABLE)
@@ -93,7 +94,7 @@ async def migrate(url: str, folder: Path) -> tuple[Migration, ...]:
 async def status(url: str, folder: Path) -> tuple[tuple[Migration, bool], ...]:
     """Every migration, and whether it is applied."""
     migrations = read_migrations(folder)
-    connection = await asyncpg.connect(url)
+    connection = await connect(url)
     try:
         todo = pending(migrations, await _applied(connection))
     finally:

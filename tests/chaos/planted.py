@@ -21,6 +21,7 @@ from exchange.ledger.transfers import sale
 from exchange.post import Posts
 from exchange.rules.attempts import AttemptState, Effect, effect_of, state_after
 from exchange.storage.database import Connection, Database
+from exchange.storage.flushes import Mark
 from exchange.storage.posts import NewPost, Plan, PostState, Result
 from exchange.storage.sales import Sales
 from exchange.values.bid import Accepted, Rejected, Unknown
@@ -175,8 +176,8 @@ def stopped_before_a_sale_is_durable() -> None:
     within(Sales, "conclude")
     original = Database._with_connection
 
-    async def worked(self: Database, work: Any, held: list[Connection]) -> Any:
-        done = await original(self, work, held)
+    async def worked(self: Database, work: Any, held: list[Connection], mark: Mark | None = None) -> Any:
+        done = await original(self, work, held, mark)
         if under_way() == "conclude":
             os.kill(os.getpid(), signal.SIGSTOP)
         return done
