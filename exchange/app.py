@@ -16,7 +16,9 @@ from exchange.api import problems, schema
 from exchange.api.admin import AdminDoor
 from exchange.api.desk import Desk
 from exchange.api.door import Door
+from exchange.api.entrance import Entrance, EntranceLimits
 from exchange.api.health import HealthDoor
+from exchange.api.rate_limits import RateLimits
 from exchange.api.sellers import SellerDoor
 from exchange.background import Background
 from exchange.buyers.delivery import Courier
@@ -42,6 +44,7 @@ from exchange.storage.migrate import check_schema, migrations_folder
 from exchange.storage.sales import Sales
 from exchange.storage.vault import Vault
 from exchange.takeover import be_brisk
+from exchange.values.market import Rate
 from exchange.wires import Wires
 
 TITLE = "Lead exchange"
@@ -129,9 +132,13 @@ async def _open_desk(settings: Settings, services: Services, stopping: asyncio.E
     )
     await readiness.start()
     stack.push_async_callback(readiness.close)
+    keys, rates = KeyRing(database), RateLimits(live, _usual_rate(settings))
+    entrance = Entrance(keys, rates, fanout.tally, _entrance_limits(settings))
+    entrance.start()
+    stack.push_async_callback(entrance.close)
     return Desk(
         live=live,
-        keys=KeyRing(database),
+        keys=keys,
         pings=pings,
         posts=Posts(
             sales,
@@ -147,6 +154,24 @@ async def _open_desk(settings: Settings, services: Services, stopping: asyncio.E
         recorder=recorder,
         database=database,
         readiness=readiness,
+        entrance=entrance,
+        rates=rates,
+    )
+
+
+def _usual_rate(settings: Settings) -> Rate | None:
+    per_s = settings.seller_rate_per_s
+    return None if per_s is None else Rate(per_s, settings.seller_rate_burst)
+
+
+def _entrance_limits(settings: Settings) -> EntranceLimits:
+    return EntranceLimits(
+        in_flight_max=settings.pings_in_flight_max,
+        in_hand_min=settings.pings_in_hand_min,
+        lag_target_ms=settings.ping_lag_target_ms,
+        own_target_ms=settings.ping_own_target_ms,
+        wait_max_ms=settings.ping_wait_max_ms,
+        time_min_ms=settings.ping_finish_ms + settings.ping_ask_min_ms,
     )
 
 
@@ -165,8 +190,12 @@ async def _drain(background: Background, timeout_s: float) -> None:
 
 def _add_doors(app: FastAPI, desk: Desk, settings: Settings) -> dict[str, Door]:
     """Adds all doors to the application; returns the busy ones by their paths."""
-    sellers = SellerDoor(desk, pings_in_flight_max=settings.pings_in_flight_max)
-    busy = {"/v1/ping": Door(sellers.ping), "/v1/post": Door(sellers.post), "/v1/leads": Door(sellers.lead)}
+    sellers = SellerDoor(desk, posts_in_flight_max=settings.posts_in_flight_max)
+    busy = {
+        "/v1/ping": Door(sellers.ping, desk.entrance.enter),
+        "/v1/post": Door(sellers.post),
+        "/v1/leads": Door(sellers.lead, desk.entrance.enter),
+    }
     for path, door in busy.items():
         app.router.routes.append(Route(path, door, methods=["POST"]))
     app.router.routes.append(Route("/v1/pings/{ping_id}", Door(sellers.ping_state), methods=["GET"]))

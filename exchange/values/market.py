@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from exchange.values.deliveries import Following, Webhook
 from exchange.values.filters import Condition, Filter, Group
@@ -242,6 +243,13 @@ class Campaign:
     max_shares: int = MAX_SHARES
 
 
+class Rate(NamedTuple):
+    """How many requests may come a second, and how many at once after a pause."""
+
+    per_s: int
+    burst: int
+
+
 @dataclass(frozen=True, slots=True)
 class Seller:
     """Who sends pings and posts, and the campaigns that are open to him.
@@ -257,6 +265,7 @@ class Seller:
     floor_micros: int = 0
     payout_floor_micros: int = 0
     webhook: Webhook | None = None
+    rate: Rate | None = None
 
 
 @dataclass(frozen=True, slots=True)

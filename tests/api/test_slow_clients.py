@@ -107,7 +107,7 @@ async def test_more_pings_than_may_be_under_way_are_refused_at_once(services: Se
                 await asyncio.sleep(0.01)
             refused = await world.send("/v1/ping", {"campaign": "auto-us", "lead": {"zip": "60601"}})
             assert (refused.status_code, refused.json()["code"]) == (503, "overloaded")
-            assert refused.headers["retry-after"] == "1"
+            assert refused.headers["retry-after"] in {"1", "2", "3"}  # so that not all come back at once
             held.set()
             assert [(await task)["status"] for task in under_way] == ["unsold", "unsold"]
             assert (await world.ping())["status"] == "unsold"
