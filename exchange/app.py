@@ -41,6 +41,7 @@ from exchange.storage.hints import Hints
 from exchange.storage.journal import Journal
 from exchange.storage.keys import KeyRing
 from exchange.storage.migrate import check_schema, migrations_folder
+from exchange.storage.rates import SharedRates
 from exchange.storage.sales import Sales
 from exchange.storage.vault import Vault
 from exchange.takeover import be_brisk
@@ -135,6 +136,9 @@ async def _open_desk(settings: Settings, services: Services, stopping: asyncio.E
     keys, rates = KeyRing(database), RateLimits(live, _usual_rate(settings))
     entrance = Entrance(keys, rates, fanout.tally, _entrance_limits(settings))
     entrance.start()
+    shared_rates = SharedRates(rates.buckets, services.valkey_url)
+    shared_rates.start()
+    stack.push_async_callback(shared_rates.close)
     stack.push_async_callback(entrance.close)
     return Desk(
         live=live,

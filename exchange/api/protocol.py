@@ -21,6 +21,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from exchange.api.auth import bearer
 from exchange.api.body import BODY_BYTES_MAX
 from exchange.api.door import ARRIVED_S, Answer, Arrival, Door
+from exchange.api.places import Places
 from exchange.api.problems import Prepared
 from exchange.observe import metrics
 
@@ -99,6 +100,7 @@ class DoorProtocol(HttpToolsProtocol):
     """A connection on which a request must be received within `receive_timeout_s`, its head within 32 KiB."""
 
     receive_timeout_s = 5.0
+    places: ClassVar[Places]
     doors: Mapping[str, Door] = {}
     heads: ClassVar[dict[bytes, Head]] = {}
     """Heads of requests that went straight to a door, on whichever connection."""
@@ -114,9 +116,14 @@ class DoorProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
+        self._address = self.client[0] if self.client else ""
+        if (limit := self.places.taken(self._address)) is not None:
+            self._refuse_connection(limit)
+            return
         self._cut = self.loop.call_later(self.timeout_keep_alive, self._cut_off)  # for a first request to begin
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.places.given_back(self._address)
         self._stop_clock()
         super().connection_lost(exc)
 
@@ -289,6 +296,12 @@ class DoorProtocol(HttpToolsProtocol):
         parts += b"content-length: %d\r\n\r\n" % len(content), content
         return b"".join(parts)
 
+    def _refuse_connection(self, limit: str) -> None:
+        """Hangs up before anything is read: whoever holds too many connections has others."""
+        metrics.REQUESTS_SHED.add(("connections",))
+        metrics.LIMITS_HIT.add((limit,))
+        self.transport.abort()
+
     def _stop_clock(self) -> None:
         if self._cut is not None:
             self._cut.cancel()
@@ -304,7 +317,7 @@ class DoorProtocol(HttpToolsProtocol):
             self.transport.abort()
 
 
-def door_protocol(receive_timeout_s: float, doors: Mapping[str, Door]) -> type[DoorProtocol]:
+def door_protocol(receive_timeout_s: float, doors: Mapping[str, Door], places: Places) -> type[DoorProtocol]:
     """The protocol with its settings; uvicorn makes the instances, so it is a class. `doors` are found by path."""
-    settings = {"receive_timeout_s": receive_timeout_s, "doors": doors, "heads": {}}
+    settings = {"receive_timeout_s": receive_timeout_s, "doors": doors, "heads": {}, "places": places}
     return type("DoorProtocol", (DoorProtocol,), settings)

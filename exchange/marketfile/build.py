@@ -9,11 +9,12 @@ from exchange.marketfile.shapes.auth import AuthShape, HmacShape
 from exchange.marketfile.shapes.campaigns import CampaignShape
 from exchange.marketfile.shapes.endpoints import EndpointShape, UnknownShape
 from exchange.marketfile.shapes.orders import OrderShape, ScheduleShape
-from exchange.marketfile.shapes.parties import BuyerShape, SellerShape
+from exchange.marketfile.shapes.parties import BuyerShape, RateShape, SellerShape
 from exchange.marketfile.shapes.terms import BudgetShape, CapsShape, DuplicatesShape, MarginShape, ShareCapShape
 from exchange.values.filters import Filter
 from exchange.values.market import (
     PACING_BURST,
+    RATE_BURST_S,
     RETURNS_WINDOW_DAYS,
     AmountRule,
     Auth,
@@ -30,6 +31,7 @@ from exchange.values.market import (
     Pacing,
     Period,
     Presumption,
+    Rate,
     Sale,
     Seller,
     ShareCap,
@@ -82,7 +84,12 @@ def build_seller(key: str, shape: SellerShape) -> Seller:
         floor_micros=shape.floor,
         payout_floor_micros=shape.payout_floor,
         webhook=build_webhook(shape.webhook),
+        rate=_rate(shape.rate),
     )
+
+
+def _rate(shape: RateShape | None) -> Rate | None:
+    return None if shape is None else Rate(shape.per_s, shape.burst or RATE_BURST_S * shape.per_s)
 
 
 def build_buyer(key: str, shape: BuyerShape) -> Buyer:

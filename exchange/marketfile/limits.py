@@ -74,6 +74,9 @@ SUB_CAPS_MAX = 50
 """Of one order."""
 
 SPACING_S = (1, 86_400)
+RATE = (1, 1_000_000)
+"""Requests a second, and at once."""
+
 SCHEDULE_WINDOWS_MAX = 50
 HOLIDAYS_MAX = 1_000
 """Of one schedule."""

@@ -19,6 +19,7 @@ from exchange.values.market import (
     Margin,
     Market,
     Order,
+    Rate,
     Seller,
     ShareCap,
     SubCap,
@@ -39,9 +40,9 @@ def describe(item: Vertical | Campaign | Seller | Buyer | Order) -> Tree:
         case Seller():
             margin, caps = _margin(item.margin), _caps(item.caps)
             floors = {"floor": _least(item.floor_micros), "payout_floor": _least(item.payout_floor_micros)}
-            excluded = named(sorted(item.exclude_buyers))
+            excluded, rate = named(sorted(item.exclude_buyers)), _rate(item.rate)
             tree = {"campaigns": listed(item.campaigns), **floors, "margin": margin, "caps": caps}
-            return tidy(tree | {"exclude_buyers": excluded, "webhook": webhook_tree(item.webhook)})
+            return tidy(tree | {"exclude_buyers": excluded, "webhook": webhook_tree(item.webhook), "rate": rate})
         case Buyer():
             return _buyer(item)
         case Order():
@@ -159,6 +160,12 @@ def _order(item: Order) -> Tree:
             "deliver": {following.name: following_tree(following) for following in item.deliver} or None,
         }
     )
+
+
+def _rate(item: Rate | None) -> Leaf | None:
+    if item is None:
+        return None
+    return Leaf(flow({"per_s": Leaf(str(item.per_s)), "burst": Leaf(str(item.burst))}))
 
 
 def _filter(item: Filter) -> Tree:

@@ -243,6 +243,10 @@ class Campaign:
     max_shares: int = MAX_SHARES
 
 
+RATE_BURST_S = 2
+"""A seller's burst is what his rate gives in so many seconds, unless it says otherwise."""
+
+
 class Rate(NamedTuple):
     """How many requests may come a second, and how many at once after a pause."""
 

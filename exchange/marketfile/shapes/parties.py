@@ -1,5 +1,8 @@
 """Sellers and buyers in a market file."""
 
+from typing import Annotated
+
+from exchange.marketfile.limits import RATE
 from exchange.marketfile.outside import (
     Zone,
 )
@@ -8,11 +11,19 @@ from exchange.marketfile.scalars import (
     Key,
     MaxBid,
     Text,
+    whole,
 )
 from exchange.marketfile.shapes.base import Given, Shape
 from exchange.marketfile.shapes.deliveries import SellerWebhookShape
 from exchange.marketfile.shapes.endpoints import EndpointShape
 from exchange.marketfile.shapes.terms import AdjustmentShape, CapsShape, DuplicatesShape, MarginShape
+
+
+class RateShape(Shape):
+    """How many requests may come."""
+
+    per_s: Annotated[int, whole(*RATE)]
+    burst: Annotated[int, whole(*RATE)] | None = None
 
 
 class SellerShape(Shape):
@@ -25,6 +36,7 @@ class SellerShape(Shape):
     caps: CapsShape | None = None
     exclude_buyers: list[Text] = []
     webhook: Given[SellerWebhookShape] = None
+    rate: Given[RateShape] = None
 
 
 class BuyerShape(Shape):
