@@ -1,4 +1,4 @@
-"""More pings than a gateway can serve: some wait, the rest are refused at once, and no other seller or post goes short."""
+"""More pings than a gateway can serve: some wait, the rest are refused at once, and nobody else goes short."""
 
 import asyncio
 import json
