@@ -29,7 +29,7 @@ from exchange_process import Exchange, own_exchange
 FANOUT, ORDERS, BASE_PORT = 10, 100, 9_300
 BUYERS_SECRET = {"BENCH_BUYER_TOKEN": "any"}  # what the kit's market takes from the environment
 RECEIVE_TIMEOUT_S = 5.0  # as it is unless it is set
-SPANS = 5
+SPANS = 3
 TIMES_MAX, MORE_MS_MAX = 1.3, 2.0
 BYTE_EVERY_S, SPREAD_S, TURN_S = 1.0, 3.0, 0.02
 HEAD = b"POST /v1/ping HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
@@ -59,7 +59,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--slow", type=int, default=2_000, help="slow clients")
     parser.add_argument("--rate", type=float, default=50, help="pings/s of the others")
-    parser.add_argument("--seconds", type=float, default=5, help="of each span; there are ten")
+    parser.add_argument("--seconds", type=float, default=5, help="of each span; there are six, and one to warm up")
     parser.add_argument("--port", type=int, default=8_050, help="of the gateway")
     parser.add_argument("--hold", action="store_true", help=argparse.SUPPRESS)  # to be the slow clients
     return parser.parse_args()
