@@ -48,7 +48,7 @@ class Settings(BaseSettings):
     receive_timeout_s: Seconds = Field(5.0, description="time in which a request must have been received")
     pings_in_flight_max: Count = Field(1_000, description="pings under way in one process; more have to wait")
     pings_in_hand_min: Count = Field(20, description="of these, so many may always be in hand: not waiting for buyers")
-    ping_lag_target_ms: Milliseconds = Field(4, description="usual lag of the loop above which fewer may be in hand")
+    ping_lag_target_ms: Milliseconds = Field(3, description="usual lag of the loop above which fewer may be in hand")
     ping_own_target_ms: Milliseconds = Field(100, description="mean time of a ping in hand above which fewer may be")
     ping_wait_max_ms: Milliseconds = Field(
         200, description="longest wait to be let in; who cannot be is refused at once"

@@ -17,13 +17,15 @@ from exchange.api.rate_limits import RateLimits
 from exchange.buyers.calls import Tally
 from exchange.errors import Problem
 from exchange.observe import metrics
-from exchange.rules.limiter import Bounds, Limit, Strain, Window, adjusted
-from exchange.rules.waiting import Lines, has_his_part, room_for
+from exchange.rules.limiter import REST, Bounds, Limit, Strain, Window, adjusted
+from exchange.rules.waiting import Lines, has_his_part, pace, room_for
 from exchange.storage.keys import KeyRing
 from exchange.values.deadline import Deadline
 
 TICK_S = 0.01
 WINDOW_TICKS = 9
+SMOOTHING = 0.25
+"""How much of a window's rates goes into those that are reckoned with."""
 STRANGERS = ""
 """Keys that nobody has used yet stand in one line: they may be anybody's, and each costs a look into Postgres."""
 RETRY_AFTER_S = (1, 2, 3)
@@ -51,13 +53,14 @@ class Entrance:
         self._tally = tally
         self._most = most = limits.in_flight_max
         self._bounds = Bounds(min(limits.in_hand_min, most), most, limits.lag_target_ms, limits.own_target_ms)
-        self._limit = Limit(float(most))
+        self._limit = Limit(min(REST, float(most)))
         self._time_min_ms = limits.time_min_ms
         self._wait_max_s = limits.wait_max_ms / 1000
         self._lines: Lines[Comer] = Lines()
         self._in_flight = 0
         self._inside: dict[str, int] = {}
-        self._entered_a_s = 0.0
+        self._entered_a_s = self._out_a_s = 0.0
+        self._pace = 0.0
         self._room = room_for(0.0, self._wait_max_s)
         self._watch = _Watch()
         self._refused = 0
@@ -146,6 +149,7 @@ class Entrance:
 
     def _one_less(self, seller: str) -> None:
         self._in_flight -= 1
+        self._watch.out += 1
         left = self._inside.pop(seller) - 1
         if left:
             self._inside[seller] = left
@@ -153,7 +157,8 @@ class Entrance:
             self._let_next_in()
 
     def _let_next_in(self) -> None:
-        while self._has_place() and (comer := self._lines.take()) is not None:
+        while self._pace >= 1 and self._has_place() and (comer := self._lines.take()) is not None:
+            self._pace -= 1
             self._go(comer)
             metrics.PING_WAIT_SECONDS.observe(time.monotonic() - comer.since_s)
 
@@ -163,7 +168,9 @@ class Entrance:
 
     def _tick(self) -> None:
         watch, now_s = self._watch, time.monotonic()
-        watch.lags_s.append(max(0.0, now_s - self._due_s))
+        late_s = max(0.0, now_s - self._due_s)
+        watch.lags_s.append(late_s)
+        self._pace = pace(self._pace, self._out_a_s, TICK_S + late_s)
         watch.in_hand = max(watch.in_hand, self._in_flight - self._tally.asking)
         if self._lines.size:
             watch.held_back = True
@@ -176,9 +183,11 @@ class Entrance:
 
     def _adjust(self, now_s: float) -> None:
         """Sets the limit, and the room, by what the last window has shown."""
-        seen, entered_a_s = self._watch.seen(now_s)
-        self._limit = adjusted(self._limit, seen, self._bounds)
-        self._entered_a_s += (entered_a_s - self._entered_a_s) / 4
+        watch = self._watch
+        self._limit = adjusted(self._limit, watch.seen(), self._bounds)
+        passed_s = max(TICK_S, now_s - watch.since_s)
+        self._entered_a_s += (watch.entered / passed_s - self._entered_a_s) * SMOOTHING
+        self._out_a_s += (watch.out / passed_s - self._out_a_s) * SMOOTHING
         self._room = room_for(self._entered_a_s, self._wait_max_s)
         self._watch = _Watch(now_s)
         metrics.PINGS_IN_FLIGHT.set(self._in_flight)
@@ -215,15 +224,14 @@ class _Watch:
         self.lags_s: list[float] = []
         self.in_hand = 0
         self.held_back = False
-        self.entered = 0
+        self.entered = self.out = 0
         self.answered = 0
         self.own_s = 0.0
 
-    def seen(self, now_s: float) -> tuple[Window, float]:
-        """The window that ends now, and how many pings were let in a second."""
+    def seen(self) -> Window:
+        """The window that ends now."""
         own_ms = self.own_s / self.answered * 1000 if self.answered else None
-        window = Window(statistics.median(self.lags_s) * 1000, own_ms, self.in_hand, self.held_back)
-        return window, self.entered / max(TICK_S, now_s - self.since_s)
+        return Window(statistics.median(self.lags_s) * 1000, own_ms, self.in_hand, self.held_back)
 
 
 class _Pause:

@@ -10,8 +10,10 @@ from typing import NamedTuple
 
 RISE = 1.1
 """What the limit grows by after each window in which it held pings back, and nothing was strained."""
-RISE_IDLE = 1.02
-"""The same where it held nobody back: it rises slowly, for it is not known whether more could be borne."""
+REST = 100.0
+"""Where it is at first, and where it goes when it holds nobody back: it is not known whether more could be borne."""
+TO_REST = 1.02
+"""How fast it goes there in each window."""
 FALL_MOST = 0.7
 """The most that it falls in one window: to this part."""
 USUAL_TIMES = 3.0
@@ -61,12 +63,16 @@ def adjusted(limit: Limit, seen: Window, bounds: Bounds) -> Limit:
     usual_ms = _usual(limit.usual_ms, seen.own_ms)
     strain, times = _strain(seen, usual_ms, bounds)
     if times <= 1:
-        rise = RISE if seen.held_back else RISE_IDLE
-        return Limit(min(float(bounds.most), limit.at * rise), usual_ms, limit.strain)
+        at = limit.at * RISE if seen.held_back else _towards(limit.at, REST)
+        return Limit(min(float(bounds.most), at), usual_ms, limit.strain)
     if seen.in_hand <= bounds.least:
         return limit._replace(usual_ms=usual_ms)  # so few are not what strains the gateway
     fallen = min(limit.at, seen.in_hand) * max(FALL_MOST, 1 / times)
     return Limit(max(float(bounds.least), fallen), usual_ms, strain)
+
+
+def _towards(at: float, rest: float) -> float:
+    return min(rest, at * TO_REST) if at < rest else max(rest, at / TO_REST)
 
 
 def _usual(usual_ms: float | None, own_ms: float | None) -> float | None:

@@ -10,6 +10,16 @@ from typing import Generic, Protocol, TypeVar
 
 ROOM_MIN = 100
 """As many may always wait, however few were let in of late."""
+PACE_MORE, PACE_MIN_A_S = 1.2, 500.0
+"""Who waits goes in at this many times the pace at which pings come out, and never slower than the other."""
+
+
+def pace(before: float, out_a_s: float, passed_s: float) -> float:
+    """How many who wait may go in by now: about as many as have come out, or pings for slow buyers come in waves.
+
+    `before` is what was left of it last time, of which one at most is kept.
+    """
+    return min(before, 1.0) + max(PACE_MIN_A_S, PACE_MORE * out_a_s) * passed_s
 
 
 def has_his_part(inside: Mapping[str, int], seller: str, most: int) -> bool:
@@ -27,8 +37,8 @@ Item = TypeVar("Item", bound=Waiting)
 
 
 def room_for(let_in_a_s: float, wait_max_s: float) -> int:
-    """How many may wait: as many as can be let in before the last of them has waited too long."""
-    return max(ROOM_MIN, int(let_in_a_s * wait_max_s))
+    """How many may wait: as many as can be let in by half the time that they may wait, for that is only an estimate."""
+    return max(ROOM_MIN, int(let_in_a_s * wait_max_s / 2))
 
 
 class Lines(Generic[Item]):

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange.rules.limiter import Bounds, Limit, Strain, Window, adjusted
+from exchange.rules.limiter import REST, Bounds, Limit, Strain, Window, adjusted
 
 BOUNDS = Bounds(least=20, most=1_000, lag_ms=4.0, own_ms=100.0)
 CALM = Window(lag_ms=0.4, own_ms=5.0, in_hand=3, held_back=False)
@@ -29,7 +29,8 @@ def test_it_never_leaves_its_bounds(seen: list[Window]) -> None:
 
 @given(windows, st.floats(20, 1_000))
 def test_few_in_hand_are_never_what_strains_a_gateway(window: Window, at: float) -> None:
-    assert adjusted(Limit(at), window._replace(in_hand=20), BOUNDS).at >= at
+    few = window._replace(in_hand=20)
+    assert adjusted(Limit(at), few, BOUNDS).at >= min(at, REST)
 
 
 @given(windows, st.floats(20, 1_000), st.floats(1.01, 100))
@@ -53,12 +54,17 @@ def test_a_slow_record_brings_it_down_too() -> None:
 
 
 def test_what_is_always_slow_is_no_strain() -> None:
-    disk = CALM._replace(own_ms=150.0, in_hand=80)
-    assert after(Limit(1_000.0), *[disk] * 600).at == BOUNDS.most
+    disk = CALM._replace(own_ms=150.0, in_hand=100, held_back=True)
+    assert after(Limit(REST), *[disk] * 600).at == BOUNDS.most
 
 
 def test_it_rises_soon_where_it_holds_pings_back_and_slowly_where_it_does_not() -> None:
     held = CALM._replace(in_hand=20, held_back=True)
     assert after(Limit(20.0), *[held] * 20).at > 130
+    assert after(Limit(20.0), *[held] * 60).at == BOUNDS.most
     assert 25 < after(Limit(20.0), *[CALM] * 20).at < 40
-    assert after(Limit(20.0), *[CALM] * 250).at == BOUNDS.most
+
+
+def test_in_calm_it_comes_to_rest() -> None:
+    for at in (20.0, 1_000.0):
+        assert after(Limit(at), *[CALM] * 250).at == REST

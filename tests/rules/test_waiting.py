@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange.rules.waiting import ROOM_MIN, Lines, has_his_part, room_for
+from exchange.rules.waiting import ROOM_MIN, Lines, has_his_part, pace, room_for
 
 
 @dataclass
@@ -78,8 +78,18 @@ def test_who_has_waited_too_long_is_taken_out() -> None:
 
 
 def test_the_room_is_what_can_be_let_in_while_one_waits() -> None:
-    assert room_for(2_000, 0.2) == 400
+    assert room_for(2_000, 0.2) == 200
     assert room_for(0, 0.2) == ROOM_MIN
+
+
+def test_who_waits_goes_in_at_the_pace_of_those_who_come_out() -> None:
+    allowed, gone_in = 0.0, 0
+    for _ in range(100):
+        allowed = pace(allowed, 1_000, 0.01)
+        gone_in += int(allowed)
+        allowed -= int(allowed)
+    assert 1_190 <= gone_in <= 1_200
+    assert pace(50.0, 0, 0.01) == 6.0  # what nobody used is not kept
 
 
 def test_each_seller_has_his_part_of_the_places() -> None:
