@@ -51,7 +51,7 @@ class Settings(BaseSettings):
     ping_lag_target_ms: Milliseconds = Field(3, description="usual lag of the loop above which fewer may be in hand")
     ping_own_target_ms: Milliseconds = Field(100, description="mean time of a ping in hand above which fewer may be")
     ping_wait_max_ms: Milliseconds = Field(
-        200, description="longest wait to be let in; who cannot be is refused at once"
+        300, description="longest wait to be let in; who cannot be is refused at once"
     )
     posts_in_flight_max: Count = Field(2_000, description="posts under way in one process; more are refused at once")
     seller_rate_per_s: Count | None = Field(
