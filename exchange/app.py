@@ -135,11 +135,10 @@ async def _open_desk(settings: Settings, services: Services, stopping: asyncio.E
     stack.push_async_callback(readiness.close)
     keys, rates = KeyRing(database), RateLimits(live, _usual_rate(settings))
     entrance = Entrance(keys, rates, fanout.tally, _entrance_limits(settings))
-    entrance.start()
     shared_rates = SharedRates(rates.buckets, services.valkey_url)
-    shared_rates.start()
-    stack.push_async_callback(shared_rates.close)
-    stack.push_async_callback(entrance.close)
+    for part in (entrance, shared_rates):
+        part.start()
+        stack.push_async_callback(part.close)
     return Desk(
         live=live,
         keys=keys,
