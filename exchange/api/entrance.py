@@ -24,6 +24,8 @@ from exchange.values.deadline import Deadline
 
 TICK_S = 0.01
 WINDOW_TICKS = 9
+BURST_WINDOWS = 3
+"""Where pings have had to wait for so long without a pause it is more than a burst, and they are let in at a pace."""
 SMOOTHING = 0.25
 """How much of a window's rates goes into those that are reckoned with."""
 STRANGERS = ""
@@ -60,7 +62,8 @@ class Entrance:
         self._in_flight = 0
         self._inside: dict[str, int] = {}
         self._entered_a_s = self._out_a_s = 0.0
-        self._pace = 0.0
+        self._pace = math.inf
+        self._held_windows = 0
         self._room = room_for(0.0, self._wait_max_s)
         self._watch = _Watch()
         self._refused = 0
@@ -170,7 +173,8 @@ class Entrance:
         watch, now_s = self._watch, time.monotonic()
         late_s = max(0.0, now_s - self._due_s)
         watch.lags_s.append(late_s)
-        self._pace = pace(self._pace, self._out_a_s, TICK_S + late_s)
+        is_burst = self._held_windows < BURST_WINDOWS
+        self._pace = math.inf if is_burst else pace(self._pace, self._out_a_s, TICK_S + late_s)
         watch.in_hand = max(watch.in_hand, self._in_flight - self._tally.asking)
         if self._lines.size:
             watch.held_back = True
@@ -189,6 +193,7 @@ class Entrance:
         self._entered_a_s += (watch.entered / passed_s - self._entered_a_s) * SMOOTHING
         self._out_a_s += (watch.out / passed_s - self._out_a_s) * SMOOTHING
         self._room = room_for(self._entered_a_s, self._wait_max_s)
+        self._held_windows = self._held_windows + 1 if watch.held_back else 0
         self._watch = _Watch(now_s)
         metrics.PINGS_IN_FLIGHT.set(self._in_flight)
         metrics.PINGS_IN_HAND.set(self._in_flight - self._tally.asking)
