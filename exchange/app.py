@@ -15,7 +15,9 @@ from exchange.api import problems, schema
 from exchange.api.admin import AdminDoor
 from exchange.api.desk import Desk
 from exchange.api.door import Door
+from exchange.api.entrance import Entrance, EntranceLimits
 from exchange.api.health import HealthDoor
+from exchange.api.rate_limits import RateLimits
 from exchange.api.sellers import SellerDoor
 from exchange.embedded.lease import Services
 from exchange.engine import open_engine
@@ -24,7 +26,9 @@ from exchange.readiness import Readiness
 from exchange.settings import Settings
 from exchange.storage.keys import KeyRing
 from exchange.storage.migrate import check_schema, migrations_folder
+from exchange.storage.rates import SharedRates
 from exchange.takeover import be_brisk
+from exchange.values.brakes import Rate
 
 TITLE = "Lead exchange"
 ABOUT = "Sellers ping part of a lead, buyers bid at the same time, an auction decides, and the winner gets the post."
@@ -78,7 +82,29 @@ async def _open_desk(settings: Settings, services: Services, stopping: asyncio.E
     )
     await readiness.start()
     stack.push_async_callback(readiness.close)
-    return Desk(engine, KeyRing(database), readiness)
+    keys, rates = KeyRing(database), RateLimits(live, _usual_rate(settings))
+    entrance = Entrance(keys, rates, engine.tally, _entrance_limits(settings))
+    shared_rates = SharedRates(rates.buckets, services.valkey_url)
+    for part in (entrance, shared_rates):
+        part.start()
+        stack.push_async_callback(part.close)
+    return Desk(engine, keys, readiness, entrance, rates)
+
+
+def _usual_rate(settings: Settings) -> Rate | None:
+    per_s = settings.seller_rate_per_s
+    return None if per_s is None else Rate(per_s, settings.seller_rate_burst)
+
+
+def _entrance_limits(settings: Settings) -> EntranceLimits:
+    return EntranceLimits(
+        in_flight_max=settings.pings_in_flight_max,
+        in_hand_min=settings.pings_in_hand_min,
+        lag_target_ms=settings.ping_lag_target_ms,
+        own_target_ms=settings.ping_own_target_ms,
+        wait_max_ms=settings.ping_wait_max_ms,
+        time_min_ms=settings.ping_finish_ms + settings.ping_ask_min_ms,
+    )
 
 
 def _quiet_collector() -> None:
@@ -90,8 +116,12 @@ def _quiet_collector() -> None:
 
 def _add_doors(app: FastAPI, desk: Desk, settings: Settings) -> dict[str, Door]:
     """Adds all doors to the application; returns the busy ones by their paths."""
-    sellers = SellerDoor(desk, pings_in_flight_max=settings.pings_in_flight_max)
-    busy = {"/v1/ping": Door(sellers.ping), "/v1/post": Door(sellers.post), "/v1/leads": Door(sellers.lead)}
+    sellers = SellerDoor(desk, posts_in_flight_max=settings.posts_in_flight_max)
+    busy = {
+        "/v1/ping": Door(sellers.ping, desk.entrance.enter),
+        "/v1/post": Door(sellers.post),
+        "/v1/leads": Door(sellers.lead, desk.entrance.enter),
+    }
     for path, door in busy.items():
         app.router.routes.append(Route(path, door, methods=["POST"]))
     app.router.routes.append(Route("/v1/pings/{ping_id}", Door(sellers.ping_state), methods=["GET"]))

@@ -12,6 +12,7 @@ import structlog
 from exchange.background import Background
 from exchange.brake_keeper import BrakeKeeper
 from exchange.brakes import Brakes
+from exchange.buyers.calls import Tally
 from exchange.buyers.delivery import Courier
 from exchange.buyers.fanout import Fanout
 from exchange.buyers.tls import bare_context
@@ -56,6 +57,8 @@ class Engine:
     database: Database
     vault: Vault
     background: Background
+    tally: Tally
+    """Pings that wait for buyers."""
     measures: tuple[Callable[[], None], ...]
 
     async def offer(self, request: PingRequest, hashes: Hashes) -> PingTrace:
@@ -146,6 +149,7 @@ async def _with_market(
         database=database,
         vault=vault,
         background=background,
+        tally=fanout.tally,
         measures=(fanout.measure, journal.measure),
     )
 

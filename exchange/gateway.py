@@ -10,6 +10,7 @@ import structlog
 import uvicorn
 import uvloop
 
+from exchange.api.places import Places
 from exchange.api.protocol import door_protocol
 from exchange.app import create_gateway
 from exchange.children import stop_on_signals, stop_without_parent
@@ -51,9 +52,10 @@ def raise_descriptor_limit() -> None:
 async def serve(settings: Settings, services: Services, listener: socket.socket, *, stop: asyncio.Event) -> bool:
     """Serves until `stop` is set, then lets what is under way finish. False where it could not start."""
     gateway = create_gateway(settings, services)
+    places = Places(settings.connections_max, settings.connections_per_address_max)
     config = uvicorn.Config(
         gateway.app,
-        http=door_protocol(settings.receive_timeout_s, gateway.busy_doors),
+        http=door_protocol(settings.receive_timeout_s, gateway.busy_doors, places),
         loop="none",
         lifespan="on",
         access_log=False,

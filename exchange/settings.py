@@ -47,7 +47,20 @@ class Settings(BaseSettings):
     postgres_timeout_s: Seconds = Field(3.0, description="longest wait for PostgreSQL before a request is refused")
     journal_rows_max: Count = Field(10_000, description="pings that may wait for their commit in one process")
     receive_timeout_s: Seconds = Field(5.0, description="time in which a request must have been received")
-    pings_in_flight_max: Count = Field(1_000, description="pings under way in one process; more are refused at once")
+    pings_in_flight_max: Count = Field(1_000, description="pings under way in one process; more have to wait")
+    pings_in_hand_min: Count = Field(20, description="of these, so many may always be in hand: not waiting for buyers")
+    ping_lag_target_ms: Milliseconds = Field(3, description="usual lag of the loop above which fewer may be in hand")
+    ping_own_target_ms: Milliseconds = Field(100, description="mean time of a ping in hand above which fewer may be")
+    ping_wait_max_ms: Milliseconds = Field(
+        300, description="longest wait to be let in; who cannot be is refused at once"
+    )
+    posts_in_flight_max: Count = Field(2_000, description="posts under way in one process; more are refused at once")
+    seller_rate_per_s: Count | None = Field(
+        None, description="requests a second of a seller for whom the market says none"
+    )
+    seller_rate_burst: Count = Field(1_000, description="how many of them may come at once after a pause")
+    connections_max: Count = Field(10_000, description="sellers' connections to one process; more are closed at once")
+    connections_per_address_max: Count | None = Field(None, description="of these, from one address")
     warm_connections: Count = Field(2, description="connections made to each buyer before the first ping")
     warm_timeout_s: Seconds = Field(2.0, description="longest wait at the start for those connections")
     ping_finish_ms: Milliseconds = Field(25, description="kept back of a ping's time for deciding and recording")

@@ -7,13 +7,18 @@ from exchange.storage.keys import KeyHolder, KeyRing
 
 async def caller(arrival: Arrival, keys: KeyRing) -> KeyHolder:
     """The holder of the request's key. Raises Problem 401 without one that holds."""
-    scheme, _, key = (arrival.header(b"authorization") or "").partition(" ")
-    return await holder_of(key if scheme.lower() == "bearer" else None, keys)
+    return await holder_of(bearer(arrival.header(b"authorization") or ""), keys)
+
+
+def bearer(authorization: str) -> str | None:
+    """The key in an Authorization header; None where it is of another kind."""
+    scheme, _, key = authorization.partition(" ")
+    return key.strip() if scheme.lower() == "bearer" else None
 
 
 async def holder_of(key: str | None, keys: KeyRing) -> KeyHolder:
     """The holder of a bearer's key. Raises Problem 401 without one that holds."""
-    holder = None if key is None else await keys.holder(key.strip())
+    holder = None if key is None else await keys.holder(key)
     if holder is None:
         raise Problem(401, "unauthorized", "Send a key that holds: Authorization: Bearer <key>.")
     return holder

@@ -9,6 +9,8 @@ from uuid import UUID
 import orjson
 
 from exchange.api.door import Arrival
+from exchange.api.entrance import Entrance
+from exchange.api.rate_limits import RateLimits
 from exchange.api.shapes import LeadOffer
 from exchange.engine import Engine
 from exchange.errors import FieldError, Problem, StorageUnavailable
@@ -47,6 +49,8 @@ class Desk:
     engine: Engine
     keys: KeyRing
     readiness: Readiness
+    entrance: Entrance
+    rates: RateLimits
 
     def check(self) -> None:
         """Raises StorageUnavailable while Postgres is away: refused at once, and before a lead is even read."""

@@ -5,12 +5,12 @@ Pings are too many for dependency injection and response models: a door reads tw
 
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 from starlette.types import Receive, Scope, Send
 
-from exchange.api.problems import internal_error, problem_parts, unavailable
+from exchange.api.problems import Prepared, internal_error, problem_parts, unavailable
 from exchange.errors import Problem, StorageUnavailable
 
 ARRIVED_S = "exchange.arrived_s"
@@ -28,10 +28,11 @@ class ClientGone(Exception):
 class Arrival:
     """A request as it came in. `arrived_s` is the monotonic moment of its first byte, as near as is known.
 
-    Its body is `content`, or is still to be received.
+    Its body is `content`, or is still to be received. `inside` says as whose request it was let
+    in, where its door has an entrance, and `has_waited` whether it had to wait there.
     """
 
-    __slots__ = ("_content", "_headers", "_receive", "arrived_s", "parameters", "path")
+    __slots__ = ("_content", "_headers", "_receive", "arrived_s", "has_waited", "inside", "parameters", "path")
 
     def __init__(
         self,
@@ -45,6 +46,8 @@ class Arrival:
     ) -> None:
         self.path = path
         self.arrived_s = arrived_s
+        self.inside: str | None = None
+        self.has_waited = False
         self.parameters = parameters or {}
         self._headers = headers
         self._content = content
@@ -80,6 +83,26 @@ class Arrival:
                 return content
 
 
+class Comer(Protocol):
+    """A request at the entrance of a door. `since_s` is when it began to wait there, 0 where it did not.
+
+    `seller` is whom the entrance takes it for.
+    """
+
+    bearer: str
+    seller: str
+    since_s: float
+
+    def go(self) -> bool:
+        """Goes in; false where its client is gone."""
+
+    def refuse(self, refusal: Prepared) -> None:
+        """Is refused after it has waited."""
+
+
+Enter = Callable[[Comer], Prepared | None]
+"""Lets a request in or has it wait, and returns nothing; or returns what refuses it."""
+
 Handler = Callable[[Arrival], Awaitable[bytes]]
 Headers = tuple[tuple[bytes, bytes], ...]
 Answer = tuple[int, Headers, bytes]
@@ -89,9 +112,11 @@ Answer = tuple[int, Headers, bytes]
 class Door:
     """An ASGI endpoint that answers with its handler's JSON, or with the problem that the handler raised."""
 
-    def __init__(self, handler: Handler) -> None:
+    def __init__(self, handler: Handler, enter: Enter | None = None) -> None:
+        """`enter` is asked for requests that come straight here; the handler has to ask for the others."""
         self._handler = handler
-        self._name = handler.__name__
+        self.name = handler.__name__
+        self.enter = enter
 
     async def answer(self, arrival: Arrival) -> Answer | None:
         """The answer to a request; None where its client is gone."""
@@ -100,13 +125,13 @@ class Door:
         except ClientGone:
             return None
         except Problem as problem:
-            return problem_parts(problem, self._name)
+            return problem_parts(problem, self.name)
         except StorageUnavailable as error:
             log.warning("storage_unavailable", path=arrival.path, error=str(error))
-            return problem_parts(unavailable(), self._name)
+            return problem_parts(unavailable(), self.name)
         except Exception:
             log.exception("request_failed", path=arrival.path)
-            return problem_parts(internal_error(), self._name)
+            return problem_parts(internal_error(), self.name)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         arrived_s = scope.get(ARRIVED_S) or time.monotonic()

@@ -1,6 +1,6 @@
 """Errors on the wire: every 4xx and 5xx is application/problem+json with a stable code (RFC 9457)."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import structlog
@@ -46,9 +46,29 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _on_anything)
 
 
-def problem_parts(problem: Problem, door: str = "other") -> tuple[int, tuple[tuple[bytes, bytes], ...], bytes]:
+Parts = tuple[int, tuple[tuple[bytes, bytes], ...], bytes]
+"""Status, headers without the content's length, and body."""
+
+
+class Prepared(NamedTuple):
+    """A problem that is known before anybody has it: what it becomes, and its code, by which it is to be counted."""
+
+    code: str
+    parts: Parts
+
+
+def prepared(problem: Problem) -> Prepared:
+    """A problem made ready to be answered many times."""
+    return Prepared(problem.code, _parts(problem))
+
+
+def problem_parts(problem: Problem, door: str = "other") -> Parts:
     """The status, headers and body that a problem becomes; it is counted here, for the door that it left by."""
     metrics.PROBLEMS.add((door, problem.code))
+    return _parts(problem)
+
+
+def _parts(problem: Problem) -> Parts:
     document: dict[str, Any] = {
         "type": "about:blank",
         "title": TITLES.get(problem.status, "Error"),

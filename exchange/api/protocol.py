@@ -18,8 +18,11 @@ from typing import Any, ClassVar, NamedTuple, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from exchange.api.auth import bearer
 from exchange.api.body import BODY_BYTES_MAX
 from exchange.api.door import ARRIVED_S, Answer, Arrival, Door
+from exchange.api.places import Places
+from exchange.api.problems import Prepared
 from exchange.observe import metrics
 
 HEAD_BYTES_MAX = 32_768
@@ -44,19 +47,35 @@ class Head(NamedTuple):
     door: Door
     path: str
     headers: list[tuple[bytes, bytes]]
+    bearer: str
     length: int
 
 
 class Straight:
     """A request on its straight way to a door, as the server's protocol sees it."""
 
-    __slots__ = ("arrived_s", "content", "disconnected", "door", "headers", "keep_alive", "path", "response_complete")
+    __slots__ = (
+        "arrived_s", "bearer", "content", "disconnected", "door", "headers", "keep_alive", "path", "protocol",
+        "response_complete", "seller", "since_s",
+    )  # fmt: skip
 
     message_event = _Nobody()
 
     def __init__(
-        self, door: Door, path: str, headers: list[tuple[bytes, bytes]], arrived_s: float, *, keep_alive: bool
+        self,
+        protocol: "DoorProtocol",
+        door: Door,
+        path: str,
+        headers: list[tuple[bytes, bytes]],
+        bearer: str,
+        arrived_s: float,
+        *,
+        keep_alive: bool,
     ) -> None:
+        self.protocol = protocol
+        self.bearer = bearer
+        self.seller = ""
+        self.since_s = 0.0
         self.door = door
         self.path = path
         self.headers = headers
@@ -66,11 +85,22 @@ class Straight:
         self.disconnected = False
         self.response_complete = False
 
+    def go(self) -> bool:
+        """Goes in to its door; false where its client is gone."""
+        if not self.disconnected:
+            self.protocol.begin(self, inside=self.seller)
+        return not self.disconnected
+
+    def refuse(self, refusal: Prepared) -> None:
+        """Is answered without having been in."""
+        self.protocol.refuse(self, refusal)
+
 
 class DoorProtocol(HttpToolsProtocol):
     """A connection on which a request must be received within `receive_timeout_s`, its head within 32 KiB."""
 
     receive_timeout_s = 5.0
+    places: ClassVar[Places]
     doors: Mapping[str, Door] = {}
     heads: ClassVar[dict[bytes, Head]] = {}
     """Heads of requests that went straight to a door, on whichever connection."""
@@ -86,9 +116,14 @@ class DoorProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
+        self._address = self.client[0] if self.client else ""
+        if (limit := self.places.taken(self._address)) is not None:
+            self._refuse_connection(limit)
+            return
         self._cut = self.loop.call_later(self.timeout_keep_alive, self._cut_off)  # for a first request to begin
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.places.given_back(self._address)
         self._stop_clock()
         super().connection_lost(exc)
 
@@ -153,7 +188,8 @@ class DoorProtocol(HttpToolsProtocol):
         if self.cycle is not None and not self.cycle.response_complete:
             return False
         self._stop_clock()
-        request = Straight(known.door, known.path, known.headers, time.monotonic(), keep_alive=True)
+        arrived_s = time.monotonic()
+        request = Straight(self, known.door, known.path, known.headers, known.bearer, arrived_s, keep_alive=True)
         request.content = data[end:]
         self.cycle = cast("Any", request)
         self._open(request)
@@ -168,12 +204,29 @@ class DoorProtocol(HttpToolsProtocol):
         if len(cycle.content) == len(data) - end:
             if len(self.heads) >= HEADS_KEPT_MAX:
                 del self.heads[next(iter(self.heads))]
-            self.heads[data[:end]] = Head(cycle.door, cycle.path, cycle.headers, len(cycle.content))
+            self.heads[data[:end]] = Head(cycle.door, cycle.path, cycle.headers, cycle.bearer, len(cycle.content))
 
     def _open(self, request: Straight) -> None:
-        task = self.loop.create_task(self._go_straight(request))
+        """Has a whole request go to its door: at once, or when its entrance lets it in."""
+        enter = request.door.enter
+        if enter is None:
+            self.begin(request)
+        elif (refusal := enter(request)) is not None:
+            self.refuse(request, refusal)
+
+    def begin(self, request: Straight, *, inside: str | None = None) -> None:
+        """Opens the door to a request."""
+        task = self.loop.create_task(self._go_straight(request, inside))
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
+
+    def refuse(self, request: Straight, refusal: Prepared) -> None:
+        """Answers a request for which the door is not opened. Who does not read his answers gets no more of them."""
+        metrics.PROBLEMS.add((request.door.name, refusal.code))
+        if self.flow.write_paused:
+            self.transport.abort()
+        else:
+            self._end(request, refusal.parts)
 
     def _straight(self) -> Straight | None:
         """The request whose head has come, if its door is here and it is of the usual kind."""
@@ -183,22 +236,30 @@ class DoorProtocol(HttpToolsProtocol):
             return None
         if self.cycle is not None and not self.cycle.response_complete:
             return None
-        length = -1
+        length, key = -1, None
         for name, value in self.headers:
             if name == b"content-length":
                 length = int(value)
+            elif name == b"authorization" and key is None:
+                key = bearer(value.decode("latin-1"))
             elif name in _UNUSUAL:
                 return None
         if not 0 <= length <= BODY_BYTES_MAX:
             return None
-        return Straight(door, path, self.headers, self._arrived_s, keep_alive=self.parser.should_keep_alive())
+        keep_alive = self.parser.should_keep_alive()
+        return Straight(self, door, path, self.headers, key or "", self._arrived_s, keep_alive=keep_alive)
 
-    async def _go_straight(self, request: Straight) -> None:
-        """Opens the door, and writes the answer in one piece."""
+    async def _go_straight(self, request: Straight, inside: str | None) -> None:
+        """Opens the door, and answers."""
         arrival = Arrival(request.path, request.headers, request.arrived_s, content=request.content)
+        arrival.inside, arrival.has_waited = inside, request.since_s > 0
         answer = await request.door.answer(arrival)
         if self.flow.write_paused and not request.disconnected:
             await self.flow.drain()
+        self._end(request, answer)
+
+    def _end(self, request: Straight, answer: Answer | None) -> None:
+        """Writes the answer in one piece; after that the connection is free for the next request."""
         request.response_complete = True
         if answer is None or request.disconnected:
             return
@@ -235,6 +296,12 @@ class DoorProtocol(HttpToolsProtocol):
         parts += b"content-length: %d\r\n\r\n" % len(content), content
         return b"".join(parts)
 
+    def _refuse_connection(self, limit: str) -> None:
+        """Hangs up before anything is read: whoever holds too many connections has others."""
+        metrics.REQUESTS_SHED.add(("connections",))
+        metrics.LIMITS_HIT.add((limit,))
+        self.transport.abort()
+
     def _stop_clock(self) -> None:
         if self._cut is not None:
             self._cut.cancel()
@@ -250,7 +317,7 @@ class DoorProtocol(HttpToolsProtocol):
             self.transport.abort()
 
 
-def door_protocol(receive_timeout_s: float, doors: Mapping[str, Door]) -> type[DoorProtocol]:
+def door_protocol(receive_timeout_s: float, doors: Mapping[str, Door], places: Places) -> type[DoorProtocol]:
     """The protocol with its settings; uvicorn makes the instances, so it is a class. `doors` are found by path."""
-    settings = {"receive_timeout_s": receive_timeout_s, "doors": doors, "heads": {}}
+    settings = {"receive_timeout_s": receive_timeout_s, "doors": doors, "heads": {}, "places": places}
     return type("DoorProtocol", (DoorProtocol,), settings)

@@ -32,45 +32,59 @@ from exchange.values.trace import PingStatus
 class SellerDoor:
     """The endpoints of the sellers' API."""
 
-    def __init__(self, desk: Desk, *, pings_in_flight_max: int) -> None:
+    def __init__(self, desk: Desk, *, posts_in_flight_max: int) -> None:
         self._desk = desk
-        self._pings_in_flight = 0
-        self._pings_in_flight_max = pings_in_flight_max
+        self._posts_in_flight = 0
+        self._posts_in_flight_max = posts_in_flight_max
 
     async def ping(self, arrival: Arrival) -> bytes:
         """POST /v1/ping. Past its capacity a gateway refuses at once, so that the pings it has begun are in time."""
-        if self._pings_in_flight >= self._pings_in_flight_max:
-            metrics.REQUESTS_SHED.add(("pings_in_flight",))
-            metrics.LIMITS_HIT.add(("pings_in_flight_max",))
-            raise Problem(503, "overloaded", "Too many pings are under way: try again.", retry_after_s=1)
-        self._pings_in_flight += 1
-        metrics.PINGS_IN_FLIGHT.set(self._pings_in_flight)
         try:
             return await self._ping(arrival)
         finally:
-            self._pings_in_flight -= 1
-            metrics.PINGS_IN_FLIGHT.set(self._pings_in_flight)
+            self._desk.entrance.leave(arrival)
 
     async def _ping(self, arrival: Arrival) -> bytes:
+        began_s = time.monotonic()
         self._desk.check()
         seller = await seller_key(arrival, self._desk.keys)
+        self._desk.rates.take(seller)
         document, body = await read_json_object(arrival)
+        if arrival.inside is None:
+            await self._desk.entrance.let_in(arrival, seller)
+            began_s = time.monotonic()
         offered = shapes.read_ping(document, body)
         admission = self._desk.admit(seller, offered.campaign)
         check_hashes(offered, admission.campaign)
         lead = admission.campaign.reader.read_ping(offered.lead)
         refuse_lead(lead.errors)
         hashes = {name: bytes.fromhex(found) for name, found in offered.identity_hashes.items()}
+        if arrival.has_waited:
+            longest_ms = admission.campaign.campaign.ping_timeout_ms
+            self._desk.entrance.check_time(arrival, min(offered.timeout_ms or longest_ms, longest_ms))
         trace = await self._desk.run_ping(admission, offered, lead.values, arrival.arrived_s, hashes)
-        took_s = time.monotonic() - arrival.arrived_s
-        metrics.PING_SECONDS.observe(took_s, (offered.campaign,))
-        metrics.PING_OWN_SECONDS.observe(took_s - trace.phases_ms.get("ask", 0) / 1000)
+        now_s, asked_s = time.monotonic(), trace.phases_ms.get("ask", 0) / 1000
+        self._desk.entrance.took(now_s - began_s - asked_s)
+        metrics.PING_SECONDS.observe(now_s - arrival.arrived_s, (offered.campaign,))
+        metrics.PING_OWN_SECONDS.observe(now_s - arrival.arrived_s - asked_s)
         return answers.ping_answer(trace, admission.campaign.campaign.offer_ttl_s, lead.ignored)
 
     async def post(self, arrival: Arrival) -> bytes:
-        """POST /v1/post."""
+        """POST /v1/post. Posts do not wait for pings, nor behind them: theirs is a limit of their own."""
+        if self._posts_in_flight >= self._posts_in_flight_max:
+            metrics.REQUESTS_SHED.add(("posts_in_flight",))
+            metrics.LIMITS_HIT.add(("posts_in_flight_max",))
+            raise Problem(503, "overloaded", "Too many posts are under way: send it again.", retry_after_s=1)
+        self._posts_in_flight += 1
+        try:
+            return await self._post(arrival)
+        finally:
+            self._posts_in_flight -= 1
+
+    async def _post(self, arrival: Arrival) -> bytes:
         self._desk.check()
         seller = await seller_key(arrival, self._desk.keys)
+        self._desk.rates.take(seller, for_post=True)
         document, _ = await read_json_object(arrival)
         posted = shapes.read_post(document)
         key = request_key(arrival, seller, document)
@@ -91,10 +105,18 @@ class SellerDoor:
         return answer
 
     async def lead(self, arrival: Arrival) -> bytes:
-        """POST /v1/leads: a ping and a post in one call."""
+        """POST /v1/leads: a ping and a post in one call; it comes in as a ping does."""
+        try:
+            return await self._lead(arrival)
+        finally:
+            self._desk.entrance.leave(arrival)
+
+    async def _lead(self, arrival: Arrival) -> bytes:
         self._desk.check()
         seller = await seller_key(arrival, self._desk.keys)
+        self._desk.rates.take(seller)
         document, body = await read_json_object(arrival)
+        await self._desk.entrance.let_in(arrival, seller)
         offered = shapes.read_lead(document, body)
         key = request_key(arrival, seller, document)
         if key is not None and (answer := await self._desk.answered(key)) is not None:
@@ -103,12 +125,12 @@ class SellerDoor:
         lead = admission.campaign.reader.read_whole(offered.lead)
         refuse_lead(lead.errors)
         if key is None:
-            return await self._sell_whole(admission, offered, lead, arrival.arrived_s, None)
+            return await self._sell_whole(admission, offered, lead, arrival, None)
         taken = await self._desk.engine.database.transact(lambda connection: idempotency.take(connection, key, None))
         if taken is not None:
             return replayed(taken)
         try:
-            return await self._sell_whole(admission, offered, lead, arrival.arrived_s, replace(key, is_taken=True))
+            return await self._sell_whole(admission, offered, lead, arrival, replace(key, is_taken=True))
         except Exception:
             await self._desk.engine.database.run(lambda connection: idempotency.give_up(connection, key))
             raise
@@ -140,10 +162,12 @@ class SellerDoor:
         return waited if waited is None or not waited.is_posted else await sales.find(post_id)
 
     async def _sell_whole(
-        self, admission: Admission, offered: LeadOffer, lead: WholeLead, arrived_s: float, key: RequestKey | None
+        self, admission: Admission, offered: LeadOffer, lead: WholeLead, arrival: Arrival, key: RequestKey | None
     ) -> bytes:
+        arrived_s = arrival.arrived_s
         hashes = identity_hashes(admission.campaign.vertical, lead.values)
         trace = await self._desk.run_ping(admission, offered, lead.ping, arrived_s, hashes)
+        self._desk.entrance.leave(arrival)
         if trace.offer is None:
             if (waiting := await let_wait(self._desk.engine, admission, trace, lead.values, key)) is not None:
                 return waiting

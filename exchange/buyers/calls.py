@@ -97,16 +97,28 @@ class Call:
             current.one_less()
 
 
+class Tally:
+    """How many pings wait for their buyers at the moment."""
+
+    __slots__ = ("asking",)
+
+    def __init__(self) -> None:
+        self.asking = 0
+
+
 class Round:
     """The calls of one ping. It is decided when every order has answered or is past its own deadline.
 
     No order's deadline is after `decide_at_s`, a moment of `time.monotonic()`.
     """
 
-    __slots__ = ("_calls", "_decide_at_s", "_decided", "_loop", "_open", "_timer", "started_s")
+    __slots__ = ("_calls", "_decide_at_s", "_decided", "_loop", "_open", "_tally", "_timer", "started_s")
 
-    def __init__(self, calls: Sequence[Call], decide_at_s: float, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, calls: Sequence[Call], decide_at_s: float, loop: asyncio.AbstractEventLoop, tally: Tally
+    ) -> None:
         self._calls = calls
+        self._tally = tally
         self._decide_at_s = decide_at_s
         self._loop = loop
         self.started_s = monotonic()
@@ -121,7 +133,11 @@ class Round:
             if self._open:
                 self._decided = self._loop.create_future()
                 self._wake_at(first_due_s)
-                await self._decided
+                self._tally.asking += 1
+                try:
+                    await self._decided
+                finally:
+                    self._tally.asking -= 1
         finally:
             self._end()
         return tuple([call.asked for call in self._calls])

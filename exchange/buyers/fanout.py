@@ -7,7 +7,7 @@ from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from functools import reduce
 from typing import Any
 
-from exchange.buyers.calls import Call, Round
+from exchange.buyers.calls import Call, Round, Tally
 from exchange.buyers.dialling import Dialler, Origin
 from exchange.buyers.limits import Limits
 from exchange.buyers.line import Line, read_target, request_head
@@ -27,6 +27,7 @@ class Fanout:
         self._allow_private = allow_private
         self._limits = limits or Limits()
         self._tls = tls or trusting_context()
+        self.tally = Tally()
         self._sockets = Sockets(self._limits.sockets_max)
         self._pools: dict[Origin, Pool] = {}
         self._dropped = Stats()
@@ -67,7 +68,7 @@ class Fanout:
         An answer that comes after its own deadline while others are still waited for is `LATE`; a buyer that is
         silent in the end is `TIMEOUT`. The result is in the order of `calls`.
         """
-        return Round(calls, decide_by.at_s, self._loop).run()
+        return Round(calls, decide_by.at_s, self._loop, self.tally).run()
 
     def stats(self) -> Stats:
         """Counts of all connections, also of those to origins that the market no longer knows."""

@@ -107,6 +107,7 @@ def _totals(before: Reading, now: Reading) -> Table:
     for part in ("gross", "payout", "margin"):
         row(part, "exchange_sales_micros_total", _money, part=part)
     row("errors", "exchange_problems_total")
+    row("refused", "exchange_requests_shed_total")
     table.add_section()
     for name, value in _state(before, now):
         table.add_row(name, "", value)
@@ -119,6 +120,8 @@ def _state(before: Reading, now: Reading) -> Iterable[tuple[str, str]]:
     yield "market version", f"{now.sum('exchange_market_version'):.0f}"
     slow_s = _quantile(_since(before, now, "exchange_ping_seconds_bucket", "").get("", {}))
     yield "time of a ping, p95", _seconds(slow_s)
+    in_hand, limit = now.sum("exchange_pings_in_hand"), now.sum("exchange_pings_in_hand_limit")
+    yield "pings in hand, of at most", f"{in_hand:,.0f}, {limit:,.0f}"
     yield "unknown attempts", f"{now.sum('exchange_attempts_unknown'):.0f}"
     if left_alone := list(_left_alone(now)):
         yield "left alone", ", ".join(left_alone)

@@ -8,14 +8,22 @@ from exchange.marketfile.deliveries import build_deliveries, build_means, build_
 from exchange.marketfile.mappings import build_mapping
 from exchange.marketfile.secrets import ENDPOINT_NAME
 from exchange.marketfile.shapes.campaigns import CampaignShape, QueueShape
-from exchange.marketfile.shapes.endpoints import BreakerShape, EndpointShape, RateShape, UnknownShape
+from exchange.marketfile.shapes.endpoints import BreakerShape, EndpointShape, UnknownShape
 from exchange.marketfile.shapes.orders import OrderShape, ScheduleShape
 from exchange.marketfile.shapes.parties import BuyerShape, SellerShape
-from exchange.marketfile.shapes.terms import BudgetShape, CapsShape, DuplicatesShape, MarginShape, ShareCapShape
+from exchange.marketfile.shapes.terms import (
+    BudgetShape,
+    CapsShape,
+    DuplicatesShape,
+    MarginShape,
+    RateShape,
+    ShareCapShape,
+)
 from exchange.values.brakes import BreakerWish, Rate
 from exchange.values.filters import Filter
 from exchange.values.market import (
     PACING_BURST,
+    RATE_BURST_S,
     RETURNS_WINDOW_DAYS,
     AmountRule,
     Buyer,
@@ -82,6 +90,7 @@ def build_seller(key: str, shape: SellerShape) -> Seller:
         floor_micros=shape.floor,
         payout_floor_micros=shape.payout_floor,
         webhook=build_webhook(shape.webhook),
+        rate=_rate(shape.rate, RATE_BURST_S),
     )
 
 
@@ -209,7 +218,7 @@ def _endpoint(name: str, shape: EndpointShape) -> Endpoint:
         mapping=None if shape.mapping is None else build_mapping(shape.mapping),
         signing=() if shape.signing is None else shape.signing.all_secrets(),
         breaker=_breaker(shape.breaker),
-        rate=_rate(shape.rate),
+        rate=_rate(shape.rate, 1),
         in_flight_max=shape.in_flight,
         means=build_means(shape) if shape.post_url is None else None,
     )
@@ -232,8 +241,9 @@ def _breaker(shape: BreakerShape | None) -> BreakerWish:
     )
 
 
-def _rate(shape: RateShape | None) -> Rate | None:
-    return None if shape is None else Rate(shape.per_s, shape.burst or shape.per_s)
+def _rate(shape: RateShape | None, burst_s: int) -> Rate | None:
+    """A rate whose burst, unless it is said, is what it gives in `burst_s` seconds."""
+    return None if shape is None else Rate(shape.per_s, shape.burst or burst_s * shape.per_s)
 
 
 def _unknown(shape: UnknownShape | None) -> UnknownTerms | None:

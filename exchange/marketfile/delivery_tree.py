@@ -8,9 +8,14 @@ from exchange.marketfile.mapping_tree import Secret, mapping_nodes, message_node
 from exchange.marketfile.secrets import masked
 from exchange.marketfile.times import clock_text
 from exchange.values.auth import Auth, AuthKind, HmacTerms
-from exchange.values.brakes import BreakerWish
+from exchange.values.brakes import BreakerWish, Rate
 from exchange.values.deliveries import Call, Files, Following, LeadWebhook, Mail, Means, Retry, Webhook, kind_of
 from exchange.values.market import Endpoint
+
+
+def rate_leaf(item: Rate | None) -> Leaf | None:
+    """A rate, on one line."""
+    return None if item is None else Leaf(f"{{per_s: {item.per_s}, burst: {item.burst}}}")
 
 
 def endpoint_tree(item: Endpoint) -> Tree:
@@ -31,7 +36,7 @@ def endpoint_tree(item: Endpoint) -> Tree:
             "mapping": None if item.mapping is None else _mapping(mapping_nodes(item.mapping)),
             "signing": _signing(item.signing) or None,
             "breaker": _breaker(item.breaker) or None,
-            "rate": None if item.rate is None else Leaf(f"{{per_s: {item.rate.per_s}, burst: {item.rate.burst}}}"),
+            "rate": rate_leaf(item.rate),
             "in_flight": shown(item.in_flight_max),
         }
     )

@@ -65,7 +65,6 @@ BREAKER_WINDOW_S = (1, 3_600)
 BREAKER_REST_S = (1, 3_600)
 PROBES_PERCENT = (1, 50)
 PAUSE_AFTER_S = (60, 2_592_000)
-RATE_PER_S = (1, 1_000_000)
 IN_FLIGHT = (1, 100_000)
 RETURN_DAYS = (0, 365)
 CAP = (0, 1_000_000_000)
@@ -85,6 +84,9 @@ SUB_CAPS_MAX = 50
 """Of one order."""
 
 SPACING_S = (1, 86_400)
+RATE = (1, 1_000_000)
+"""Requests a second, and at once."""
+
 SCHEDULE_WINDOWS_MAX = 50
 HOLIDAYS_MAX = 1_000
 """Of one schedule."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from exchange.marketfile.delivery_tree import endpoint_tree, following_tree, webhook_tree
+from exchange.marketfile.delivery_tree import endpoint_tree, following_tree, rate_leaf, webhook_tree
 from exchange.marketfile.leaves import Leaf, Tree, flow, in_order, listed, named, shown, tidy, written
 from exchange.marketfile.secrets import ENDPOINT_NAME, has_unnamed_endpoint
 from exchange.marketfile.times import days_text, hours_text, moment_text
@@ -40,9 +40,9 @@ def describe(item: Vertical | Campaign | Seller | Buyer | Order) -> Tree:
         case Seller():
             margin, caps = _margin(item.margin), _caps(item.caps)
             floors = {"floor": _least(item.floor_micros), "payout_floor": _least(item.payout_floor_micros)}
-            excluded = named(sorted(item.exclude_buyers))
+            excluded, rate = named(sorted(item.exclude_buyers)), rate_leaf(item.rate)
             tree = {"campaigns": listed(item.campaigns), **floors, "margin": margin, "caps": caps}
-            return tidy(tree | {"exclude_buyers": excluded, "webhook": webhook_tree(item.webhook)})
+            return tidy(tree | {"exclude_buyers": excluded, "webhook": webhook_tree(item.webhook), "rate": rate})
         case Buyer():
             return _buyer(item)
         case Order():

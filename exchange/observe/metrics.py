@@ -26,6 +26,12 @@ PING_ORDERS_ASKED = HistogramTable(
     "exchange_ping_orders_asked", "Orders asked for one ping.", ["campaign"], (0, 1, 2, 5, 10, 20, 50, 100, 200)
 )
 PINGS_IN_FLIGHT = GaugeTable("exchange_pings_in_flight", "Pings under way.")
+PINGS_IN_HAND = GaugeTable("exchange_pings_in_hand", "Of these, the ones that do not wait for their buyers.")
+PINGS_IN_HAND_LIMIT = GaugeTable("exchange_pings_in_hand_limit", "How many pings may be in hand.")
+PINGS_WAITING = GaugeTable("exchange_pings_waiting", "Pings that wait to be let in.")
+PING_WAIT_SECONDS = HistogramTable(
+    "exchange_ping_wait_seconds", "Time that pings waited to be let in, of those that had to.", [], _SECONDS
+)
 POSTS = CounterTable(
     "exchange_posts",
     "Posts answered, by status and, where it is not accepted, reason.",
@@ -204,7 +210,8 @@ PROCESS_CPU_SECONDS = CounterTable("exchange_process_cpu_seconds", "CPU time use
 PROCESS_RESIDENT_BYTES = GaugeTable("exchange_process_resident_bytes", "Most memory ever in use, by role.", ["role"])
 
 ALL = (
-    PINGS, PING_SECONDS, PING_OWN_SECONDS, PING_PHASE_SECONDS, PING_ORDERS_ASKED, PINGS_IN_FLIGHT, POSTS, POST_SECONDS,
+    PINGS, PING_SECONDS, PING_OWN_SECONDS, PING_PHASE_SECONDS, PING_ORDERS_ASKED, PINGS_IN_FLIGHT,
+    PINGS_IN_HAND, PINGS_IN_HAND_LIMIT, PINGS_WAITING, PING_WAIT_SECONDS, POSTS, POST_SECONDS,
     SALES, SALES_MICROS, CLAIMS_REFUSED, PROBLEMS, REQUESTS_SHED, LIMITS_HIT, BUYER_PINGS, BUYER_PING_SECONDS,
     BUYER_POSTS, BUYER_POST_SECONDS, CONNECTIONS, CONNECTIONS_OPEN, CONNECT_SECONDS, ADDRESS_CONNECT_SECONDS,
     POOL_WAIT_SECONDS, ADDRESS_POOL_WAIT_SECONDS, BREAKER_STATE, BREAKER_CHANGES, ENDPOINT_SKIPS, ENDPOINTS_PAUSED,

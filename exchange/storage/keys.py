@@ -86,6 +86,13 @@ class KeyRing:
         self._database = database
         self._known: OrderedDict[str, tuple[float, KeyHolder | None]] = OrderedDict()
 
+    def seller_seen(self, key: str, now_s: float) -> tuple[str | None, bool]:
+        """The seller for whom a key spoke when it was looked up last, if it was; and whether that is still believed."""
+        known = self._known.get(key)
+        if known is None or known[1] is None:
+            return None, False
+        return known[1].seller, known[0] > now_s
+
     async def holder(self, key: str) -> KeyHolder | None:
         """Whom `key` speaks for, or None for a key that does not exist or no longer holds."""
         known = self._known.get(key)

@@ -24,7 +24,7 @@ class BreakerWish:
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """How many pings a second an endpoint is sent, and how many at once after a pause."""
+    """How many requests may come a second, and how many at once after a pause."""
 
     per_s: int
     burst: int

@@ -212,6 +212,10 @@ class Campaign:
     queue: Queue | None = None
 
 
+RATE_BURST_S = 2
+"""A seller's burst is what his rate gives in so many seconds, unless it says otherwise."""
+
+
 @dataclass(frozen=True, slots=True)
 class Seller:
     """Who sends pings and posts, and the campaigns that are open to him.
@@ -227,6 +231,7 @@ class Seller:
     floor_micros: int = 0
     payout_floor_micros: int = 0
     webhook: Webhook | None = None
+    rate: Rate | None = None
 
 
 @dataclass(frozen=True, slots=True)

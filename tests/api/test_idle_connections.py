@@ -9,6 +9,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from exchange.api.door import Arrival, Door
+from exchange.api.places import Places
 from exchange.api.protocol import door_protocol
 
 IDLE_S = 1
@@ -28,7 +29,7 @@ async def thank(arrival: Arrival) -> bytes:
 
 @pytest.fixture
 async def port() -> AsyncIterator[int]:
-    protocol = door_protocol(5.0, {"/door": Door(thank)})
+    protocol = door_protocol(5.0, {"/door": Door(thank)}, Places(10, None))
     config = uvicorn.Config(
         nothing,
         http=protocol,

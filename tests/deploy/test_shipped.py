@@ -27,7 +27,19 @@ VALUES = {
     "role": {"gateway", "worker"},
     "door": {"ping", "post", "lead", "ping_state", "post_state", "other"},
     "result": {"made", "not_made", "reused", "retried"},
-    "cause": {"pings_in_flight", "journal_full", "postgres_away", "slow_client"},
+    "cause": {
+        "pings_in_flight",
+        "loop_lag",
+        "own_time",
+        "waited_too_long",
+        "no_time_left",
+        "posts_in_flight",
+        "seller_rate",
+        "connections",
+        "journal_full",
+        "postgres_away",
+        "slow_client",
+    },
     "phase": {"ask", "decide", "record"},
 }
 """The closed lists that labels are from."""

@@ -14,7 +14,6 @@ from exchange.marketfile.limits import (
     PAUSE_AFTER_S,
     PRESUME_DAYS,
     PROBES_PERCENT,
-    RATE_PER_S,
 )
 from exchange.marketfile.outside import (
     Url,
@@ -31,7 +30,7 @@ from exchange.marketfile.shapes.auth import AuthShape, read_auth
 from exchange.marketfile.shapes.base import Given, Shape
 from exchange.marketfile.shapes.deliveries import MeansShape, SigningShape
 from exchange.marketfile.shapes.mapped import MappingShape
-from exchange.marketfile.shapes.terms import PingTimeout, PostTimeout
+from exchange.marketfile.shapes.terms import PingTimeout, PostTimeout, RateShape
 from exchange.values.market import Presumption
 
 _WITHOUT_URL = frozenset({"webhook", "email", "sftp", "ftps", "post_timeout_ms", "unknown"})
@@ -64,13 +63,6 @@ class BreakerShape(Shape):
     rest_s: Given[Annotated[int, whole(*BREAKER_REST_S)]] = None
     probes: Given[Annotated[int, whole(*PROBES_PERCENT)]] = None
     pause_after_s: Given[Annotated[int, whole(*PAUSE_AFTER_S)]] = None
-
-
-class RateShape(Shape):
-    """How many pings a second an endpoint is sent."""
-
-    per_s: Annotated[int, whole(*RATE_PER_S)]
-    burst: Given[Annotated[int, whole(*RATE_PER_S)]] = None
 
 
 class EndpointShape(MeansShape):

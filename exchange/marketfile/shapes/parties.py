@@ -12,7 +12,7 @@ from exchange.marketfile.scalars import (
 from exchange.marketfile.shapes.base import Given, Shape
 from exchange.marketfile.shapes.deliveries import SellerWebhookShape
 from exchange.marketfile.shapes.endpoints import EndpointShape
-from exchange.marketfile.shapes.terms import AdjustmentShape, CapsShape, DuplicatesShape, MarginShape
+from exchange.marketfile.shapes.terms import AdjustmentShape, CapsShape, DuplicatesShape, MarginShape, RateShape
 
 
 class SellerShape(Shape):
@@ -25,6 +25,7 @@ class SellerShape(Shape):
     caps: CapsShape | None = None
     exclude_buyers: list[Text] = []
     webhook: Given[SellerWebhookShape] = None
+    rate: Given[RateShape] = None
 
 
 class BuyerShape(Shape):

@@ -8,6 +8,7 @@ from exchange.marketfile.limits import (
     CAP,
     PING_TIMEOUT_MS,
     POST_TIMEOUT_MS,
+    RATE,
     WINDOW_DAYS,
 )
 from exchange.marketfile.scalars import (
@@ -45,6 +46,13 @@ class MarginShape(Shape):
 
 class AdjustmentShape(MarginShape):
     """What the ranking adds to a gross price, or takes off: a part of it, or an amount."""
+
+
+class RateShape(Shape):
+    """How many requests may come."""
+
+    per_s: Annotated[int, whole(*RATE)]
+    burst: Given[Annotated[int, whole(*RATE)]] = None
 
 
 class CapsShape(Shape):

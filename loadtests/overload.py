@@ -1,0 +1,249 @@
+"""Offers a gateway five times the pings that it can answer, and sees that it goes on answering what it can.
+
+    python loadtests/overload.py                            # a minute of it, some two and a half in all; needs gcc
+    python loadtests/overload.py --seconds 10               # a short one
+    python loadtests/overload.py --times 3 --think-ms 100
+
+First what it can answer is found: many connections that ping one after the other. Then, without waiting for answers,
+one seller sends `--times` as many, while another sends a twentieth of what can be answered, and a third posts what he
+is offered. In the end it is seen how soon half the load is served again as if nothing had been. What can be answered is
+found once more after that, and the median counts: machines change.
+
+The exit status is 1 where fewer than nine tenths of what can be answered were; a refusal in a hundred took longer than
+10 ms; more than one answer in a thousand was wrong, late or another error; the quiet seller was refused more than one
+ping in a hundred; a post was not accepted; or the gateway was not back in ten seconds. Buyers and load are the
+benchmark kit's. On a machine that is busy with other things the gateway waits for a CPU, and so do refusals.
+"""
+
+import argparse
+import json
+import os
+import signal
+import statistics
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request
+
+from bench_kit import BENCH, DIRECT, Failed, Farm, Running, build, load, make_market, project
+from exchange_process import Exchange, own_exchange
+
+FANOUT, ORDERS, BASE_PORT = 10, 1_000, 9_300
+BUYERS_SECRET = {"BENCH_BUYER_TOKEN": "any"}  # what the kit's market takes from the environment
+SELLERS = ("acme", "quiet", "poster")
+PEAK_RUNS, PEAK_S = 3, 2.0
+PING_TIMEOUT_MS = 1_000  # of the kit's market
+LATE_SHARE_MAX = 0.001
+GOODPUT_MIN, QUIET_SHARE, QUIET_REFUSED_MAX = 0.9, 0.05, 0.01
+REFUSAL_MS_MAX, BACK_S_MAX = 10.0, 10.0
+POST_EVERY_S = 0.25
+CONTACT = {"first_name": "Ada", "phone": "+13125550123", "email": "ada@example.com"}
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where everything is, and which CPUs make the load."""
+
+    keys: dict[str, str]
+    port: int
+    checks: list[str]
+    load_cpus: set[int]
+    connections: int
+
+    def load(self, seller: str = "acme", **options: object) -> dict[str, Any]:
+        """One run of the kit's load. Its answers are checked; refusals for overload are told apart."""
+        header = ["--header", f"Authorization: Bearer {self.keys[seller]}", "--refusal", '"overloaded"']
+        settings = {"conns": self.connections, "warm": 0.5, "port": self.port} | options
+        return load(self.load_cpus, [*self.checks, *header], **settings)
+
+
+def main() -> int:
+    options = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is stopped
+    faults = []
+    try:
+        build([])
+        cpus = sorted(os.sched_getaffinity(0))
+        gateway_cpus, load_cpus = set(cpus[:1]), set(cpus[1:2] or cpus)
+        os.sched_setaffinity(0, load_cpus)  # Postgres and Valkey inherit it
+        with own_exchange(**BUYERS_SECRET) as exchange, gateway(exchange, options, gateway_cpus, load_cpus) as site:
+            faults = measure(site, options)
+    except Failed as failed:
+        faults.append(str(failed))
+    for fault in faults:
+        print(f"overload: {fault}", file=sys.stderr)
+    return 1 if faults else 0
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=60, help="of overload")
+    parser.add_argument("--times", type=float, default=5, help="how many times what can be answered is offered")
+    parser.add_argument("--think-ms", type=float, default=20, help="how long buyers think")
+    parser.add_argument("--connections", type=int, default=80, help="of the search for what can be answered")
+    parser.add_argument("--port", type=int, default=8_040, help="of the gateway")
+    return parser.parse_args()
+
+
+@contextmanager
+def gateway(
+    exchange: Exchange, options: argparse.Namespace, gateway_cpus: set[int], load_cpus: set[int]
+) -> Iterator[Site]:
+    """A gateway with a market in force, and its buyers."""
+    os.environ.update(exchange.environment)  # of what the kit starts
+    folder = exchange.folder / "market"
+    make_market(folder, orders=ORDERS, fanout=FANOUT, base=BASE_PORT)
+    expected = json.loads((folder / "expected.json").read_text())
+    market = (folder / "market.yaml").read_text()
+    others = "".join(f"  {seller}: {{campaigns: [auto-us]}}\n" for seller in SELLERS[1:])
+    (folder / "market.yaml").write_text(market.replace("\nsellers:\n", f"\nsellers:\n{others}"))
+    exchange.apply(folder / "market.yaml")
+    checks = ["--expect", '"offered"']
+    for line, ping in enumerate(expected["pings"], 1):
+        checks += ["--expect-line", f'{line}="{ping["price"]}"']
+    keys = {seller: exchange.new_key(seller) for seller in SELLERS}
+    farm = Farm(load_cpus, **expected["farm"], think_ms=options.think_ms, max_seconds=600)
+    try:
+        command = project(f"{sys.executable} -m exchange.cli serve --port {options.port}")
+        running = Running(command, options.port, folder, gateway_cpus, set())
+        try:
+            yield Site(keys, options.port, checks, load_cpus, options.connections)
+        finally:
+            running.stop()
+    finally:
+        farm.process.terminate()
+        farm.process.wait()
+
+
+# ---- measuring ----
+
+
+def measure(site: Site, options: argparse.Namespace) -> list[str]:
+    print(f"machine: {os.cpu_count()} CPUs, load average {os.getloadavg()[0]:.1f} before anything was begun")
+    site.load(seconds=1)
+    peaks = [peak(site) for _ in range(PEAK_RUNS)]
+    before = statistics.median(peaks)
+    print(f"can be answered: {before:.0f} pings/s ({min(peaks):.0f}-{max(peaks):.0f})", flush=True)
+    flood, quiet, posted = overload(site, options, before)
+    back_s = time_to_be_back(site, before / 2)
+    peaks += [peak(site) for _ in range(PEAK_RUNS)]
+    usual = statistics.median(peaks)
+    show(flood, quiet, posted, back_s, usual)
+    return faults_of(flood, quiet, posted, back_s, usual)
+
+
+def peak(site: Site) -> float:
+    found = site.load(seconds=PEAK_S)
+    if found["bad"]:
+        raise Failed(f"{found['bad']} bad answers while it was found what can be answered")
+    return float(found["rate"])
+
+
+@dataclass
+class Posted:
+    """Pings and posts of a seller who does one after the other, beside the others' overload."""
+
+    took_ms: list[float] = field(default_factory=list)
+    refused_pings: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+
+def overload(site: Site, options: argparse.Namespace, capacity: float) -> tuple[dict[str, Any], dict[str, Any], Posted]:
+    """One seller floods, one goes on as ever, and one posts."""
+    results: dict[str, dict[str, Any]] = {}
+    posted, over = Posted(), threading.Event()
+    rates = {"acme": capacity * options.times, "quiet": capacity * QUIET_SHARE}
+
+    def run(seller: str) -> None:
+        more = {"conns": 1_500} if seller == "acme" else {"conns": 200}
+        results[seller] = site.load(seller, seconds=options.seconds, warm=2, rate=rates[seller], **more)
+
+    threads = [threading.Thread(target=run, args=(seller,)) for seller in rates]
+    poster = threading.Thread(target=post_until, args=(site, over, posted))
+    for thread in (*threads, poster):
+        thread.start()
+    for thread in threads:
+        thread.join()
+    over.set()
+    poster.join()
+    if results.keys() != rates.keys():
+        raise Failed("the load could not be made")
+    return results["acme"], results["quiet"], posted
+
+
+def post_until(site: Site, over: threading.Event, posted: Posted) -> None:
+    bodies = [json.loads(line) for line in (BENCH / "pings.jsonl").read_text().splitlines()]
+    while not over.wait(POST_EVERY_S):
+        ping = bodies[0] | {"ref": uuid.uuid4().hex[:16]}
+        status, offer = send(site, "/v1/ping", ping)
+        if status == 503:
+            posted.refused_pings += 1
+            continue
+        contact = CONTACT | {"email": f"{uuid.uuid4().hex}@example.com"}
+        began_s = time.monotonic()
+        status, answer = send(site, "/v1/post", {"ping_id": offer.get("ping_id"), "lead": contact})
+        posted.took_ms.append((time.monotonic() - began_s) * 1_000)
+        if (status, answer.get("status")) != (200, "accepted"):
+            posted.wrong.append(f"{status} {answer}")
+
+
+def send(site: Site, path: str, document: object) -> tuple[int, dict[str, Any]]:
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {site.keys['poster']}"}
+    request = Request(f"http://127.0.0.1:{site.port}{path}", json.dumps(document).encode(), headers)  # loopback
+    try:
+        with DIRECT.open(request, timeout=20) as answer:
+            return answer.status, json.load(answer)
+    except HTTPError as error:
+        return error.code, json.load(error)
+
+
+def time_to_be_back(site: Site, rate: float) -> float:
+    """Seconds until nothing is refused, and nothing slow, at half of what can be answered."""
+    began_s = time.monotonic()
+    while time.monotonic() - began_s < 2 * BACK_S_MAX:
+        found = site.load(seconds=1, warm=0, rate=rate, conns=200)
+        if not found["bad"] and not found["refused"] and found["p99_ms"] < PING_TIMEOUT_MS / 2:
+            return time.monotonic() - began_s - 1
+    return time.monotonic() - began_s
+
+
+# ---- what is said of it ----
+
+
+def show(flood: dict[str, Any], quiet: dict[str, Any], posted: Posted, back_s: float, usual: float) -> None:
+    good = flood["rate"] + quiet["rate"]
+    print(f"can be answered, before and after: {usual:.0f} pings/s")
+    print(f"answered in overload: {good:.0f} pings/s, {good / usual:.0%}; {flood['refused']} refused")
+    print(f"refusals: p50 {flood['refused_p50_ms']:.1f}, p99 {flood['refused_p99_ms']:.1f} ms")
+    print(f"answers: p50 {flood['p50_ms']:.0f}, p99 {flood['p99_ms']:.0f}, longest {flood['max_ms']:.0f} ms")
+    print(f"the quiet seller: {quiet['answers']} pings, {quiet['refused']} refused, p99 {quiet['p99_ms']:.0f} ms")
+    took = posted.took_ms or [0.0]
+    print(f"posts: {len(posted.took_ms)}, median {statistics.median(took):.0f}, longest {max(took):.0f} ms", end="; ")
+    print(f"of the poster's pings {posted.refused_pings} refused")
+    print(f"back after {back_s:.1f} s; load average {os.getloadavg()[0]:.1f}", flush=True)
+
+
+def faults_of(flood: dict[str, Any], quiet: dict[str, Any], posted: Posted, back_s: float, usual: float) -> list[str]:
+    good, answers = flood["rate"] + quiet["rate"], flood["answers"] + quiet["answers"]
+    late, quiet_refused = flood["bad"] + quiet["bad"], quiet["refused"] / max(1, quiet["answers"])
+    checks = {
+        f"answered {good / usual:.0%} of what can be": good < GOODPUT_MIN * usual,
+        f"refusals took {flood['refused_p99_ms']:.1f} ms": flood["refused_p99_ms"] > REFUSAL_MS_MAX,
+        "nobody was refused: it was no overload": flood["refused"] == 0,
+        f"{late} answers wrong, late or another error": late > LATE_SHARE_MAX * answers,
+        f"answers took {flood['p999_ms']:.0f} ms": flood["p999_ms"] > PING_TIMEOUT_MS,
+        f"{quiet_refused:.1%} of the quiet seller's pings refused": quiet_refused > QUIET_REFUSED_MAX,
+        f"{len(posted.wrong)} posts not accepted: {posted.wrong[:2]}": bool(posted.wrong) or not posted.took_ms,
+        f"back after {back_s:.1f} s": back_s > BACK_S_MAX,
+    }
+    return [fault for fault, found in checks.items() if found]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
