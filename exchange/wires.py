@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from exchange.buyers.credentials import Signer, auth_headers, auth_query, signed, signer_of
 from exchange.buyers.delivery import Courier
+from exchange.buyers.dialects.json_writing import Runs
 from exchange.buyers.dialects.mapped import Mapped
 from exchange.buyers.dialects.native import NATIVE
 from exchange.buyers.dialects.wire import NO_HEADERS, Dialect, Ping, Post, Request, Unsendable, with_query
@@ -84,6 +85,7 @@ class Wires:
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
+        self._runs = Runs()
         self._known: dict[tuple[str, str], tuple[Endpoint, Wire | None]] = {}
 
     def of(self, buyer: str, endpoint: Endpoint) -> Wire | None:
@@ -93,7 +95,7 @@ class Wires:
         if known is None or (known[0] is not endpoint and known[0] != endpoint):
             if len(self._known) >= WIRES_MAX:
                 del self._known[next(iter(self._known))]
-            known = self._known[key] = (endpoint, _wire(endpoint, self._environment))
+            known = self._known[key] = (endpoint, _wire(endpoint, self._environment, self._runs))
         return known[1]
 
 
@@ -114,13 +116,13 @@ def secrets_of(endpoint: Endpoint, environment: Mapping[str, str]) -> Mapping[st
     return found
 
 
-def _wire(endpoint: Endpoint, environment: Mapping[str, str]) -> Wire | None:
+def _wire(endpoint: Endpoint, environment: Mapping[str, str], runs: Runs) -> Wire | None:
     secrets = secrets_of(endpoint, environment)
     keys = signing_keys(endpoint.signing, environment)
     if secrets is None or keys is None:
         return None
     auth, secret = endpoint.auth, secrets[endpoint.auth.secret]
-    dialect: Dialect = NATIVE if endpoint.mapping is None else Mapped(endpoint.mapping, secrets)
+    dialect: Dialect = NATIVE if endpoint.mapping is None else Mapped(endpoint.mapping, secrets, runs)
     return Wire(dialect, auth_headers(auth, secret), auth_query(auth, secret), signer_of(auth, secret), keys)
 
 

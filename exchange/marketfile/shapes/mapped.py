@@ -5,8 +5,8 @@ from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, PlainValidator, model_validator
 
-from exchange.buyers.dialects.bodies import PlaceError, read_places
 from exchange.buyers.dialects.paths import PathError, json_path, xml_path
+from exchange.buyers.dialects.trees import PlaceError, read_places
 from exchange.buyers.dialects.xml_writing import is_xml_name
 from exchange.marketfile.limits import CONDITIONS_MAX, PARTS_MAX
 from exchange.marketfile.outside import Password
