@@ -21,6 +21,7 @@ from exchange.api.sellers import SellerDoor
 from exchange.background import Background
 from exchange.buyers.delivery import Courier
 from exchange.buyers.fanout import Fanout
+from exchange.buyers.tokens import Tokens
 from exchange.embedded.lease import Services
 from exchange.gate import Gate
 from exchange.live import LiveMarket
@@ -97,7 +98,7 @@ async def _open_desk(settings: Settings, services: Services, stopping: asyncio.E
     stack.push_async_callback(database.close)
     hints, people = Hints(database, services.valkey_url), People(database, services.valkey_url)
     environment = secret_environment()
-    live, wires = LiveMarket(database, services.postgres_url, environment, hints), Wires(environment)
+    live = LiveMarket(database, services.postgres_url, environment, hints)
     await live.start()
     stack.push_async_callback(live.close)
     await hints.start()
@@ -112,6 +113,9 @@ async def _open_desk(settings: Settings, services: Services, stopping: asyncio.E
     courier, recorder = Courier(allow_private=settings.allow_private_addresses), Recorder(journal, feed)
     stack.push_async_callback(fanout.close)
     stack.push_async_callback(courier.close)
+    tokens = Tokens(courier)
+    stack.push_async_callback(tokens.close)
+    wires = Wires(environment, tokens)
     background = Background()
     stack.push_async_callback(_drain, background, settings.drain_timeout_s)
     vault = Vault(master_key(settings))

@@ -254,8 +254,8 @@ class Pings:
                 asking = askings.get(shown) or askings.setdefault(
                     shown, asking_for(way.wire, _ping(request, ping_id, entry, seen))
                 )
-            line = way.line if asking.plain and not way.signs else ways.own_line(way, asking)
-            calls.append(Call(line, asking.request.body, min(entry.endpoint.ping_timeout_ms, left_ms), asking.read))
+            line, read = (way.line, asking.read) if asking.plain and not way.signs else ways.own(way, asking)
+            calls.append(Call(line, asking.request.body, min(entry.endpoint.ping_timeout_ms, left_ms), read))
         return calls
 
 

@@ -10,13 +10,14 @@ from exchange.buyers.line import Line
 from exchange.rules.book import OrderEntry
 from exchange.values.bid import Refusal
 from exchange.values.reason import Reason
-from exchange.wires import Wire, Wires
+from exchange.wires import NO_TOKEN, Wire, Wires
 
 SECRET_MISSING = Refusal(Reason.PAUSED, "a secret is not set")
+TOKEN_MISSING = Refusal(Reason.PAUSED, NO_TOKEN)
 
 
 class Way(NamedTuple):
-    """An order's line and wire. With `signs` each of its requests has a head of its own."""
+    """An order's line and wire. With `signs` its requests have heads of their own, or the token of the moment."""
 
     entry: OrderEntry
     line: Line
@@ -44,6 +45,7 @@ class Ways:
         self._wires = wires
         self.known: dict[str, Way] = {}
         """The ways by order, for who asks many: one that has another entry is to be made anew, by `of`."""
+        self._with_tokens: dict[str, tuple[OrderEntry, str, Line]] = {}
         self._version = 0
 
     def of(self, entry: OrderEntry) -> Way:
@@ -52,8 +54,24 @@ class Ways:
         if known is None or known.entry is not entry:
             wire = self._wires.of(entry.buyer.key, entry.endpoint)
             line = _refused(entry, SECRET_MISSING) if wire is None else self._line(entry, wire, None)
-            known = self.known[entry.key] = Way(entry, line, wire, wire is not None and wire.signer is not None)
+            signs = wire is not None and (wire.signer is not None or wire.access is not None)
+            known = self.known[entry.key] = Way(entry, line, wire, signs)
         return known
+
+    def own(self, way: Way, asking: Asking) -> tuple[Line, Read]:
+        """The line for this request alone, and what reads its answer. With a token, one as long as that is good."""
+        wire = way.wire
+        if wire is None or wire.access is None:
+            return self.own_line(way, asking), asking.read
+        token = wire.access.now()
+        if token is None:
+            return _refused(way.entry, TOKEN_MISSING), asking.read
+        if not asking.plain:
+            return self.own_line(way, asking), wire.heeding(asking.read)
+        known = self._with_tokens.get(way.entry.key)
+        if known is None or known[0] is not way.entry or known[1] != token:
+            known = self._with_tokens[way.entry.key] = way.entry, token, self.own_line(way, asking)
+        return known[2], wire.heeding(asking.read)
 
     def own_line(self, way: Way, asking: Asking) -> Line:
         """A line for this request alone."""
@@ -66,12 +84,13 @@ class Ways:
         if market_version > self._version:
             self._version = market_version
             self.known.clear()
+            self._with_tokens.clear()
 
     def _line(self, entry: OrderEntry, wire: Wire, request: Request | None) -> Line:
         method, url = wire.dialect.ping_method, wire.url(entry.endpoint.ping_url or "", request)
         headers = {**wire.dialect.standing_headers(entry.key), **(entry.auth_headers or {})}
         if request is not None:
-            headers |= {**request.headers, **wire.signed(method, url, request.body, time.time())}
+            headers |= {**request.headers, **wire.own_headers(method, url, request.body, time.time())}
         return self._fanout.line(entry.key, url, headers, TIMEOUT_HEADER, method)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from exchange.marketfile.deliveries import build_deliveries, build_webhook
 from exchange.marketfile.mappings import build_mapping
 from exchange.marketfile.secrets import ENDPOINT_NAME
-from exchange.marketfile.shapes.auth import AuthShape, HmacShape
+from exchange.marketfile.shapes.auth import AuthShape, HmacShape, OAuth2Shape
 from exchange.marketfile.shapes.campaigns import CampaignShape
 from exchange.marketfile.shapes.endpoints import EndpointShape, UnknownShape
 from exchange.marketfile.shapes.orders import OrderShape, ScheduleShape
@@ -26,6 +26,7 @@ from exchange.values.market import (
     Fallback,
     HmacTerms,
     Margin,
+    OAuthTerms,
     Order,
     Pacing,
     Period,
@@ -218,7 +219,13 @@ def _auth(shape: AuthShape | None) -> Auth:
         return Auth(AuthKind.QUERY, shape.query.name, shape.query.value)
     if shape.hmac is not None:
         return Auth(AuthKind.HMAC, shape.hmac.header, shape.hmac.secret, _hmac(shape.hmac))
+    if shape.oauth2 is not None:
+        return Auth(AuthKind.OAUTH2, shape.oauth2.client_id, shape.oauth2.secret, oauth2=_oauth2(shape.oauth2))
     return Auth(AuthKind.BEARER, secret=shape.bearer or "")
+
+
+def _oauth2(shape: OAuth2Shape) -> OAuthTerms:
+    return OAuthTerms(shape.token_url, shape.scope or "", shape.parameters or (), in_body=shape.client_auth == "body")
 
 
 def _hmac(shape: HmacShape) -> HmacTerms:

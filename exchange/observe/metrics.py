@@ -63,6 +63,11 @@ BUYER_POSTS = CounterTable("exchange_buyer_posts", "Attempts, by buyer and reaso
 BUYER_POST_SECONDS = HistogramTable(
     "exchange_buyer_post_seconds", "Time a buyer took to answer a post.", ["buyer"], _POST_SECONDS
 )
+TOKENS = CounterTable(
+    "exchange_tokens",
+    "Access tokens: fetched, failed to be, or refused by a buyer, by the address that gives them.",
+    ["address", "result"],
+)
 CONNECTIONS = CounterTable(
     "exchange_connections",
     "Connections for pings, by address in the market, and what became of them.",
@@ -163,7 +168,7 @@ PROCESS_RESIDENT_BYTES = GaugeTable("exchange_process_resident_bytes", "Most mem
 ALL = (
     PINGS, PING_SECONDS, PING_OWN_SECONDS, PING_PHASE_SECONDS, PING_ORDERS_ASKED, PINGS_IN_FLIGHT, POSTS, POST_SECONDS,
     SALES, SALES_MICROS, CLAIMS_REFUSED, PROBLEMS, REQUESTS_SHED, LIMITS_HIT, BUYER_PINGS, BUYER_PING_SECONDS,
-    BUYER_POSTS, BUYER_POST_SECONDS, CONNECTIONS, CONNECTIONS_OPEN, CONNECT_SECONDS, ADDRESS_CONNECT_SECONDS,
+    BUYER_POSTS, BUYER_POST_SECONDS, TOKENS, CONNECTIONS, CONNECTIONS_OPEN, CONNECT_SECONDS, ADDRESS_CONNECT_SECONDS,
     POOL_WAIT_SECONDS, ADDRESS_POOL_WAIT_SECONDS, ATTEMPTS_RESOLVED, ATTEMPTS_ASKED, ATTEMPTS_UNKNOWN,
     ATTEMPTS_UNKNOWN_AGE, JOURNAL_ROWS, JOURNAL_ROWS_LOST, JOURNAL_FULL, JOURNAL_DEPTH, JOURNAL_BATCH_ROWS,
     JOURNAL_COMMIT_SECONDS, POSTGRES_WAIT_SECONDS, FLUSH_SECONDS, FEED_ITEMS_LOST, OUTBOX_TRIES,

@@ -24,6 +24,7 @@ MAPPING: dict[str, Any] = {
     "ping": {"body": "json", "fields": {"zip": "zip"}, "reply": REPLY | {"price": "price"}},
     "post": {"body": "json", "fields": {"zip": "zip"}, "reply": REPLY},
 }
+OAUTH2 = {"token_url": "https://b.example/token", "client_id": "lx", "secret": "hush"}
 URLS = {"ping_url": "https://b.example/ping", "post_url": "https://b.example/post"}
 
 
@@ -225,6 +226,10 @@ def test_what_stands_in_a_mapping_is_what_is_meant() -> None:
         ({"hmac": {"header": "X", "secret": "x", "over": ["body", "body"]}}, "over must be some of method, path"),
         ({"hmac": {"header": "X", "secret": "x", "over": ["host"]}}, "over must be some of method, path"),
         ({"hmac": {"header": "X", "secret": "x", "over": ["timestamp"]}}, "timestamp_header is missing"),
+        ({"oauth2": {"token_url": "https://b.example/t", "secret": "x"}}, "auth.oauth2.client_id: is missing"),
+        ({"oauth2": OAUTH2 | {"token_url": "ftp://b.example"}}, "must start with http:// or https://"),
+        ({"oauth2": OAUTH2 | {"client_auth": "query"}}, "client_auth"),
+        ({"oauth2": OAUTH2 | {"parameters": {"scope": "x"}}}, "parameters: scope has a key of its own"),
         ({"hmac": {"header": "X", "secret": "x"}, "bearer": "y"}, "must be none or say one of"),
     ],
 )
@@ -237,6 +242,8 @@ def test_auth_that_cannot_be(auth: Any, message: str) -> None:
     "auth",
     [
         {"query": {"name": "key", "value": "hush"}},
+        {"oauth2": OAUTH2},
+        {"oauth2": OAUTH2 | {"scope": "a b", "parameters": {"audience": "https://b.example/"}, "client_auth": "body"}},
         {"hmac": {"header": "X-S", "secret": "hush", "over": ["timestamp", "body"], "timestamp_header": "X-T"}},
     ],
 )
