@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
@@ -189,7 +190,7 @@ async def deliver(
         written.headers,
         body,
         timeout_ms,
-        wire.heeding(wire.dialect.read_delivery),
+        wire.heeding(partial(wire.dialect.read_delivery, gross_micros=post.gross_micros)),
         send_by_s,
         written.method,
         endpoint.keep_alive_s,

@@ -89,6 +89,10 @@ WRONG: list[tuple[str, Any, str]] = [
     ("ping/headers", {"X Y": {"const": "x"}}, "ping: 'X Y' is no name of a header"),
     ("ping/headers", {"X": {"const": "a\r\nB: c"}}, "ping: 'X' must be printable ASCII"),
     ("ping/reply/format", "csv", "ping.reply.format: must be one of json, xml, text, not 'csv'"),
+    ("ping/reply/confirmed", "price", "ping.reply: reference, redirect_url and confirmed are not read at a ping"),
+    ("post/reply/less", "rejected", "post.reply: less goes with confirmed only"),
+    ("post/reply/confirmed", "a[", "post.reply: confirmed: 'a[' is no path"),
+    ("post/reply", REPLY | {"confirmed": "price", "less": "pay"}, "post.reply.less: must be one of unknown, rejected"),
     ("ping/reply/success", [], "ping.reply: success has no condition: nothing would ever be a yes"),
     ("ping/reply/success", {"at": "ok"}, "ping.reply.success[0]: must say what stands there"),
     ("ping/reply/success", {"is": "yes"}, "ping.reply.success[0]: at is missing"),
@@ -101,7 +105,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ),
     ("ping/reply/price", {"at": ".".join("a" * 17)}, "has more than 16 steps"),
     ("ping/reply/price", {"money": "euro"}, "ping.reply.price.money: must be one of plain, dollars, comma, cents"),
-    ("ping/reply/reference", "id", "ping.reply: reference and redirect_url are not read at a ping"),
+    ("ping/reply/reference", "id", "ping.reply: reference, redirect_url and confirmed are not read at a ping"),
     ("post/reply/price", "price", "post.reply: price and bid_id are not read at a post"),
 ]
 

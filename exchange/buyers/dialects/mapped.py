@@ -38,8 +38,8 @@ class Mapped:
         request = self._post.write(post)
         return request._replace(headers={**self._post.standing, **request.headers})
 
-    def read_delivery(self, status: int, body: bytes) -> Delivery:
-        return self._post_reader.read_delivery(status, body)
+    def read_delivery(self, status: int, body: bytes, gross_micros: int) -> Delivery:
+        return self._post_reader.read_delivery(status, body, gross_micros)
 
     def status_query(self, attempt_id: UUID) -> str:
         return NATIVE.status_query(attempt_id)

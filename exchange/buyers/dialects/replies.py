@@ -14,7 +14,7 @@ from exchange.buyers.dialects.wire import Read
 from exchange.buyers.dialects.xml_reading import Element, UnreadableXmlError, read_xml
 from exchange.buyers.exact_json import InexactJsonError, loads_text
 from exchange.values.bid import Accepted, Bid, Delivery, Refusal, Rejected, Reply, Unknown
-from exchange.values.mapping import Format, Money, ReplyRules
+from exchange.values.mapping import Format, Less, Money, ReplyRules
 from exchange.values.market import Sale
 from exchange.values.money import MICROS_PER_CENT
 from exchange.values.reason import Reason
@@ -28,6 +28,7 @@ _BYTE_ORDER_MARK = "\ufeff"
 
 SAYS_BOTH = "says yes and no at once"
 NO_RULE = "no rule fits it"
+CONFIRMED_LESS = "confirms a lower price than was bid"
 
 
 class Reader:
@@ -44,6 +45,9 @@ class Reader:
         self._needs_bid_id = rules.bid_id is not None and not rules.bid_id.optional
         self._reason, self._reference = said(rules.reason, rules.format), said(rules.reference, rules.format)
         self._redirect_url = said(rules.redirect_url, rules.format)
+        self._confirmed = None if rules.confirmed is None else said(rules.confirmed, rules.format)
+        self._confirmed_amount = amount_reader(rules.confirmed.money if rules.confirmed else Money.PLAIN)
+        self._may_be_silent, self._less = rules.confirmed is not None and rules.confirmed.optional, rules.less
         usual = None if rules.price is None else usual_of(rules)
         self._read_exclusive = self._bid_reader(Sale.EXCLUSIVE, usual)
         self._read_shared = self._bid_reader(Sale.SHARED, usual)
@@ -74,15 +78,15 @@ class Reader:
             return Refusal(Reason.NO_BID, self._why(answer))
         return Refusal(Reason.INVALID_RESPONSE, answer.fault or NO_RULE) if status == 200 else unasked_status(status)
 
-    def read_delivery(self, status: int, body: bytes) -> Delivery:
-        """What an answer to a post means."""
+    def read_delivery(self, status: int, body: bytes, gross_micros: int) -> Delivery:
+        """What an answer to a post at this price means."""
         answer = self._parse(status, body)
         if self._error(answer):
             return Unknown(self._why(answer, "an error"))
         duplicate = self._duplicate(answer)
         no = duplicate or self._reject(answer)
         if self._success(answer):
-            return Unknown(SAYS_BOTH) if no else self._accepted(answer)
+            return Unknown(SAYS_BOTH) if no else self._yes(answer, gross_micros)
         if no:
             reason = Reason.DUPLICATE_AT_BUYER if duplicate else Reason.REJECTED_BY_BUYER
             return Rejected(reason, self._why(answer))
@@ -101,6 +105,22 @@ class Reader:
         elif bid_id and is_bid_id(bid_id):
             return _new(Bid, (gross_micros, str(bid_id), sale, None, ()))
         return Refusal(Reason.INVALID_RESPONSE, "no `bid_id` that can be kept", gross_micros)
+
+    def _yes(self, answer: Answer, gross_micros: int) -> Delivery:
+        """A yes counts at the price that was bid: the buyer's own word for it must not be less."""
+        if self._confirmed is None:
+            return self._accepted(answer)
+        text = self._confirmed(answer)
+        if text is None and self._may_be_silent:
+            return self._accepted(answer)
+        micros = None if text is None else self._confirmed_amount(text)
+        if micros is None:
+            return Unknown("a yes without the price that it is to confirm")
+        if micros >= gross_micros:
+            return self._accepted(answer)
+        if self._less is Less.REJECTED:
+            return Rejected(Reason.REJECTED_BY_BUYER, CONFIRMED_LESS)
+        return Unknown(CONFIRMED_LESS)
 
     def _accepted(self, answer: Answer) -> Accepted:
         return Accepted(kept_text(self._reference(answer)), redirect_url(self._redirect_url(answer)))

@@ -97,8 +97,8 @@ class Dialect(Protocol):
         """The request that delivers a lead: the same again for the same attempt."""
         ...
 
-    def read_delivery(self, status: int, body: bytes) -> Delivery:
-        """What an answer to a post means; nothing that is not said clearly is a yes or a no."""
+    def read_delivery(self, status: int, body: bytes, gross_micros: int) -> Delivery:
+        """What an answer to a post at this price means; nothing that is not said clearly is a yes or a no."""
         ...
 
     def status_query(self, attempt_id: UUID) -> str:
