@@ -104,6 +104,20 @@ def test_equal_fields_are_written_once_for_a_ping() -> None:
         assert list(written.values()) == [b'"z":"60601","a":41']
 
 
+def test_what_differs_from_order_to_order_is_never_shared() -> None:
+    written: dict[object, bytes] = {}
+    fields = {"z": "zip", "order": {"value": "order"}, "sale": {"value": "sale"}, "why": {"list": [{"value": "sale"}]}}
+    fields |= {"shared": {"const": "1", "when": {"value": "sale", "is": "shared"}}, "id": {"value": "ping_id"}}
+    mapped = Mapped(mapping_of(fields, REPLY), {})
+    first = ping({"zip": "60601"}, test=False, written=written)
+    for asked in (first, first._replace(order="p", sale=Sale.SHARED)):
+        meant = {"z": "60601", "order": asked.order, "sale": asked.sale, "why": [asked.sale], "id": str(PING_ID)}
+        if asked.sale is Sale.SHARED:
+            meant["shared"] = "1"
+        assert json.loads(mapped.ping(asked).body) == meant
+    assert len(written) == 2, "the lead's field, and the ping's id"
+
+
 VALUES = (
     st.none()
     | st.booleans()
