@@ -57,9 +57,12 @@ class Reader:
         return self._read_shared if sale is Sale.SHARED else self._read_exclusive
 
     def _bid_reader(self, sale: Sale, usual: Usual | None) -> Read:
+        look, bid_of = None if usual is None else usual.read, self._bid
+
         def read(status: int, body: bytes) -> Reply:
-            if usual is not None and status == 200 and (found := usual.read(body)) is not None:
-                return self._bid(*found, sale)
+            if look is not None and status == 200 and (found := look(body)) is not None:
+                text, bid_id = found
+                return bid_of(text, bid_id, sale)
             return self.read_bid(status, body, sale)
 
         return read

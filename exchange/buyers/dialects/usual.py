@@ -72,8 +72,12 @@ class Usual:
                 break
         else:
             return None
-        price, bid_id = plan.price, plan.bid_id
-        return None if price is None else text_in(found[price]), None if bid_id is None else text_in(found[bid_id])
+        price = None if plan.price is None else found[plan.price]
+        bid_id = None if plan.bid_id is None else found[plan.bid_id]
+        return (
+            price if price.__class__ is str else text_in(price),
+            bid_id if bid_id.__class__ is str else text_in(bid_id),
+        )
 
     def _object(self, body: bytes) -> dict[str, Any] | None:
         """The object that the rules look at."""
