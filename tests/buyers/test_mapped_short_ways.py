@@ -138,6 +138,7 @@ def _document(pairs: list[tuple[str, Any]]) -> str:
 
 @settings(max_examples=400)
 @given(st.lists(PAIRS, min_size=1, max_size=4))
+@example([[("why", "\ud800")], [("bid", "\ud800"), ("bid_id", "\ud800")]])
 @example([[("bid", "1.00")], [("bid", "1.00"), ("bid", "2.00")], [("bid", 21.10), ("bid_id", "b")], [("bid", "2:1")]])
 def test_the_short_way_reads_bids_as_the_long_one_does(answers: list[list[tuple[str, Any]]]) -> None:
     for rules, wrapped in ((REPLY, False), (NESTED, True)):

@@ -6,10 +6,12 @@ answer that says yes and no at once is taken for neither.
 
 from collections.abc import Callable
 
+import orjson
+
 from exchange.buyers.dialects.amounts import amount_reader
 from exchange.buyers.dialects.conditions import UNREADABLE, Answer, any_of, said
 from exchange.buyers.dialects.said import NO_BID, is_bid_id, kept_text, redirect_url, unasked_status
-from exchange.buyers.dialects.usual import Usual, usual_of
+from exchange.buyers.dialects.usual import ESCAPED, Usual, usual_of
 from exchange.buyers.dialects.wire import Read
 from exchange.buyers.dialects.xml_reading import Element, UnreadableXmlError, read_xml
 from exchange.buyers.exact_json import InexactJsonError, loads_text
@@ -152,8 +154,11 @@ def _parser(rules: ReplyRules) -> Callable[[int, bytes], Answer]:
 
 def _read_json(status: int, text: str) -> Answer:
     try:
-        return Answer(status, text, loads_text(text))
-    except InexactJsonError:
+        document = loads_text(text)
+        if ESCAPED in text:
+            orjson.dumps(document)  # which refuses half a character, that no pattern could look for
+        return Answer(status, text, document)
+    except (InexactJsonError, orjson.JSONEncodeError):
         return Answer(status, text, UNREADABLE, "not JSON")
 
 

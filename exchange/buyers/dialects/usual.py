@@ -18,6 +18,11 @@ from exchange.values.mapping import Condition, Format, ReplyRules, Saying
 BYTES_MAX = 4_096
 """Of an answer that is read the short way."""
 
+ESCAPED = "\\u"
+"""By this JSON can spell what is no text."""
+
+_ESCAPED = ESCAPED.encode()
+
 PLANS_MAX = 8
 """Sets of keys that are remembered of one endpoint; one more, and they are learned anew."""
 
@@ -59,7 +64,7 @@ class Usual:
 
     def read(self, body: bytes) -> Texts | None:
         """What a 200 says where it is clearly a bid; None where the long way must say what it is."""
-        found = self._object(body) if len(body) <= BYTES_MAX else None
+        found = self._object(body) if len(body) <= BYTES_MAX and _ESCAPED not in body else None
         if found is None:
             return None
         keys = tuple(found)
