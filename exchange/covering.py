@@ -25,9 +25,12 @@ _CHARSETS = ("utf-8", "iso-8859-1", "windows-1252", "us-ascii")
 class Cover:
     """The secrets of one endpoint, to be found again in bytes and texts."""
 
-    def __init__(self, endpoint: Endpoint, environment: Mapping[str, str], facts: Facts) -> None:
-        """`facts` is anything that is sent to the endpoint: a secret may be written in upper case, or cut."""
-        texts = {text for text in _secrets(endpoint, environment, facts) if text}
+    def __init__(self, endpoint: Endpoint, environment: Mapping[str, str], facts: Facts, token: str = "") -> None:
+        """`facts` is anything that is sent to the endpoint: a secret may be written in upper case, or cut.
+
+        `token` is the access token, where there is one.
+        """
+        texts = {text for text in (*_secrets(endpoint, environment, facts), token) if text}
         forms = {form for text in texts for form in _written(text)}
         found = sorted(forms, key=lambda form: (-len(form), form))  # the longest first: one may be part of another
         self._pattern = re.compile(b"|".join(map(re.escape, found)), re.IGNORECASE) if found else None

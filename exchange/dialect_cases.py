@@ -100,7 +100,7 @@ def request_of(case: Case, endpoint: Endpoint, wire: Wire) -> Written:
 def heard(case: Case, wire: Wire, status: int, body: bytes) -> Reply | Delivery:
     """What an answer to a case's request means."""
     if case.message == "post":
-        return wire.dialect.read_delivery(status, body)
+        return wire.dialect.read_delivery(status, body, _post(case.given).gross_micros)
     sale, currency = Sale(case.given.get("sale", "exclusive")), case.given.get("currency", CURRENCY)
     return wire.dialect.bid_reader(sale=sale, currency=currency)(status, body)
 

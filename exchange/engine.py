@@ -16,6 +16,7 @@ from exchange.buyers.calls import Tally
 from exchange.buyers.delivery import Courier
 from exchange.buyers.fanout import Fanout
 from exchange.buyers.tls import bare_context
+from exchange.buyers.tokens import Tokens
 from exchange.carriers.deciding import Carriers
 from exchange.carriers.mail import relay_from
 from exchange.embedded.lease import Services
@@ -118,7 +119,7 @@ async def _with_market(
 ) -> Engine:
     """What asks buyers and records what became of it, once the market is followed."""
     environment = secret_environment()
-    wires, vault = Wires(environment), Vault(master_key(settings))
+    vault = Vault(master_key(settings))
     feed = Feed(services.valkey_url)
     stack.push_async_callback(feed.close)
     journal = Journal(database, rows_max=settings.journal_rows_max)
@@ -128,6 +129,9 @@ async def _with_market(
     courier = Courier(allow_private=settings.allow_private_addresses)
     stack.push_async_callback(fanout.close)
     stack.push_async_callback(courier.close)
+    tokens = Tokens(courier)
+    stack.push_async_callback(tokens.close)
+    wires = Wires(environment, tokens)
     relay, allow_private = relay_from(settings), settings.allow_private_addresses
     carriers = Carriers(courier, environment, relay, bare_context(), allow_private=allow_private)
     stack.callback(carriers.close)

@@ -17,7 +17,8 @@ import structlog
 from cryptography.exceptions import InvalidTag
 
 from exchange.buyers.delivery import Courier
-from exchange.buyers.dialects.wire import Post, with_query
+from exchange.buyers.dialects.wire import Post, Unsendable, with_query
+from exchange.buyers.tokens import Tokens
 from exchange.errors import MarketFileError, StorageUnavailable
 from exchange.marketfile.reader import read
 from exchange.observe import metrics
@@ -31,7 +32,7 @@ from exchange.storage.vault import Vault
 from exchange.storage.verdicts import How, Resolved, Verdict, resolve, verdict_by, verdict_of
 from exchange.values.bid import Delivery, NotSent, Unknown
 from exchange.values.market import Endpoint, Market
-from exchange.wires import Wire, Wires, deliver
+from exchange.wires import NO_TOKEN, TOKEN_WAIT_S, Wire, Wires, deliver
 
 STATUS_TIMEOUT_MS = 10_000
 LEASE_S = 300.0
@@ -56,10 +57,11 @@ class Reconciler:
     def __init__(
         self, database: Database, courier: Courier, vault: Vault, environment: Mapping[str, str], limits: Limits
     ) -> None:
+        self._tokens = Tokens(courier)
         self._database = database
         self._courier = courier
         self._vault = vault
-        self._wires = Wires(environment)
+        self._wires = Wires(environment, self._tokens)
         self._limits = limits
         self._markets: dict[int, Market] = {}
         self._running: set[asyncio.Task[None]] = set()
@@ -89,6 +91,7 @@ class Reconciler:
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
+        await self._tokens.close()
 
     async def _settle(self, attempt: OpenAttempt) -> None:
         """Sees to one attempt. Whatever fails, its lease runs out and it is taken again."""
@@ -150,8 +153,13 @@ class Reconciler:
             return heard[0]
 
         url = wire.url(with_query(endpoint.status_url or "", wire.dialect.status_query(attempt_id)))
-        headers = wire.headers_of("GET", url, b"", time.time())
-        found = await self._courier.deliver(url, headers, None, STATUS_TIMEOUT_MS, read)
+        if not await wire.ready(TOKEN_WAIT_S):
+            return Unknown(f"not asked: {NO_TOKEN}")
+        try:
+            headers = wire.headers_of("GET", url, b"", time.time())
+        except Unsendable as error:
+            return Unknown(f"not asked: {error}")
+        found = await self._courier.deliver(url, headers, None, STATUS_TIMEOUT_MS, wire.heeding(read))
         return found if heard or not isinstance(found, NotSent) else Unknown(f"not asked: {found.detail}")
 
     def _post(self, attempt: OpenAttempt) -> Post | None:

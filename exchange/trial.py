@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 from exchange.buyers.delivery import LIMITS, Courier, request_bytes
@@ -119,7 +120,8 @@ async def deliver(courier: Courier, wire: Wire, stage: Stage, post: Post) -> Hea
     endpoint = stage.entry.endpoint
     written = wire.written_post(endpoint, post, time.time())
     body = None if written.method == "GET" else written.body
-    return await _sent(courier, written, body, endpoint.post_timeout_ms, wire.dialect.read_delivery)
+    read = partial(wire.dialect.read_delivery, gross_micros=post.gross_micros)
+    return await _sent(courier, written, body, endpoint.post_timeout_ms, read)
 
 
 async def _sent(

@@ -16,16 +16,17 @@ from exchange.rules.brake import Brake
 from exchange.values.bid import Asked, Refusal
 from exchange.values.deadline import Deadline
 from exchange.values.reason import Reason
-from exchange.wires import Wire, Wires
+from exchange.wires import NO_TOKEN, Wire, Wires
 
 PingOf = Callable[[OrderEntry], Ping]
 """What an order is told of the lead."""
 
 SECRET_MISSING = Refusal(Reason.PAUSED, "a secret is not set")
+TOKEN_MISSING = Refusal(Reason.PAUSED, NO_TOKEN)
 
 
 class Way(NamedTuple):
-    """An order's line and wire. With `signs` each of its requests has a head of its own."""
+    """An order's line and wire. With `signs` its requests have heads of their own, or the token of the moment."""
 
     entry: OrderEntry
     line: Line
@@ -55,6 +56,7 @@ class Ways:
         self._brakes = brakes or Brakes()
         self.known: dict[str, Way] = {}
         """The ways by order; one that has another entry is to be made anew, by `of`."""
+        self._with_tokens: dict[str, tuple[OrderEntry, str, Line]] = {}
         self._version = 0
 
     async def ask(
@@ -87,9 +89,24 @@ class Ways:
             wire = self._wires.of(entry.buyer.key, entry.endpoint)
             brake = self._brakes.of(entry.buyer.key, entry.endpoint)
             line = _refused(entry, SECRET_MISSING) if wire is None else self._line(entry, wire, None, brake)
-            signs = wire is not None and wire.signer is not None
+            signs = wire is not None and (wire.signer is not None or wire.access is not None)
             known = self.known[entry.key] = Way(entry, line, wire, signs, brake)
         return known
+
+    def own(self, way: Way, asking: Asking) -> tuple[Line, Read]:
+        """The line for this request alone, and what reads its answer. With a token, one as long as that is good."""
+        wire = way.wire
+        if wire is None or wire.access is None:
+            return self.own_line(way, asking), asking.read
+        token = wire.access.now()
+        if token is None:
+            return _refused(way.entry, TOKEN_MISSING), asking.read
+        if not asking.plain:
+            return self.own_line(way, asking), wire.heeding(asking.read)
+        known = self._with_tokens.get(way.entry.key)
+        if known is None or known[0] is not way.entry or known[1] != token:
+            known = self._with_tokens[way.entry.key] = way.entry, token, self.own_line(way, asking)
+        return known[2], wire.heeding(asking.read)
 
     def own_line(self, way: Way, asking: Asking) -> Line:
         """A line for this request alone."""
@@ -102,6 +119,7 @@ class Ways:
         if market_version > self._version:
             self._version = market_version
             self.known.clear()
+            self._with_tokens.clear()
 
     def _calls(
         self,
@@ -133,8 +151,8 @@ class Ways:
             if entry.shown is not shown:  # nearly always it is, and to look it up means to hash many names
                 shown = entry.shown
                 asking = askings.get(shown) or askings.setdefault(shown, asking_for(way.wire, ping_of(entry)))
-            line = way.line if asking.plain and not way.signs else self.own_line(way, asking)
-            calls.append(Call(line, asking.request.body, min(entry.endpoint.ping_timeout_ms, left_ms), asking.read))
+            line, read = (way.line, asking.read) if asking.plain and not way.signs else self.own(way, asking)
+            calls.append(Call(line, asking.request.body, min(entry.endpoint.ping_timeout_ms, left_ms), read))
             brakes.append(brake)
         return calls
 
@@ -142,7 +160,7 @@ class Ways:
         method, url = wire.dialect.ping_method, wire.url(entry.endpoint.ping_url or "", request)
         headers = {**wire.dialect.standing_headers(entry.key), **(entry.auth_headers or {})}
         if request is not None:
-            headers |= {**request.headers, **wire.signed(method, url, request.body, time.time())}
+            headers |= {**request.headers, **wire.own_headers(method, url, request.body, time.time())}
         return self._fanout.line(entry.key, url, headers, TIMEOUT_HEADER, method, brake)
 
 

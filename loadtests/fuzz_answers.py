@@ -3,10 +3,13 @@
     pip install atheris==3.0.0                                  # not among the project's own requirements
     python loadtests/fuzz_answers.py answers --seconds 60
     python loadtests/fuzz_answers.py bids --seconds 60
+    python loadtests/fuzz_answers.py mapped --seconds 60
 
 `answers`: an HTTP answer in packets. Reading it never raises, packets make no difference, and where the short way for
 usual heads is taken, the parser says the same. `bids`: the body of a 200. Reading it never raises, and where the short
-way for usual bids is taken, the exact reader says the same.
+way for usual bids is taken, the exact reader says the same. `mapped`: the body of any status, read as JSON, XML and
+text by the rules of mappings. Reading it never raises, nothing is a yes that says no word which a rule has for yes, and
+the short way for bids says what the long one says.
 
 The search ends with status 0 after its time, or at the first input that breaks one of these, which it prints and leaves
 in a file `crash-…` in the current folder. Without atheris it says so and does nothing.
@@ -38,10 +41,23 @@ BIDS = [
     b'{"bid":1e400,"note":"\\ud800\\u0000"}',
 ]
 
+MAPPED = [
+    b'{"ok":"yes","price":"21.10","id":"a"}',
+    b'{"ok":true,"price":21.10,"ok":false}',
+    b'{"error":{"why":"no"},"OK":"yes","price":"1e9"}',
+    b'<?xml version="1.0"?><a xmlns:b="u"><b:ok>yes</b:ok><price>21.10</price><id>a</id></a>',
+    b"<s:Envelope xmlns:s='u'><s:Body><s:Fault/><ok>yes</ok></s:Body></s:Envelope>",
+    b'<!DOCTYPE a [<!ENTITY b "yes">]><a><ok>&b;</ok></a>',
+    b"yes price=21.10 id=a",
+    b"no: error\xff\xfe",
+]
+PATHS = {"json": ("ok", "error", "price", "id"), "xml": ("//ok", "//error", "//price", "//id")}
+"""Where mappings look for a yes or no, an error, a price and a token, by the format of the answer."""
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["answers", "bids"])
+    parser.add_argument("what", choices=["answers", "bids", "mapped"])
     parser.add_argument("--seconds", type=int, default=60)
     options = parser.parse_args()
     try:
@@ -50,7 +66,10 @@ def main() -> int:
         print("fuzz_answers: SKIPPED, nothing was searched: pip install atheris==3.0.0 first", file=sys.stderr)
         return 0
     with atheris.instrument_imports(include=["exchange.buyers", "exchange.values"]):
-        check, seeds = (Answers(), ANSWERS) if options.what == "answers" else (Bids(), BIDS)
+        kinds: dict[str, tuple[Callable[[], Any], list[bytes]]]
+        kinds = {"answers": (Answers, ANSWERS), "bids": (Bids, BIDS), "mapped": (MappedAnswers, MAPPED)}
+        make, seeds = kinds[options.what]
+        check = make()
     with TemporaryDirectory() as folder:
         for number, seed in enumerate(seeds):
             (Path(folder) / f"seed-{number}").write_bytes(b"\0" + seed)
@@ -113,6 +132,61 @@ class Bids:
             assert isinstance(reply, self._reply)
             assert reply == self._native.bid_reader(**terms)(200, data[1:])
             assert reply == self._native._read_exactly(data[1:], **terms), "the short way says something else"  # noqa: SLF001  # what it must equal
+
+
+class MappedAnswers:
+    """Reads bytes as answers to pings and posts of buyers with mappings."""
+
+    def __init__(self) -> None:
+        replies, mapping = import_module("exchange.buyers.dialects.replies"), import_module("exchange.values.mapping")
+        bid, market = import_module("exchange.values.bid"), import_module("exchange.values.market")
+        self._bid, self._accepted = bid.Bid, bid.Accepted
+        self._outcomes = bid.Bid | bid.Refusal, bid.Accepted | bid.Rejected | bid.Unknown
+        self._sales = market.Sale
+        rules = [_rules(mapping, form, *paths) for form, paths in PATHS.items()] + [_text_rules(mapping)]
+        self._readers = [replies.Reader(item) for item in rules]
+
+    def __call__(self, data: bytes) -> None:
+        """The first byte says the status."""
+        status, body = 100 + 100 * (data[0] % 5) if data else 200, data[1:]
+        for reader in self._readers:
+            for sale in (self._sales.EXCLUSIVE, self._sales.SHARED):
+                reply = reader.bid_reader(sale=sale)(status, body)
+                assert isinstance(reply, self._outcomes[0])
+                assert reply == reader.read_bid(status, body, sale), "the short way says something else"
+            delivery = reader.read_delivery(status, body, 5_000_000)
+            assert isinstance(delivery, self._outcomes[1])
+            if isinstance(reply, self._bid) or isinstance(delivery, self._accepted):
+                assert status == 200, "a yes in an error"
+                assert _may_say_yes(body), "a yes without a word for it"
+
+
+def _may_say_yes(body: bytes) -> bool:
+    """Whether there is a `yes` or a `true` in it, or what could spell one: an escape, an element within a text."""
+    text = body.decode(errors="replace").casefold()
+    return any(part in text for part in ("yes", "true", "\\u", "<"))
+
+
+def _rules(mapping: Any, form: str, yes: str, error: str, price: str, bid_id: str) -> Any:
+    condition, saying = mapping.Condition, mapping.Saying
+    return mapping.ReplyRules(
+        format=mapping.Format(form),
+        error=(condition(at=error, exists=True),),
+        reject=(condition(at=yes, values=("no", "false")),),
+        success=(condition(at=yes, values=("yes", "true")),),
+        price=saying(price),
+        bid_id=saying(bid_id, optional=True),
+    )
+
+
+def _text_rules(mapping: Any) -> Any:
+    return mapping.ReplyRules(
+        format=mapping.Format.TEXT,
+        reject=(mapping.Condition(matches="^no"),),
+        success=(mapping.Condition(matches="^yes"),),
+        price=mapping.Saying(matches="price=([0-9.]+)"),
+        bid_id=mapping.Saying(matches="id=([a-z]+)", optional=True),
+    )
 
 
 if __name__ == "__main__":

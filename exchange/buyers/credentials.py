@@ -39,7 +39,7 @@ class Signer:
 def auth_headers(auth: Auth, secret: str) -> dict[str, str]:
     """The headers of an endpoint's auth that are the same for all requests; `secret` is the resolved one."""
     match auth.kind:
-        case AuthKind.NONE | AuthKind.QUERY | AuthKind.HMAC:
+        case AuthKind.NONE | AuthKind.QUERY | AuthKind.HMAC | AuthKind.OAUTH2:
             return {}
         case AuthKind.BEARER:
             return {"Authorization": f"Bearer {secret}"}

@@ -12,6 +12,7 @@ import orjson
 from exchange import trial
 from exchange.buyers.delivery import Courier
 from exchange.buyers.dialects.wire import Ping, Post, Unsendable
+from exchange.buyers.tokens import TIMEOUT_MS, Tokens
 from exchange.case_files import loaded, recording
 from exchange.covering import Cover
 from exchange.dialect_cases import CaseError, compared, meaning
@@ -111,13 +112,17 @@ def prepared(market: Market, document: Document, wish: Wish, environment: Mappin
 
 async def run(ready: Prepared, wish: Wish, environment: Mapping[str, str], *, allow_private: bool) -> Tried:
     """Sends the ping and, where it is wished for, the post."""
-    endpoint = ready.stage.entry.endpoint
-    cover, courier = Cover(endpoint, environment, ready.ping), Courier(allow_private=allow_private)
+    entry, courier = ready.stage.entry, Courier(allow_private=allow_private)
+    tokens, cover = Tokens(courier), Cover(entry.endpoint, environment, ready.ping)
     sent: list[tuple[Ping | Post, Heard]] = []
     try:
+        wire = Wires(environment, tokens).of(entry.buyer.key, entry.endpoint) or ready.wire
+        if wire.access is not None:
+            await wire.ready(TIMEOUT_MS / 1000)
+            cover = Cover(entry.endpoint, environment, ready.ping, wire.access.now() or "")
         bid = _fixed(ready)
         if bid is None:
-            heard = await trial.ask(courier, ready.wire, ready.stage, ready.ping)
+            heard = await trial.ask(courier, wire, ready.stage, ready.ping)
             sent.append((ready.ping, heard))
             bid = heard.found if isinstance(heard.found, Bid) else None
         if not wish.post:
@@ -125,11 +130,12 @@ async def run(ready: Prepared, wish: Wish, environment: Mapping[str, str], *, al
         if bid is None:
             return Tried(ready, cover, tuple(sent), "there is no bid, so nothing was posted")
         post = trial.post_of(ready.ping, bid, ready.lead)
-        sent.append((post, await trial.deliver(courier, ready.wire, ready.stage, post)))
+        sent.append((post, await trial.deliver(courier, wire, ready.stage, post)))
         return Tried(ready, cover, tuple(sent))
     except Unsendable as error:
         return Tried(ready, cover, tuple(sent), f"nothing more was sent: {error}")
     finally:
+        await tokens.close()
         await courier.close()
 
 

@@ -1,7 +1,7 @@
 """How a receiver knows us, built from what the market file says."""
 
-from exchange.marketfile.shapes.auth import AuthShape, HmacShape
-from exchange.values.auth import Auth, AuthKind, Digits, HmacTerms, Signed
+from exchange.marketfile.shapes.auth import AuthShape, HmacShape, OAuth2Shape
+from exchange.values.auth import Auth, AuthKind, Digits, HmacTerms, OAuthTerms, Signed
 
 
 def build_auth(shape: AuthShape | None) -> Auth:
@@ -16,7 +16,13 @@ def build_auth(shape: AuthShape | None) -> Auth:
         return Auth(AuthKind.QUERY, shape.query.name, shape.query.value)
     if shape.hmac is not None:
         return Auth(AuthKind.HMAC, shape.hmac.header, shape.hmac.secret, _hmac(shape.hmac))
+    if shape.oauth2 is not None:
+        return Auth(AuthKind.OAUTH2, shape.oauth2.client_id, shape.oauth2.secret, oauth2=_oauth2(shape.oauth2))
     return Auth(AuthKind.BEARER, secret=shape.bearer or "")
+
+
+def _oauth2(shape: OAuth2Shape) -> OAuthTerms:
+    return OAuthTerms(shape.token_url, shape.scope or "", shape.parameters or (), in_body=shape.client_auth == "body")
 
 
 def _hmac(shape: HmacShape) -> HmacTerms:

@@ -7,7 +7,7 @@ from exchange.marketfile.leaves import Leaf, Tree, flow, listed, shown, tidy, wr
 from exchange.marketfile.mapping_tree import Secret, mapping_nodes, message_nodes
 from exchange.marketfile.secrets import masked
 from exchange.marketfile.times import clock_text
-from exchange.values.auth import Auth, AuthKind, HmacTerms
+from exchange.values.auth import Auth, AuthKind, HmacTerms, OAuthTerms
 from exchange.values.brakes import BreakerWish, Rate
 from exchange.values.deliveries import Call, Files, Following, LeadWebhook, Mail, Means, Retry, Webhook, kind_of
 from exchange.values.market import Endpoint
@@ -156,6 +156,21 @@ def _auth(item: Auth) -> "Leaf | Tree":
             return {"query": {"name": Leaf(item.name), "value": secret}}
         case AuthKind.HMAC:
             return {"hmac": {"header": Leaf(item.name), "secret": secret, **_hmac_terms(item.hmac)}}
+        case AuthKind.OAUTH2:
+            return {"oauth2": {"client_id": Leaf(written(item.name)), "secret": secret, **_oauth_terms(item.oauth2)}}
+
+
+def _oauth_terms(item: OAuthTerms | None) -> Tree:
+    if item is None:
+        return {}
+    return tidy(
+        {
+            "token_url": Leaf(written(item.token_url)),
+            "scope": Leaf(written(item.scope)) if item.scope else None,
+            "parameters": {name: Leaf(written(text)) for name, text in item.parameters} or None,
+            "client_auth": Leaf("body") if item.in_body else None,
+        }
+    )
 
 
 def _hmac_terms(item: HmacTerms | None) -> Tree:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from exchange.values.mapping import (
     Condition,
     EndpointMapping,
+    Less,
     Message,
     Money,
     Origin,
@@ -90,12 +91,14 @@ def _reply(item: ReplyRules) -> Plain:
         "reason": item.reason,
         "reference": item.reference,
         "redirect_url": item.redirect_url,
+        "confirmed": item.confirmed,
     }
     return _said(
         format=str(item.format),
         charset=item.charset if item.charset != "utf-8" else "",
         **{key: [_condition(condition) for condition in found] for key, found in rules.items()},
         **{key: _saying(found) for key, found in sayings.items() if found},
+        less=str(item.less) if item.less is not Less.UNKNOWN else None,
     )
 
 

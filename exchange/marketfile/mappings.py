@@ -19,6 +19,7 @@ from exchange.values.mapping import (
     EndpointMapping,
     Format,
     Kind,
+    Less,
     Message,
     Money,
     Origin,
@@ -106,6 +107,8 @@ def _reply(shape: ReplyShape) -> ReplyRules:
         reason=_saying(shape.reason),
         reference=_saying(shape.reference),
         redirect_url=_saying(shape.redirect_url),
+        confirmed=_saying(shape.confirmed),
+        less=Less.UNKNOWN if shape.less is None else Less(shape.less),
     )
 
 

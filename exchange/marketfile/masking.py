@@ -11,8 +11,17 @@ from exchange.marketfile.source import Document
 
 COVER = "***"
 
-_PLAIN = frozenset({"user", "name", "header", "over", "separator", "digits", "prefix", "timestamp_header"})
+_PLAIN = frozenset({"user", "name", "header", "over", "separator", "digits", "prefix", "timestamp_header"}) | {
+    "token_url",
+    "client_id",
+    "scope",
+    "parameters",
+    "client_auth",
+}
 """Keys under `auth` that hold no secret. Whatever else is text there is one."""
+
+_OPEN = "parameters"
+"""Of these even a mapping holds none."""
 
 _NO_AUTH = "none"
 _SECRET = "secret"  # noqa: S105  # the key of a mapping's secrets
@@ -153,13 +162,17 @@ def _with(raw: Any, keys: tuple[str, ...], change: _Change, **secret: frozenset[
 def _auth(value: Any, keys: tuple[str, ...], change: _Change) -> Any:
     if isinstance(value, dict):
         return {
-            key: item if key in _PLAIN and not isinstance(item, dict) else _auth(item, (*keys, str(key)), change)
+            key: item if _is_plain(str(key), item) else _auth(item, (*keys, str(key)), change)
             for key, item in value.items()
         }
     if isinstance(value, list):
         return [_auth(item, (*keys, str(number)), change) for number, item in enumerate(value)]
     secret = as_text(value)
     return value if secret is None else change(_path(keys), keys, secret)
+
+
+def _is_plain(key: str, item: Any) -> bool:
+    return key in _PLAIN and (key == _OPEN or not isinstance(item, dict))
 
 
 def _path(keys: tuple[str, ...]) -> str:

@@ -21,6 +21,7 @@ _SECRET_KEYS: Mapping[AuthKind, str] = MappingProxyType(
         AuthKind.HEADER: "header.value",
         AuthKind.QUERY: "query.value",
         AuthKind.HMAC: "hmac.secret",
+        AuthKind.OAUTH2: "oauth2.secret",
     }
 )
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")

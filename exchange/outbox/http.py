@@ -5,6 +5,7 @@ They have the guard of all deliveries: no redirect is followed, no connection re
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import assert_never
 from uuid import UUID
 
@@ -48,7 +49,8 @@ async def ask(courier: Courier, wires: Wires, name: str, call: Call, post: Post)
         written = wire.written_post(endpoint, post, time.time())
     except Unsendable as error:
         return Failed(f"cannot be sent: {error}", is_final=True)
-    body, read = None if written.method == "GET" else written.body, wire.dialect.read_delivery
+    body = None if written.method == "GET" else written.body
+    read = partial(wire.dialect.read_delivery, gross_micros=post.gross_micros)
     found = await courier.deliver(written.url, written.headers, body, TIMEOUT_MS, read, method=written.method)
     match found:
         case Accepted():

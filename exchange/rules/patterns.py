@@ -24,13 +24,16 @@ def finder(pattern: str, *, folded: bool) -> Finder:
 def searcher(pattern: str) -> Callable[[str], str | None]:
     """Compiles a pattern that is looked for anywhere in a text: what its first group found, all of it without a group.
 
-    None where it is not there, or its group took no part. It must have no fault.
+    None where it is not there, or its group took no part, or the text has a lone surrogate. It must have no fault.
     """
     found = _compiled(pattern, folded=True, captures=True)
     group = min(found.groups, 1)
 
     def search(text: str) -> str | None:
-        match = found.search(text)
+        try:
+            match = found.search(text)
+        except UnicodeEncodeError:  # JSON can spell half a character, which is none that a pattern could find
+            return None
         return None if match is None else match[group]
 
     return search

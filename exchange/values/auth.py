@@ -11,6 +11,7 @@ class AuthKind(StrEnum):
     HEADER = "header"
     QUERY = "query"
     HMAC = "hmac"
+    OAUTH2 = "oauth2"
 
 
 class Signed(StrEnum):
@@ -44,14 +45,28 @@ class HmacTerms:
 
 
 @dataclass(frozen=True, slots=True)
+class OAuthTerms:
+    """Where and how access tokens are asked for (OAuth 2, client credentials).
+
+    `parameters` are sent besides; with `in_body` client and secret stand among them, else in a header.
+    """
+
+    token_url: str
+    scope: str = ""
+    parameters: tuple[tuple[str, str], ...] = ()
+    in_body: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Auth:
     """How a buyer knows us. `secret` is as written in the market file: a `${env:NAME}` reference or a literal.
 
     `name` is the user name of `BASIC`, and the name of the header or of the part of a query that carries the secret
-    or the signature. `hmac` is there for `HMAC`.
+    or the signature, and the client's of `OAUTH2`. `hmac` is there for `HMAC`, `oauth2` for `OAUTH2`.
     """
 
     kind: AuthKind = AuthKind.NONE
     name: str = ""
     secret: str = ""
     hmac: HmacTerms | None = None
+    oauth2: OAuthTerms | None = None

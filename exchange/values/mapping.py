@@ -79,6 +79,13 @@ class Kind(StrEnum):
     BOOLEAN = "boolean"
 
 
+class Less(StrEnum):
+    """What a yes to a post means that confirms a lower price than was bid."""
+
+    UNKNOWN = "unknown"
+    REJECTED = "rejected"
+
+
 class Case(StrEnum):
     UPPER = "upper"
     LOWER = "lower"
@@ -170,7 +177,10 @@ class Saying:
 
 @dataclass(frozen=True, slots=True)
 class ReplyRules:
-    """What an answer means. Of each kind of rule one condition that holds is enough; `error` goes before all others."""
+    """What an answer means. Of each kind of rule one condition that holds is enough; `error` goes before all others.
+
+    `confirmed` is the price that a yes to a post repeats; one that is `less` than was bid is no sale.
+    """
 
     format: Format
     charset: str = "utf-8"
@@ -183,6 +193,8 @@ class ReplyRules:
     reason: Saying | None = None
     reference: Saying | None = None
     redirect_url: Saying | None = None
+    confirmed: Saying | None = None
+    less: Less = Less.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)

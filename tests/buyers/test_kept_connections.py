@@ -9,7 +9,7 @@ from support.buyer import ACCEPTS, Answer, Buyer, Received, bids, reply, silent
 from support.waiting import until
 
 from exchange.buyers.delivery import Courier
-from exchange.buyers.dialects.native import NATIVE
+from exchange.buyers.dialects.native import read_delivery
 from exchange.buyers.spares import KEPT_MAX
 from exchange.values.bid import Accepted, Delivery, NotSent, Unknown
 
@@ -30,9 +30,7 @@ async def buyer() -> AsyncIterator[Buyer]:
 
 
 async def deliver(courier: Courier, buyer: Buyer, keep_alive_s: float = KEEPS_S, timeout_ms: int = 5_000) -> Delivery:
-    return await courier.deliver(
-        f"{buyer.url}/post", {}, b"{}", timeout_ms, NATIVE.read_delivery, keep_alive_s=keep_alive_s
-    )
+    return await courier.deliver(f"{buyer.url}/post", {}, b"{}", timeout_ms, read_delivery, keep_alive_s=keep_alive_s)
 
 
 async def open_at(buyer: Buyer) -> int:
@@ -131,7 +129,7 @@ async def test_posts_at_once_have_a_connection_each_of_which_a_few_are_kept(cour
 async def test_what_is_too_late_leaves_no_connection_behind(courier: Courier, buyer: Buyer) -> None:
     await deliver(courier, buyer)
     url = f"{buyer.url}/post"
-    said = await courier.deliver(url, {}, b"{}", 5_000, NATIVE.read_delivery, 0.0, keep_alive_s=KEEPS_S)
+    said = await courier.deliver(url, {}, b"{}", 5_000, read_delivery, 0.0, keep_alive_s=KEEPS_S)
 
     assert isinstance(said, NotSent)
     await until(lambda: open_at(buyer), lambda count: count == 0)

@@ -58,8 +58,9 @@ def ping(**lead: str) -> Ping:
 
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30) | st.sampled_from(
-    ["a\r\nX-Evil: y", "<b>&amp;</b>", "]]>", '"', "'", "{{x}}", "${env:K}", "%s", "\u202eabc\u2066", "\t\n", "&#0;",
-     "é&=?#", " edge ", "</first><second>2</second>", "\u0085\u2028", "\ufeff", "a\x0bb", "\ufffe", "\x7f"]
+    ["a\r\nX-Evil: y",  "<b>&amp;</b>", "]]>", '"', "'", "{{x}}", "${env:K}", "%s", "\u202eabc\u2066", "\t\n", "&#0;",
+     "é&=?#", " edge ", "</first><second>2</second>", "\u0085\u2028", "\ufeff", "a\x0bb", "\ufffe", "\x7f",
+     "\0", "a\0b", "{}", "\u200f\u061c"]
 )  # fmt: skip
 
 
@@ -158,7 +159,7 @@ def test_no_answer_raises_and_none_is_a_yes_by_chance(reader: str, status: int, 
     found = DIALECTS[reader]
     reply = found.bid_reader(sale=Sale.EXCLUSIVE, currency="USD")(status, body)
     assert isinstance(reply, Bid | Refusal)
-    delivery = found.read_delivery(status, body)
+    delivery = found.read_delivery(status, body, 21_000_000)
     assert isinstance(delivery, Accepted | Rejected | Unknown)
     if isinstance(reply, Bid):
         assert 0 <= reply.gross_micros <= AMOUNT_MICROS_MAX

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from support.buyer import Buyer, bids, reply, says, silent
+from support.buyer import Answer, Buyer, Received, bids, reply, says, silent
 from support.commands import Done, Shell, shell_on
 from support.market import CONTACT, LEAD, Document, market
 
@@ -165,6 +165,35 @@ async def test_a_sample_is_sent_as_a_test_and_secrets_are_covered(shell: Shell, 
     for count in ("select count(*) from pings", "select count(*) from posts", "select count(*) from attempts"):
         assert await connection.fetchval(count) == 0
     await connection.close()
+
+
+async def test_an_access_token_is_fetched_and_covered(shell: Shell) -> None:
+    token = "t-0123456789"
+
+    def answers(received: Received) -> Answer:
+        if received.path == "/token":
+            return reply({"access_token": token, "token_type": "bearer"})
+        assert received.headers["authorization"] == f"Bearer {token}"
+        return reply({"bid": "21.00", "echo": token})
+
+    async with Buyer(answers) as buyer:
+        document = market({"north": buyer})
+        terms = {"token_url": f"{buyer.url}/token", "client_id": "lx", "secret": "${env:API}"}
+        document["buyers"]["north"]["endpoint"]["auth"] = {"oauth2": terms}
+        await apply(shell, document)
+        done = await tried(shell, "try", "--post")
+        kept = await tried(shell, "record", "--out", "case.yaml")
+        document["buyers"]["north"]["endpoint"]["auth"]["oauth2"]["token_url"] = f"{buyer.url}/nothing"
+        buyer.on_ping = says({}, 404)
+        await apply(shell, document)
+        without = await tried(shell)
+    assert done.status == 0, done.err
+    assert "> Authorization: Bearer ***" in done.out
+    assert "It means: accepted: True" in done.out
+    assert kept.status == 0, kept.err
+    assert token not in done.out + done.err + kept.out + (shell.folder / "case.yaml").read_text()
+    assert without.status == 1
+    assert "Nothing more was sent: no access token." in without.out
 
 
 async def test_a_sample_need_not_have_what_a_ping_has_not(shell: Shell) -> None:

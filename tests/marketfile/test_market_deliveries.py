@@ -253,6 +253,11 @@ def test_a_request_of_its_own_kind_is_read_covered_and_compared() -> None:
     ("changes", "path", "message"),
     [
         ({"fields": {"x": {"value": "floor"}}}, "http", "there is no floor once a lead is sold"),
+        (
+            {"auth": {"oauth2": {"token_url": "https://a.example/", "client_id": "lx", "secret": "${env:X}"}}},
+            "http",
+            "auth: oauth2 is for endpoints, not for what follows a sale",
+        ),
         ({"reply": CALL["reply"] | {"reference": "id"}}, "http",
          "reply: price, bid_id, reason, reference, redirect_url are not read here"),
         ({"reply": {"format": "json", "success": []}}, "http.reply",

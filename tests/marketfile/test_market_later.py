@@ -11,22 +11,12 @@ ENDPOINT = "buyers/northwind/endpoint"
 
 LATER: list[tuple[str, Any, str]] = [
     ("verticals/auto_insurance/fields/zip/multiple", True, "a field with several values"),
-    (f"{ENDPOINT}/auth", "oauth2", "auth oauth2"),
-]
-
-LATER_KEYS: list[tuple[str, dict[str, Any], str, str]] = [
-    (f"{ENDPOINT}/auth", {"oauth2": {}}, "oauth2", "auth oauth2"),
 ]
 
 
 @pytest.mark.parametrize(("path", "value", "what"), LATER)
 def test_what_is_not_built_is_refused_by_name(path: str, value: Any, what: str) -> None:
     assert problems_of(changed(path, value)) == [f"{path.replace('/', '.')}: not supported yet: {what}"]
-
-
-@pytest.mark.parametrize(("path", "value", "key", "what"), LATER_KEYS)
-def test_what_is_not_built_inside_a_value_is_refused_by_name(path: str, value: Any, key: str, what: str) -> None:
-    assert problems_of(changed(path, value)) == [f"{path.replace('/', '.')}.{key}: not supported yet: {what}"]
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ MAPPING: dict[str, Any] = {
     "ping": {"body": "json", "fields": {"zip": "zip"}, "reply": REPLY | {"price": "price"}},
     "post": {"body": "json", "fields": {"zip": "zip"}, "reply": REPLY},
 }
+OAUTH2 = {"token_url": "https://b.example/token", "client_id": "lx", "secret": "hush"}
 URLS = {"ping_url": "https://b.example/ping", "post_url": "https://b.example/post"}
 
 
@@ -88,6 +89,10 @@ WRONG: list[tuple[str, Any, str]] = [
     ("ping/headers", {"X Y": {"const": "x"}}, "ping: 'X Y' is no name of a header"),
     ("ping/headers", {"X": {"const": "a\r\nB: c"}}, "ping: 'X' must be printable ASCII"),
     ("ping/reply/format", "csv", "ping.reply.format: must be one of json, xml, text, not 'csv'"),
+    ("ping/reply/confirmed", "price", "ping.reply: reference, redirect_url and confirmed are not read at a ping"),
+    ("post/reply/less", "rejected", "post.reply: less goes with confirmed only"),
+    ("post/reply/confirmed", "a[", "post.reply: confirmed: 'a[' is no path"),
+    ("post/reply", REPLY | {"confirmed": "price", "less": "pay"}, "post.reply.less: must be one of unknown, rejected"),
     ("ping/reply/success", [], "ping.reply: success has no condition: nothing would ever be a yes"),
     ("ping/reply/success", {"at": "ok"}, "ping.reply.success[0]: must say what stands there"),
     ("ping/reply/success", {"is": "yes"}, "ping.reply.success[0]: at is missing"),
@@ -100,7 +105,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ),
     ("ping/reply/price", {"at": ".".join("a" * 17)}, "has more than 16 steps"),
     ("ping/reply/price", {"money": "euro"}, "ping.reply.price.money: must be one of plain, dollars, comma, cents"),
-    ("ping/reply/reference", "id", "ping.reply: reference and redirect_url are not read at a ping"),
+    ("ping/reply/reference", "id", "ping.reply: reference, redirect_url and confirmed are not read at a ping"),
     ("post/reply/price", "price", "post.reply: price and bid_id are not read at a post"),
 ]
 
@@ -225,6 +230,10 @@ def test_what_stands_in_a_mapping_is_what_is_meant() -> None:
         ({"hmac": {"header": "X", "secret": "x", "over": ["body", "body"]}}, "over must be some of method, path"),
         ({"hmac": {"header": "X", "secret": "x", "over": ["host"]}}, "over must be some of method, path"),
         ({"hmac": {"header": "X", "secret": "x", "over": ["timestamp"]}}, "timestamp_header is missing"),
+        ({"oauth2": {"token_url": "https://b.example/t", "secret": "x"}}, "auth.oauth2.client_id: is missing"),
+        ({"oauth2": OAUTH2 | {"token_url": "ftp://b.example"}}, "must start with http:// or https://"),
+        ({"oauth2": OAUTH2 | {"client_auth": "query"}}, "client_auth"),
+        ({"oauth2": OAUTH2 | {"parameters": {"scope": "x"}}}, "parameters: scope has a key of its own"),
         ({"hmac": {"header": "X", "secret": "x"}, "bearer": "y"}, "must be none or say one of"),
     ],
 )
@@ -237,6 +246,8 @@ def test_auth_that_cannot_be(auth: Any, message: str) -> None:
     "auth",
     [
         {"query": {"name": "key", "value": "hush"}},
+        {"oauth2": OAUTH2},
+        {"oauth2": OAUTH2 | {"scope": "a b", "parameters": {"audience": "https://b.example/"}, "client_auth": "body"}},
         {"hmac": {"header": "X-S", "secret": "hush", "over": ["timestamp", "body"], "timestamp_header": "X-T"}},
     ],
 )

@@ -80,9 +80,9 @@ def test_an_address_to_deliver_to_is_not_empty() -> None:
 @pytest.mark.parametrize(
     ("auth", "problem"),
     [
-        ({}, "auth: must be none or say one of bearer, basic, header, query and hmac"),
+        ({}, "auth: must be none or say one of bearer, basic, header, query, hmac and oauth2"),
         ({"bearer": "a", "header": {"name": "X-Key", "value": "b"}},
-         "auth: must be none or say one of bearer, basic, header, query and hmac"),
+         "auth: must be none or say one of bearer, basic, header, query, hmac and oauth2"),
         ("Bearer s3cret", 'auth: must be none or a mapping such as {bearer: "${env:NAME}"}, not text'),
         (["bearer"], 'auth: must be none or a mapping such as {bearer: "${env:NAME}"}, not a list'),
         ({"bearr": "s3cret"}, "auth.bearr: unknown key; did you mean bearer?"),

@@ -88,6 +88,7 @@ async def reconcile(world: World, **changes: Any) -> int:
     reconciler = worker(world, **changes)
     taken = await reconciler.round()
     await reconciler.rest()
+    await reconciler.close()
     await reconciler._courier.close()
     return taken
 

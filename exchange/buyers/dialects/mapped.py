@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from exchange.buyers.dialects.bodies import Writer
+from exchange.buyers.dialects.json_writing import Runs
 from exchange.buyers.dialects.native import NATIVE
 from exchange.buyers.dialects.replies import Reader
 from exchange.buyers.dialects.wire import NO_HEADERS, PLAIN_METHOD, Ping, Post, Read, Request, Unsendable
@@ -15,21 +16,18 @@ from exchange.values.market import Sale
 class Mapped:
     """A mapping, compiled. A status query is what it is in the native dialect."""
 
-    def __init__(self, mapping: EndpointMapping, secrets: Mapping[str, str]) -> None:
-        """`secrets` are the values of the templates that the mapping sends."""
-        self._ping = None if mapping.ping is None else Writer(mapping.ping, secrets)
+    def __init__(self, mapping: EndpointMapping, secrets: Mapping[str, str], runs: Runs | None = None) -> None:
+        """`secrets` are the values of the templates that the mapping sends; `runs` are shared with other mappings."""
+        runs = runs or Runs()
+        self._ping = None if mapping.ping is None else Writer(mapping.ping, secrets, runs)
+        self.ping = _no_ping if self._ping is None else self._ping.write
         self._ping_reader = None if mapping.ping is None else Reader(mapping.ping.reply)
-        self._post, self._post_reader = Writer(mapping.post, secrets), Reader(mapping.post.reply)
+        self._post, self._post_reader = Writer(mapping.post, secrets, runs), Reader(mapping.post.reply)
         self.ping_method = PLAIN_METHOD if mapping.ping is None else mapping.ping.method
         self.post_method = mapping.post.method
 
     def standing_headers(self, order: str) -> Mapping[str, str]:  # noqa: ARG002  # the same for all orders
         return NO_HEADERS if self._ping is None else self._ping.standing
-
-    def ping(self, ping: Ping) -> Request:
-        if self._ping is None:
-            raise Unsendable("the mapping has no ping")
-        return self._ping.write(ping)
 
     def bid_reader(self, *, sale: Sale, currency: str) -> Read:  # noqa: ARG002  # prices come in the market's
         if self._ping_reader is None:
@@ -40,11 +38,15 @@ class Mapped:
         request = self._post.write(post)
         return request._replace(headers={**self._post.standing, **request.headers})
 
-    def read_delivery(self, status: int, body: bytes) -> Delivery:
-        return self._post_reader.read_delivery(status, body)
+    def read_delivery(self, status: int, body: bytes, gross_micros: int) -> Delivery:
+        return self._post_reader.read_delivery(status, body, gross_micros)
 
     def status_query(self, attempt_id: UUID) -> str:
         return NATIVE.status_query(attempt_id)
 
     def read_status(self, status: int, body: bytes) -> Delivery:
         return NATIVE.read_status(status, body)
+
+
+def _no_ping(_: Ping) -> Request:
+    raise Unsendable("the mapping has no ping")

@@ -277,7 +277,7 @@ class Native:
         )
         return Request(body, headers=post_headers(post.attempt_id))
 
-    def read_delivery(self, status: int, body: bytes) -> Delivery:
+    def read_delivery(self, status: int, body: bytes, gross_micros: int) -> Delivery:  # noqa: ARG002  # none is repeated
         return read_delivery(status, body)
 
     def status_query(self, attempt_id: UUID) -> str:

@@ -1,7 +1,7 @@
 """Paths into answers: `a.b[0].c` into JSON, a small part of XPath into XML. They only ever look, and are bounded."""
 
 import re
-from collections.abc import Callable, Iterator, Sized
+from collections.abc import Callable, Collection, Iterator, Sized
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -71,7 +71,7 @@ def json_finder(text: str) -> Find:
     steps = json_path(text)
     first = steps[0]
     if len(steps) > 1 or isinstance(first, int):
-        return partial(_find_in_json, steps)
+        return partial(find_in_json, steps)
 
     def find(document: Any) -> Any:
         """What most paths are: one key."""
@@ -91,7 +91,8 @@ def _check_count(steps: Sized) -> None:
         raise PathError(f"has more than {STEPS_MAX} steps")
 
 
-def _find_in_json(steps: tuple[str | int, ...], document: Any) -> Any:
+def find_in_json(steps: tuple[str | int, ...], document: Any) -> Any:
+    """What stands below the steps of a path; None for nothing."""
     for step in steps:
         if isinstance(step, int):
             document = document[step] if isinstance(document, list) and step < len(document) else None
@@ -102,11 +103,18 @@ def _find_in_json(steps: tuple[str | int, ...], document: Any) -> Any:
     return document
 
 
-def _folded(document: dict[str, Any], name: str) -> Any:
-    """What stands under a key that differs in upper and lower case alone, if there is one such key."""
+def key_for(keys: Collection[str], name: str) -> str | None:
+    """The key that a name means: itself, else the one that differs in upper and lower case alone, if there is one."""
+    if name in keys:
+        return name
     wanted, length = name.casefold(), len(name)
-    found = [key for key in document if len(key) == length and key.casefold() == wanted]
-    return document[found[0]] if len(found) == 1 else None
+    found = [key for key in keys if len(key) == length and key.casefold() == wanted]
+    return found[0] if len(found) == 1 else None
+
+
+def _folded(document: dict[str, Any], name: str) -> Any:
+    key = key_for(document, name)
+    return None if key is None else document[key]
 
 
 def _find_in_xml(steps: tuple[XmlStep, ...], root: Element) -> str | None:

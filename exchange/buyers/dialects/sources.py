@@ -19,11 +19,14 @@ ABSENT: Final = object()
 Facts = Ping | Post
 Change = Callable[[Any], Any]
 Get = Callable[[Facts], Any]
-"""What is sent for a source: text, a number, a truth value, a list of these, or ABSENT. Raises Unsendable."""
+"""What is sent for a source: text, a number, a truth value, a UUID, a list of these, or ABSENT. Raises Unsendable."""
 
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,9})?", re.ASCII)
 _DAY = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})", re.ASCII)
 _DATE_WORD = re.compile("YYYY|YY|MM|DD|M|D")
+_AS_THEY_ARE = frozenset({Fact.TEST, Fact.PING_ID, Fact.ATTEMPT_ID})
+"""Facts that whatever writes them knows how to write: a UUID takes the JSON serializer less than its text does."""
+
 _WORDS: Mapping[str, bool] = MappingProxyType({"true": True, "false": False})
 
 
@@ -40,6 +43,17 @@ def compile_source(source: Source, secrets: Mapping[str, str], place: str) -> Ge
     if source.default is not None:
         get = _defaulted(get, source.default)
     return get if source.when is None else _only(get, _holds(source.when))
+
+
+def constant(source: Source, secrets: Mapping[str, str], place: str) -> Any:
+    """What is sent for a source whatever is sent besides; ABSENT where that is not so, or nothing can be."""
+    if source.origin not in {Origin.CONST, Origin.SECRET} or source.when is not None:
+        return ABSENT
+    value, change = source.name if source.origin is Origin.CONST else secrets[source.name], _changes(source, place)
+    try:
+        return value if change is None else change(value)
+    except Unsendable:
+        return ABSENT
 
 
 def text_of(value: Any) -> str:
@@ -87,7 +101,7 @@ def _fact(fact: Fact, money: Money) -> Get:
     if fact is Fact.PRICE:
         return lambda facts: write_amount(facts.gross_micros, money) if isinstance(facts, Post) else ABSENT
     get: Callable[[Facts], Any] = attrgetter(fact.value)
-    if fact is Fact.TEST:
+    if fact in _AS_THEY_ARE:
         return get
     if fact is Fact.BID_ID:
         return lambda facts: ABSENT if (found := get(facts)) is None else found

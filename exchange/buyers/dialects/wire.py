@@ -17,7 +17,10 @@ PLAIN_METHOD = "POST"
 
 
 class Ping(NamedTuple):
-    """What an order is told of a lead that is for sale: `lead` has the fields that it may see."""
+    """What an order is told of a lead that is for sale: `lead` has the fields that it may see.
+
+    `written` keeps what has been written of them already, for all who are shown the same.
+    """
 
     ping_id: UUID
     order: str
@@ -28,10 +31,11 @@ class Ping(NamedTuple):
     floor_micros: int
     sale: Sale
     lead: Lead
+    written: dict[object, bytes] | None = None
 
 
 class Post(NamedTuple):
-    """What the order that buys is told: the full lead, at `gross_micros`."""
+    """What the order that buys is told: the full lead, at `gross_micros`. Nothing of it is kept as `written`."""
 
     attempt_id: UUID
     ping_id: UUID
@@ -43,6 +47,7 @@ class Post(NamedTuple):
     currency: str
     sale: Sale
     lead: Lead
+    written: None = None
 
 
 class Request(NamedTuple):
@@ -92,8 +97,8 @@ class Dialect(Protocol):
         """The request that delivers a lead: the same again for the same attempt."""
         ...
 
-    def read_delivery(self, status: int, body: bytes) -> Delivery:
-        """What an answer to a post means; nothing that is not said clearly is a yes or a no."""
+    def read_delivery(self, status: int, body: bytes, gross_micros: int) -> Delivery:
+        """What an answer to a post at this price means; nothing that is not said clearly is a yes or a no."""
         ...
 
     def status_query(self, attempt_id: UUID) -> str:

@@ -4,14 +4,14 @@ from typing import Annotated, Self
 
 from pydantic import model_validator
 
-from exchange.marketfile.outside import Bearer, HeaderName, HeaderValue, Password, QueryName, User
+from exchange.marketfile.outside import Bearer, HeaderName, HeaderValue, Password, QueryName, Url, User
 from exchange.marketfile.problems import wrong
-from exchange.marketfile.scalars import choice, later, refuse
+from exchange.marketfile.scalars import Text, choice, refuse
 from exchange.marketfile.shapes.base import Given, Shape
-from exchange.marketfile.wording import Constant, WordList
+from exchange.marketfile.wording import Constant, Translation, WordList
 from exchange.values.auth import Digits, Signed
 
-_LATER = ("oauth2",)
+_OAUTH_OWN = frozenset({"grant_type", "client_id", "client_secret", "scope"})
 
 
 class BasicShape(Shape):
@@ -56,6 +56,24 @@ class HmacShape(Shape):
         return self
 
 
+class OAuth2Shape(Shape):
+    """Access tokens, fetched with a client's secret (OAuth 2, client credentials)."""
+
+    token_url: Url
+    client_id: Text
+    secret: Password
+    scope: Given[Text] = None
+    parameters: Given[Translation] = None
+    client_auth: Annotated[str, choice("basic", "body")] = "basic"
+
+    @model_validator(mode="after")
+    def _says_nothing_twice(self) -> Self:
+        own = next((name for name, _ in self.parameters or () if name in _OAUTH_OWN), None)
+        if own is not None:
+            raise refuse(f"parameters: {own} has a key of its own, or is written by the exchange")
+        return self
+
+
 class AuthShape(Shape):
     """How a buyer knows us: one of these."""
 
@@ -64,12 +82,12 @@ class AuthShape(Shape):
     header: Given[HeaderShape] = None
     query: Given[QueryShape] = None
     hmac: Given[HmacShape] = None
-    oauth2: Annotated[None, later("auth oauth2")] = None
+    oauth2: Given[OAuth2Shape] = None
 
     @model_validator(mode="after")
     def _one_of_all(self) -> Self:
         if len(self.model_fields_set) != 1:
-            raise refuse("must be none or say one of bearer, basic, header, query and hmac")
+            raise refuse("must be none or say one of bearer, basic, header, query, hmac and oauth2")
         return self
 
 
@@ -77,8 +95,6 @@ def read_auth(value: object) -> object:
     """`none` in a word; every other way is a mapping."""
     if value == "none":
         return None
-    if value in _LATER:
-        raise refuse(f"not supported yet: auth {value}")
     if not isinstance(value, dict):
         raise refuse(wrong('none or a mapping such as {bearer: "${env:NAME}"}', value))
     return value

@@ -5,8 +5,8 @@ from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, PlainValidator, model_validator
 
-from exchange.buyers.dialects.bodies import PlaceError, read_places
 from exchange.buyers.dialects.paths import PathError, json_path, xml_path
+from exchange.buyers.dialects.trees import PlaceError, read_places
 from exchange.buyers.dialects.xml_writing import is_xml_name
 from exchange.marketfile.limits import CONDITIONS_MAX, PARTS_MAX
 from exchange.marketfile.outside import Password
@@ -24,7 +24,7 @@ from exchange.marketfile.wording import (
     check_header,
     place,
 )
-from exchange.values.mapping import PING_FACTS, POST_FACTS, Body, Case, Fact, Format, Kind, Money, Phone
+from exchange.values.mapping import PING_FACTS, POST_FACTS, Body, Case, Fact, Format, Kind, Less, Money, Phone
 
 CHARSETS = ("utf-8", "iso-8859-1", "windows-1252", "us-ascii")
 _XML_BODIES = frozenset({Body.XML, Body.SOAP11, Body.SOAP12})
@@ -180,6 +180,8 @@ class ReplyShape(Shape):
     reason: Given[Saying] = None
     reference: Given[Saying] = None
     redirect_url: Given[Saying] = None
+    confirmed: Given[Saying] = None
+    less: Given[Annotated[str, choice(*Less)]] = None
 
     @model_validator(mode="after")
     def _paths_can_be_read(self) -> Self:
@@ -189,9 +191,11 @@ class ReplyShape(Shape):
                 raise refuse(f"{key} holds more than {CONDITIONS_MAX} conditions")
             for condition in conditions:
                 self._check_condition(key, condition)
-        for key in ("price", "bid_id", "reason", "reference", "redirect_url"):
+        for key in ("price", "bid_id", "reason", "reference", "redirect_url", "confirmed"):
             saying = getattr(self, key)
             self._check(key, saying.at if saying else None)
+        if self.less is not None and self.confirmed is None:
+            raise refuse("less goes with confirmed only: no price is read that could be less")
         if not self.success:
             raise refuse("success has no condition: nothing would ever be a yes")
         return self
@@ -276,9 +280,13 @@ class MappingShape(Shape):
         if self.ping is not None:
             if self.ping.reply.price is None:
                 raise refuse("ping.reply.price is missing: a yes without a price is none")
-            _check_message("ping", self.ping, PING_FACTS, (self.ping.reply.reference, self.ping.reply.redirect_url))
+            _check_message("ping", self.ping, PING_FACTS, _of_posts(self.ping.reply))
         _check_message("post", self.post, POST_FACTS, (self.post.reply.price, self.post.reply.bid_id))
         return self
+
+
+def _of_posts(reply: ReplyShape) -> tuple[object, ...]:
+    return reply.reference, reply.redirect_url, reply.confirmed
 
 
 def _check_message(key: str, shape: MessageShape, facts: frozenset[Fact], foreign: tuple[object, ...]) -> None:
@@ -286,5 +294,5 @@ def _check_message(key: str, shape: MessageShape, facts: frozenset[Fact], foreig
     if unknown is not None:
         raise refuse(f"{key}: there is no {unknown} at a {key}")
     if any(part is not None for part in foreign):
-        words = "reference and redirect_url are" if key == "ping" else "price and bid_id are"
+        words = "reference, redirect_url and confirmed are" if key == "ping" else "price and bid_id are"
         raise refuse(f"{key}.reply: {words} not read at a {key}")
