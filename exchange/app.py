@@ -4,7 +4,8 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import structlog
 from fastapi import FastAPI
@@ -15,13 +16,14 @@ from starlette.types import ASGIApp
 from exchange.api import problems, schema
 from exchange.api.admin import AdminDoor
 from exchange.api.desk import Desk
-from exchange.api.door import Door
+from exchange.api.door import Door, Handler
 from exchange.api.health import HealthDoor
 from exchange.api.sellers import SellerDoor
 from exchange.background import Background
 from exchange.buyers.delivery import Courier
 from exchange.buyers.fanout import Fanout
 from exchange.embedded.lease import Services
+from exchange.errors import SettingsError
 from exchange.gate import Gate
 from exchange.live import LiveMarket
 from exchange.observe import metrics
@@ -44,6 +46,9 @@ from exchange.storage.vault import Vault
 from exchange.takeover import be_brisk
 from exchange.wires import Wires
 
+if TYPE_CHECKING:
+    from exchange.observe.spans import Spans
+
 TITLE = "Lead exchange"
 ABOUT = "Sellers ping part of a lead, buyers bid at the same time, an auction decides, and the winner gets the post."
 GC_THRESHOLDS = (20_000, 20, 50)
@@ -65,16 +70,21 @@ class Gateway(NamedTuple):
 def create_gateway(settings: Settings, services: Services) -> Gateway:
     """The gateway. Its parts start and stop with the application's lifespan; its busy doors are there then.
 
-    Starting raises SchemaMismatch or StorageUnavailable where the database cannot be used.
+    Raises SettingsError where a part that was asked for is not installed; starting raises SchemaMismatch or
+    StorageUnavailable where the database cannot be used.
     """
     doors: dict[str, Door] = {}
+    make_spans = _spans_maker(settings)
     stopping = asyncio.Event()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            desk = await _open_desk(settings, services, stopping, stack)
-            doors.update(_add_doors(app, desk, settings))
+            spans = None if make_spans is None else make_spans()
+            if spans is not None:
+                stack.push_async_callback(asyncio.to_thread, spans.close)
+            desk = await _open_desk(settings, services, stopping, stack, spans)
+            doors.update(_add_doors(app, desk, settings, spans))
             _quiet_collector()
             be_brisk()
             yield
@@ -85,7 +95,29 @@ def create_gateway(settings: Settings, services: Services) -> Gateway:
     return Gateway(app, doors, stopping.set)
 
 
-async def _open_desk(settings: Settings, services: Services, stopping: asyncio.Event, stack: AsyncExitStack) -> Desk:
+def _spans_maker(settings: Settings) -> "Callable[[], Spans] | None":
+    """Makes what sends spans, where they are to be sent. Raises SettingsError where that is not installed."""
+    if settings.otlp_endpoint is None:
+        return None
+    try:
+        from exchange.observe.spans import Spans  # noqa: PLC0415  # an extra: nobody else pays for it
+    except ImportError as error:
+        raise SettingsError(f"EXCHANGE_OTLP_ENDPOINT needs lead-exchange[otel]: {error}") from None
+    return partial(Spans, settings.otlp_endpoint, settings.trace_share, settings.trace_spans_max)
+
+
+def _kinds(spans: "Spans | None") -> tuple[type[Recorder], type[Pings], type[Posts]]:
+    """The parts of the story: plain, or with a span beside each step."""
+    if spans is None:
+        return Recorder, Pings, Posts
+    from exchange.traced import TracedPings, TracedPosts, TracedRecorder  # noqa: PLC0415  # as above
+
+    return TracedRecorder, TracedPings, TracedPosts
+
+
+async def _open_desk(
+    settings: Settings, services: Services, stopping: asyncio.Event, stack: AsyncExitStack, spans: "Spans | None"
+) -> Desk:
     """Opens everything in order; the stack closes it in reverse, after the work in the background has ended."""
     await check_schema(services.postgres_url, migrations_folder())
     database = await Database.connect(
@@ -109,7 +141,9 @@ async def _open_desk(settings: Settings, services: Services, stopping: asyncio.E
     journal = Journal(database, rows_max=settings.journal_rows_max)
     stack.push_async_callback(journal.close)
     fanout = Fanout(allow_private=settings.allow_private_addresses)
-    courier, recorder = Courier(allow_private=settings.allow_private_addresses), Recorder(journal, feed)
+    make_recorder, make_pings, make_posts = _kinds(spans)
+    courier = Courier(allow_private=settings.allow_private_addresses)
+    recorder = make_recorder(journal, feed, settings.log_pings_share)
     stack.push_async_callback(fanout.close)
     stack.push_async_callback(courier.close)
     background = Background()
@@ -119,11 +153,11 @@ async def _open_desk(settings: Settings, services: Services, stopping: asyncio.E
     acceptance = Acceptance(database, lambda: live.book.by_performance() if live.book else ())
     acceptance.start()
     stack.push_async_callback(acceptance.close)
-    pulse = Pulse("gateway", (fanout.measure, journal.measure))
+    pulse = Pulse("gateway", (fanout.measure, journal.measure, *([spans.measure] if spans else [])))
     pulse.start()
     stack.push_async_callback(pulse.close)
     times = PingTimes(settings.ping_finish_ms, settings.ping_ask_min_ms)
-    pings = Pings(fanout, recorder, times, lambda: acceptance.measured, wires)
+    pings = make_pings(fanout, recorder, times, lambda: acceptance.measured, wires)
     readiness = Readiness(
         live, database, stopping, lambda book: pings.warm(book, settings.warm_connections, settings.warm_timeout_s)
     )
@@ -133,7 +167,7 @@ async def _open_desk(settings: Settings, services: Services, stopping: asyncio.E
         live=live,
         keys=KeyRing(database),
         pings=pings,
-        posts=Posts(
+        posts=make_posts(
             sales,
             courier,
             vault,
@@ -163,10 +197,15 @@ async def _drain(background: Background, timeout_s: float) -> None:
         log.error("work_cut_at_shutdown", count=cut)
 
 
-def _add_doors(app: FastAPI, desk: Desk, settings: Settings) -> dict[str, Door]:
+def _add_doors(app: FastAPI, desk: Desk, settings: Settings, spans: "Spans | None") -> dict[str, Door]:
     """Adds all doors to the application; returns the busy ones by their paths."""
     sellers = SellerDoor(desk, pings_in_flight_max=settings.pings_in_flight_max)
-    busy = {"/v1/ping": Door(sellers.ping), "/v1/post": Door(sellers.post), "/v1/leads": Door(sellers.lead)}
+    handlers: dict[str, Handler] = {"/v1/ping": sellers.ping, "/v1/post": sellers.post, "/v1/leads": sellers.lead}
+    if spans is not None:
+        from exchange.traced import traced  # noqa: PLC0415  # as above
+
+        handlers = {path: traced(handler, spans) for path, handler in handlers.items()}
+    busy = {path: Door(handler) for path, handler in handlers.items()}
     for path, door in busy.items():
         app.router.routes.append(Route(path, door, methods=["POST"]))
     app.router.routes.append(Route("/v1/pings/{ping_id}", Door(sellers.ping_state), methods=["GET"]))

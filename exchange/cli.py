@@ -58,13 +58,14 @@ def demo(
     rate: Annotated[float, typer.Option(min=0.1, max=200, help="Pings a second.")] = 12.0,
     seed: Annotated[int, typer.Option(help="Same seed, same people and moods.")] = 1,
     slow_ms: SlowMs = 0,
+    with_prometheus: Annotated[bool, typer.Option("--with-prometheus", help="Also start Prometheus.")] = False,
 ) -> None:
     """Run an example market on this machine, with buyers, sellers and live auctions."""
     from exchange.commands import demo as demo_command
 
     if leave and pings is None:
         _usage("--exit needs --pings")
-    wish = demo_command.Wish(pings, leave, port or demo_command.free_port(8000), seed, rate, slow_ms)
+    wish = demo_command.Wish(pings, leave, port or demo_command.free_port(8000), seed, rate, slow_ms, with_prometheus)
     if not demo_command.run(_settings(), wish, console):
         raise typer.Exit(1)
 

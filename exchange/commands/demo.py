@@ -16,6 +16,7 @@ import uvloop
 from redis.exceptions import RedisError
 from rich.console import Console
 
+from exchange.commands.beside import prometheus
 from exchange.commands.demo_view import Addresses, DemoView, show_summary
 from exchange.commands.session import database as open_database
 from exchange.commands.session import services
@@ -55,6 +56,7 @@ class Wish:
     seed: int
     pings_per_s: float
     slow_ms: int = 0
+    with_prometheus: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,10 @@ async def _play(stage: Stage, wish: Wish, console: Console, stop: asyncio.Event)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(_buyers(stage, wish))
         url = await stack.enter_async_context(_gateway(stage, wish.port))
-        addresses = Addresses(url, stage.guest_keys, stage.folder)
+        watcher = None
+        if wish.with_prometheus:
+            watcher = await stack.enter_async_context(prometheus(url, stage.folder / "prometheus"))
+        addresses = Addresses(url, stage.guest_keys, stage.folder, watcher)
         view = stack.enter_context(DemoView(console, addresses, wish.pings))
         watching = asyncio.create_task(_watch(stage.services.valkey_url, view))
         stack.callback(watching.cancel)

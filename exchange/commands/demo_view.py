@@ -39,6 +39,7 @@ class Addresses:
     url: str
     keys: Sequence[str]
     folder: Path
+    prometheus: str | None = None
 
     def lines(self) -> list[str]:
         return [
@@ -48,6 +49,7 @@ class Addresses:
             f"key      {self.keys[0]}",
             f"another  {self.keys[1]}",
             f"logs     {self.folder}",
+            *([f"watched  {self.prometheus}"] if self.prometheus else []),
         ]
 
 

@@ -118,6 +118,9 @@ FLUSH_SECONDS = HistogramTable(
     "exchange_flush_seconds", "Time PostgreSQL took to make commits durable, several at once.", [], _SECONDS
 )
 FEED_ITEMS_LOST = CounterTable("exchange_feed_items_lost", "Items of the live feed that Valkey did not take.")
+SPANS = CounterTable(
+    "exchange_spans", "Spans for a tracing system: sent, lost on the way, or dropped as too many waited.", ["outcome"]
+)
 INVARIANTS_BROKEN = GaugeTable(
     "exchange_invariants_broken",
     "Rows that break an invariant of the money, seen by a worker.",
@@ -166,7 +169,7 @@ ALL = (
     BUYER_POSTS, BUYER_POST_SECONDS, CONNECTIONS, CONNECTIONS_OPEN, CONNECT_SECONDS, ADDRESS_CONNECT_SECONDS,
     POOL_WAIT_SECONDS, ADDRESS_POOL_WAIT_SECONDS, ATTEMPTS_RESOLVED, ATTEMPTS_ASKED, ATTEMPTS_UNKNOWN,
     ATTEMPTS_UNKNOWN_AGE, JOURNAL_ROWS, JOURNAL_ROWS_LOST, JOURNAL_FULL, JOURNAL_DEPTH, JOURNAL_BATCH_ROWS,
-    JOURNAL_COMMIT_SECONDS, POSTGRES_WAIT_SECONDS, FLUSH_SECONDS, FEED_ITEMS_LOST, OUTBOX_TRIES,
+    JOURNAL_COMMIT_SECONDS, POSTGRES_WAIT_SECONDS, FLUSH_SECONDS, FEED_ITEMS_LOST, SPANS, OUTBOX_TRIES,
     OUTBOX_ROWS, OUTBOX_AGE, INVARIANTS_BROKEN,
     INVARIANTS_CHECKED, MARKET_VERSION, MARKET_APPLIED, MARKET_COMPARED, ENDPOINTS_WITHOUT_SECRET, LOOP_LAG_SECONDS,
     PROCESSES, PROCESS_CPU_SECONDS, PROCESS_RESIDENT_BYTES,
