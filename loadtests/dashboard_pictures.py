@@ -38,6 +38,7 @@ WAY_IN_S = 20
 """What is left out of the pictures: until then rates are those of an exchange that has just started."""
 COLOURS = (BLUE, TEAL, AMBER, VIOLET, RED, "#5aa9d6", "#8aa53b", "#d77fa1", "#8d6e53", GREY, "#33475b", "#b58ad0")
 COLUMN_IN, ROW_IN = 0.5, 0.27
+SERIES_MAX = len(COLOURS)
 LEGEND: Any = {
     "loc": "upper left", "fontsize": 7.2, "handlelength": 1.0, "columnspacing": 1.0, "labelspacing": 0.35,
     "handletextpad": 0.4, "borderaxespad": 0.1,
@@ -198,18 +199,20 @@ def _panel(
             at = (0.02 + index / 3, 1 - 0.4 / high)
             card.text(*at, "\n".join(part), va="top", size=7.5, linespacing=1.5, transform=card.transAxes)
     else:
-        legend_in = 0.22 * math.ceil(min(len(lines), 12) / max(1, int(wide / 1.7))) + 0.05
-        inner = (left + 0.62, bottom + legend_in + 0.24, wide - 0.78, high - legend_in - 0.62)
+        longest = max(len(line.name) for line in lines)
+        columns = max(1, int((wide - 0.2) / (0.4 + 0.066 * longest)))
+        legend_in = 0.155 * math.ceil(min(len(lines), SERIES_MAX) / columns) + 0.06
+        inner = (left + 0.62, bottom + legend_in + 0.24, wide - 0.78, high - legend_in - 0.6)
         axes = figure.add_axes((inner[0] / width, inner[1] / height, inner[2] / width, inner[3] / height))
         _series(axes, panel, lines, unit, seconds)
-        if any(line.name for line in lines):
-            columns, offset = max(1, int(wide / 1.7)), -(0.24 / inner[3])
+        if longest:
+            offset = -(0.24 / inner[3])
             axes.legend(ncols=columns, bbox_to_anchor=(-0.5 / inner[2], offset), **LEGEND)
 
 
 def _series(axes: Axes, panel: dict[str, Any], lines: list[Line], unit: str | None, seconds: float) -> None:
     custom = panel["fieldConfig"]["defaults"].get("custom", {})
-    shown = lines[:12]
+    shown = lines[:SERIES_MAX]
     if custom.get("stacking", {}).get("mode") == "normal":
         moments = sorted({at for line in shown for at in line.times})
         stacks = []
@@ -222,7 +225,8 @@ def _series(axes: Axes, panel: dict[str, Any], lines: list[Line], unit: str | No
             axes.plot(line.times, line.values, color=colour, lw=1.3, label=line.name)
     axes.set_xlim(0, seconds)
     low, high = axes.get_ylim()
-    axes.set_ylim(min(0.0, low), high if high > 0 else 1)
+    is_flat = all(value == 0 for line in shown for value in line.values)
+    axes.set_ylim(*((0, 1) if is_flat else (min(0.0, low), high)))
     axes.xaxis.set_major_formatter(lambda value, _: f"{int(value) // 60}:{int(value) % 60:02}")
     axes.yaxis.set_major_formatter(lambda value, _: said(value, unit))
     axes.yaxis.set_major_locator(mpl.ticker.MaxNLocator(4))
