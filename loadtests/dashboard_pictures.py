@@ -6,6 +6,7 @@ is one of those that show nothing while nothing is wrong.
 
 import argparse
 import asyncio
+import io
 import json
 import math
 import re
@@ -14,7 +15,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from load_page import AMBER, BLUE, FAINT, GREY, INK, RED, STYLE, TEAL, VIOLET
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from open_loop import Part, run
+from PIL import Image
 from scenarios import Limits, Scenario, Stage
 
 from exchange.commands.beside import prometheus
@@ -39,6 +41,9 @@ WAY_IN_S = 20
 COLOURS = (BLUE, TEAL, AMBER, VIOLET, RED, "#5aa9d6", "#8aa53b", "#d77fa1", "#8d6e53", GREY, "#33475b", "#b58ad0")
 COLUMN_IN, ROW_IN = 0.5, 0.27
 SERIES_MAX = len(COLOURS)
+LEGEND_ROWS_MAX = 5
+INKS = 128
+"""So many colours are enough, and make a file of a third."""
 LEGEND: Any = {
     "loc": "upper left", "fontsize": 7.2, "handlelength": 1.0, "columnspacing": 1.0, "labelspacing": 0.35,
     "handletextpad": 0.4, "borderaxespad": 0.1,
@@ -51,6 +56,7 @@ QUIET = frozenset(
         "engine: Outbox: rows that wait, and that were given up",
         "engine: Outbox: age of the oldest that waits",
         "engine: Requests shed",
+        "sellers: Orders that could not have the lead",  # unless a buyer of the demo has run out of money
         "sellers: Requests shed",
     }
 )
@@ -172,7 +178,9 @@ def draw(board: dict[str, Any], found: dict[int, list[Line]], seconds: float, pa
         else:
             _panel(figure, panel, found[panel["id"]], box, seconds)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=80, pil_kwargs={"optimize": True})
+    drawn = io.BytesIO()
+    figure.savefig(drawn, dpi=90)
+    Image.open(drawn).convert("RGB").quantize(INKS).save(path, optimize=True)
 
 
 def _panel(
@@ -201,7 +209,9 @@ def _panel(
     else:
         longest = max(len(line.name) for line in lines)
         columns = max(1, int((wide - 0.2) / (0.4 + 0.066 * longest)))
-        legend_in = 0.155 * math.ceil(min(len(lines), SERIES_MAX) / columns) + 0.06
+        named = min(math.ceil(min(len(lines), SERIES_MAX) / columns), LEGEND_ROWS_MAX)
+        lines = [line if index < named * columns else replace(line, name="") for index, line in enumerate(lines)]
+        legend_in = 0.155 * named + 0.06
         inner = (left + 0.62, bottom + legend_in + 0.24, wide - 0.78, high - legend_in - 0.6)
         axes = figure.add_axes((inner[0] / width, inner[1] / height, inner[2] / width, inner[3] / height))
         _series(axes, panel, lines, unit, seconds)
@@ -219,10 +229,10 @@ def _series(axes: Axes, panel: dict[str, Any], lines: list[Line], unit: str | No
         for line in shown:
             known = dict(zip(line.times, line.values, strict=True))
             stacks.append([known.get(at, 0.0) for at in moments])
-        axes.stackplot(moments, stacks, colors=COLOURS, labels=[line.name for line in shown], alpha=0.85, lw=0)
+        axes.stackplot(moments, stacks, colors=COLOURS, labels=[line.name or "_" for line in shown], alpha=0.85, lw=0)
     else:
         for line, colour in zip(shown, COLOURS, strict=False):
-            axes.plot(line.times, line.values, color=colour, lw=1.3, label=line.name)
+            axes.plot(line.times, line.values, color=colour, lw=1.3, label=line.name or "_")
     axes.set_xlim(0, seconds)
     low, high = axes.get_ylim()
     is_flat = all(value == 0 for line in shown for value in line.values)
