@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?=
 
-.PHONY: help demo test lint bench release lock clean
+.PHONY: help demo test lint load bench release lock clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -34,6 +34,9 @@ $(READY): requirements/dev.txt pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes -r requirements/dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
+
+load: $(READY)  ## two minutes of load on a demo world of its own, and a report in loadtests/report/
+	@$(BIN)/python loadtests/load.py $(ARGS)
 
 bench: $(READY)  ## the ping path beside Go, Node and textbook Python; see loadtests/README.md
 	$(BIN)/python loadtests/bench/run.py $(ARGS)

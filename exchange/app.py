@@ -4,7 +4,8 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -14,13 +15,14 @@ from starlette.types import ASGIApp
 from exchange.api import problems, schema
 from exchange.api.admin import AdminDoor
 from exchange.api.desk import Desk
-from exchange.api.door import Door
+from exchange.api.door import Door, Handler
 from exchange.api.entrance import Entrance, EntranceLimits
 from exchange.api.health import HealthDoor
 from exchange.api.rate_limits import RateLimits
 from exchange.api.sellers import SellerDoor
 from exchange.embedded.lease import Services
 from exchange.engine import open_engine
+from exchange.errors import SettingsError
 from exchange.observe.pulse import Pulse
 from exchange.readiness import Readiness
 from exchange.settings import Settings
@@ -29,6 +31,9 @@ from exchange.storage.migrate import check_schema, migrations_folder
 from exchange.storage.rates import SharedRates
 from exchange.takeover import be_brisk
 from exchange.values.brakes import Rate
+
+if TYPE_CHECKING:
+    from exchange.observe.spans import Spans
 
 TITLE = "Lead exchange"
 ABOUT = "Sellers ping part of a lead, buyers bid at the same time, an auction decides, and the winner gets the post."
@@ -49,16 +54,21 @@ class Gateway(NamedTuple):
 def create_gateway(settings: Settings, services: Services) -> Gateway:
     """The gateway. Its parts start and stop with the application's lifespan; its busy doors are there then.
 
-    Starting raises SchemaMismatch or StorageUnavailable where the database cannot be used.
+    Raises SettingsError where a part that was asked for is not installed; starting raises SchemaMismatch or
+    StorageUnavailable where the database cannot be used.
     """
     doors: dict[str, Door] = {}
+    make_spans = _spans_maker(settings)
     stopping = asyncio.Event()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            desk = await _open_desk(settings, services, stopping, stack)
-            doors.update(_add_doors(app, desk, settings))
+            spans = None if make_spans is None else make_spans()
+            if spans is not None:
+                stack.push_async_callback(asyncio.to_thread, spans.close)
+            desk = await _open_desk(settings, services, stopping, stack, spans)
+            doors.update(_add_doors(app, desk, settings, spans))
             _quiet_collector()
             be_brisk()
             yield
@@ -69,10 +79,23 @@ def create_gateway(settings: Settings, services: Services) -> Gateway:
     return Gateway(app, doors, stopping.set)
 
 
-async def _open_desk(settings: Settings, services: Services, stopping: asyncio.Event, stack: AsyncExitStack) -> Desk:
+def _spans_maker(settings: Settings) -> "Callable[[], Spans] | None":
+    """Makes what sends spans, where they are to be sent. Raises SettingsError where that is not installed."""
+    if settings.otlp_endpoint is None:
+        return None
+    try:
+        from exchange.observe.spans import Spans  # noqa: PLC0415  # an extra: nobody else pays for it
+    except ImportError as error:
+        raise SettingsError(f"EXCHANGE_OTLP_ENDPOINT needs lead-exchange[otel]: {error}") from None
+    return partial(Spans, settings.otlp_endpoint, settings.trace_share, settings.trace_spans_max)
+
+
+async def _open_desk(
+    settings: Settings, services: Services, stopping: asyncio.Event, stack: AsyncExitStack, spans: "Spans | None"
+) -> Desk:
     """Opens what the doors stand on; the stack closes it in reverse."""
     await check_schema(services.postgres_url, migrations_folder())
-    engine = await open_engine(settings, services, stack, "exchange")
+    engine = await open_engine(settings, services, stack, "exchange", spans)
     pulse = Pulse("gateway", engine.measures)
     pulse.start()
     stack.push_async_callback(pulse.close)
@@ -114,13 +137,18 @@ def _quiet_collector() -> None:
     gc.set_threshold(*GC_THRESHOLDS)
 
 
-def _add_doors(app: FastAPI, desk: Desk, settings: Settings) -> dict[str, Door]:
+def _add_doors(app: FastAPI, desk: Desk, settings: Settings, spans: "Spans | None") -> dict[str, Door]:
     """Adds all doors to the application; returns the busy ones by their paths."""
     sellers = SellerDoor(desk, posts_in_flight_max=settings.posts_in_flight_max)
+    handlers: dict[str, Handler] = {"/v1/ping": sellers.ping, "/v1/post": sellers.post, "/v1/leads": sellers.lead}
+    if spans is not None:
+        from exchange.traced import traced  # noqa: PLC0415  # as above
+
+        handlers = {path: traced(handler, spans) for path, handler in handlers.items()}
     busy = {
-        "/v1/ping": Door(sellers.ping, desk.entrance.enter),
-        "/v1/post": Door(sellers.post),
-        "/v1/leads": Door(sellers.lead, desk.entrance.enter),
+        "/v1/ping": Door(handlers["/v1/ping"], desk.entrance.enter),
+        "/v1/post": Door(handlers["/v1/post"]),
+        "/v1/leads": Door(handlers["/v1/leads"], desk.entrance.enter),
     }
     for path, door in busy.items():
         app.router.routes.append(Route(path, door, methods=["POST"]))

@@ -48,6 +48,7 @@ console = Console()
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 Kind = Literal["buyer", "seller", "exchange"]
 Word = Literal["accepted", "rejected"]
+SlowMs = Annotated[int, typer.Option(min=0, max=60_000, help="How much longer each buyer takes to answer, in ms.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -58,13 +59,15 @@ def demo(
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port of the API; 8000, or a free one.")] = None,
     rate: Annotated[float, typer.Option(min=0.1, max=200, help="Pings a second.")] = 12.0,
     seed: Annotated[int, typer.Option(help="Same seed, same people and moods.")] = 1,
+    slow_ms: SlowMs = 0,
+    with_prometheus: Annotated[bool, typer.Option("--with-prometheus", help="Also start Prometheus.")] = False,
 ) -> None:
     """Run an example market on this machine, with buyers, sellers and live auctions."""
     from exchange.commands import demo as demo_command
 
     if leave and pings is None:
         _usage("--exit needs --pings")
-    wish = demo_command.Wish(pings, leave, port or demo_command.free_port(8000), seed, rate)
+    wish = demo_command.Wish(pings, leave, port or demo_command.free_port(8000), seed, rate, slow_ms, with_prometheus)
     if not demo_command.run(_settings(), wish, console):
         raise typer.Exit(1)
 
@@ -75,15 +78,18 @@ def simulate_buyers(
     count: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 40,
     seed: Annotated[int, typer.Option(help="Same seed, same answers to the same ids.")] = 1,
     log_dir: Annotated[Path | None, typer.Option(help="Where each buyer keeps a log.")] = None,
+    slow_ms: SlowMs = 0,
 ) -> None:
     """Run a farm of native buyers, one a port, until Ctrl-C."""
     from exchange.simulation import buyers, manners
 
     console.print(
-        "Each answers at once; number i, from 0, bids 5.00 + 0.40 x i and accepts every post.", highlight=False
+        f"Each answers {f'after {slow_ms} ms' if slow_ms else 'at once'}; "
+        "number i, from 0, bids 5.00 + 0.40 x i and accepts every post.",
+        highlight=False,
     )
     try:
-        buyers.run(manners.farm_buyers(count), port=port, seed=seed, log_dir=log_dir)
+        buyers.run(manners.slower(manners.farm_buyers(count), slow_ms), port=port, seed=seed, log_dir=log_dir)
     except OSError as error:
         _fail(f"the simulated buyers cannot start: {error}")
 

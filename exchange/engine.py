@@ -6,6 +6,7 @@ Gateways offer what sellers send just now; workers offer what has waited. Both a
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -41,6 +42,9 @@ from exchange.storage.vault import Vault
 from exchange.values.reason import Reason
 from exchange.values.trace import PingTrace
 from exchange.wires import Wires
+
+if TYPE_CHECKING:
+    from exchange.observe.spans import Spans
 
 log = structlog.get_logger(__name__)
 
@@ -78,10 +82,13 @@ class Engine:
         return await self.pings.ping(request, self.live.available)
 
 
-async def open_engine(settings: Settings, services: Services, stack: AsyncExitStack, name: str) -> Engine:
+async def open_engine(
+    settings: Settings, services: Services, stack: AsyncExitStack, name: str, spans: "Spans | None" = None
+) -> Engine:
     """Opens everything in order; the stack closes it in reverse, after the work in the background has ended.
 
-    `name` is how Postgres knows the process. Raises StorageUnavailable where the database cannot be used.
+    `name` is how Postgres knows the process; with `spans` each step has one beside it. Raises StorageUnavailable where
+    the database cannot be used.
     """
     database = await Database.connect(
         services.postgres_url,
@@ -104,7 +111,7 @@ async def open_engine(settings: Settings, services: Services, stack: AsyncExitSt
     stack.push_async_callback(hints.close)
     people.start()
     stack.push_async_callback(people.close)
-    return await _with_market(settings, services, stack, database, live, hints, people, brakes)
+    return await _with_market(settings, services, stack, database, live, hints, people, brakes, spans)
 
 
 async def _with_market(
@@ -116,6 +123,7 @@ async def _with_market(
     hints: Hints,
     people: People,
     brakes: Brakes,
+    spans: "Spans | None",
 ) -> Engine:
     """What asks buyers and records what became of it, once the market is followed."""
     environment = secret_environment()
@@ -124,7 +132,8 @@ async def _with_market(
     stack.push_async_callback(feed.close)
     journal = Journal(database, rows_max=settings.journal_rows_max)
     stack.push_async_callback(journal.close)
-    recorder = Recorder(journal, feed)
+    make_recorder, make_pings, make_posts = _kinds(spans)
+    recorder = make_recorder(journal, feed, settings.log_pings_share)
     fanout = Fanout(allow_private=settings.allow_private_addresses)
     courier = Courier(allow_private=settings.allow_private_addresses)
     stack.push_async_callback(fanout.close)
@@ -145,8 +154,8 @@ async def _with_market(
     post_times = PostTimes(settings.post_attempt_min_ms, settings.post_finish_ms)
     return Engine(
         live=live,
-        pings=Pings(fanout, recorder, times, lambda: acceptance.measured, wires, brakes),
-        posts=Posts(sales, courier, vault, recorder, background, post_times, wires, carriers, brakes),
+        pings=make_pings(fanout, recorder, times, lambda: acceptance.measured, wires, brakes),
+        posts=make_posts(sales, courier, vault, recorder, background, post_times, wires, carriers, brakes),
         gate=Gate(people, vault, recorder),
         sales=sales,
         recorder=recorder,
@@ -154,8 +163,17 @@ async def _with_market(
         vault=vault,
         background=background,
         tally=fanout.tally,
-        measures=(fanout.measure, journal.measure),
+        measures=(fanout.measure, journal.measure, *([spans.measure] if spans else [])),
     )
+
+
+def _kinds(spans: "Spans | None") -> tuple[type[Recorder], type[Pings], type[Posts]]:
+    """The parts of the story: plain, or with a span beside each step."""
+    if spans is None:
+        return Recorder, Pings, Posts
+    from exchange.traced import TracedPings, TracedPosts, TracedRecorder  # noqa: PLC0415  # an extra
+
+    return TracedRecorder, TracedPings, TracedPosts
 
 
 async def _drain(background: Background, timeout_s: float) -> None:

@@ -153,7 +153,7 @@ class Posts:
         claimed = await self._claim(sale)
         match claimed:
             case Ended():
-                self._recorder.post(request.ping, claimed.result, None)
+                self._note(sale, claimed.result, None)
                 return claimed.answer
             case Prepared() | PreparedLegs():
                 answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
@@ -268,7 +268,7 @@ class Posts:
     async def _tell_what_is_stored(self, sale: _Sale, answer: "asyncio.Future[bytes]") -> None:
         """Answers where another has taken the last legs over, and with them the end of the post."""
         if not answer.done():
-            self._recorder.post(sale.request.ping, PENDING, None)
+            self._note(sale, PENDING, None)
             first = sale.render(PENDING)
             _tell(answer, await self._sales.first_answer(sale.post, first, sale.render, timeout_s=LAST_LOOK_S))
 
@@ -292,12 +292,16 @@ class Posts:
         _tell(answer, ended.answer if ended else sale.render(PENDING))
         told = answer.result()
         is_outcome = ended is not None and told == sale.render(ended.result)
-        self._recorder.post(sale.request.ping, ended.result if ended and is_outcome else PENDING, plan)
+        self._note(sale, ended.result if ended and is_outcome else PENDING, plan)
         if ended is None or is_outcome:
             return
         if ended.answer != told:
             await until_stored(_named(plan), lambda: self._sales.keep_answer(sale.post.post_id, told))
-        self._recorder.post(sale.request.ping, ended.result, plan)
+        self._note(sale, ended.result, plan)
+
+    def _note(self, sale: _Sale, result: Result, plan: Plan | None) -> None:
+        took_s = time.monotonic() - sale.started_s
+        self._recorder.post(sale.request.ping, result, plan, sale.post.post_id, took_s)
 
     def _send(self, sale: _Sale, plan: Plan, send_by_s: float) -> "asyncio.Future[Delivery]":
         """Delivers to one order; the answer is read for as long as the endpoint may take."""

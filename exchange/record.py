@@ -2,10 +2,12 @@
 
 from time import monotonic
 from typing import Any
+from uuid import UUID
 
 import structlog
 
 from exchange.observe import metrics
+from exchange.observe.sampling import Sampling
 from exchange.rules.legs import LegStatus
 from exchange.storage.feed import Feed
 from exchange.storage.journal import Journal
@@ -29,12 +31,13 @@ log = structlog.get_logger(__name__)
 class Recorder:
     """Records pings and posts. An offer is committed before `ping` returns; a ping without one rides along.
 
-    `offers` are those that were just made.
+    `offers` are those that were just made. `log_share` of the pings get a log line.
     """
 
-    def __init__(self, journal: Journal, feed: Feed) -> None:
+    def __init__(self, journal: Journal, feed: Feed, log_share: float = 0.0) -> None:
         self._journal = journal
         self._feed = feed
+        self._logs = Sampling(log_share)
         self.offers = Offers()
 
     @property
@@ -53,10 +56,14 @@ class Recorder:
             metrics.PING_PHASE_SECONDS.observe(monotonic() - began_s, RECORD)
             self.offers.keep(row)
         asked = _count_ping(trace)
+        if self._logs.takes(trace.ping_id.int):
+            log.info("ping", **_line(trace, asked))
         if self._feed.watched:
             self._feed.push(_shown(trace, asked))
 
-    def post(self, ping: RecordedPing, result: Result, plan: Plan | None) -> None:
+    def post(
+        self, ping: RecordedPing, result: Result, plan: Plan | None, post_id: UUID | None = None, took_s: float = 0.0
+    ) -> None:
         """Notes how a post was answered. `plan` is the attempt that it ended with, if one was made."""
         accepted = result.state is PostState.ACCEPTED
         reason = "" if accepted else result.reason.wire_name
@@ -72,8 +79,23 @@ class Recorder:
             "status": result.state.value,
         }
         facts |= {"seller": ping.seller, "reason": reason, "order": plan.order if plan else None}
-        log.info("post", **facts)
+        log.info("post", **facts, post_id=str(post_id or ""), elapsed_ms=round(took_s * 1000, 1))
         self._feed.push({"kind": "post", **facts})
+
+
+def _line(trace: PingTrace, asked: int) -> dict[str, str | int | float | None]:
+    """The log line of a ping: who offered it where, how many were asked, what came of it. Nothing of the lead."""
+    return {
+        "ping_id": str(trace.ping_id),
+        "campaign": trace.campaign,
+        "seller": trace.seller,
+        "status": trace.status.value,
+        "reason": trace.reason.wire_name if trace.reason else "",
+        "order": trace.offer.ladder[0].order if trace.offer else None,
+        "orders": len(trace.outcomes),
+        "count": asked,
+        "elapsed_ms": round(sum(trace.phases_ms.values()), 1),
+    }
 
 
 def note_verdict(found: Resolved) -> None:

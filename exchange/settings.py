@@ -21,6 +21,7 @@ Milliseconds = Annotated[int, Field(ge=1, le=60_000)]
 Seconds = Annotated[float, Field(gt=0, le=3_600)]
 Count = Annotated[int, Field(ge=1, le=10_000_000)]
 Percent = Annotated[int, Field(ge=1, le=100)]
+Share = Annotated[float, Field(ge=0, le=1)]
 Days = Annotated[int, Field(ge=1, le=3_650)]
 
 
@@ -43,6 +44,13 @@ class Settings(BaseSettings):
         None, description="port on 127.0.0.1 where the worker answers /metrics"
     )
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="debug, info, warning or error")
+    log_style: str = Field("json", pattern="^(json|console)$", description="json, or console for people")
+    log_pings_share: Share = Field(0.01, description="share of the pings that get a log line, from 0 to 1")
+    otlp_endpoint: str | None = Field(
+        None, description="OpenTelemetry collector that takes spans over HTTP, such as http://127.0.0.1:4318"
+    )
+    trace_share: Share = Field(0.01, description="share of the requests whose spans are sent there, from 0 to 1")
+    trace_spans_max: Count = Field(5_000, description="spans that may wait to be sent in one process; more are dropped")
     postgres_connections_max: Count = Field(10, description="connections to PostgreSQL of one process")
     postgres_timeout_s: Seconds = Field(3.0, description="longest wait for PostgreSQL before a request is refused")
     journal_rows_max: Count = Field(10_000, description="pings that may wait for their commit in one process")

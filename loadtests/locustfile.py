@@ -2,42 +2,75 @@
 
 import logging
 import os
-import re
+import sys
+from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from random import Random
-from typing import Any
+from typing import Any, ClassVar
 from uuid import uuid4
 
+import gevent
 import orjson
-from locust import FastHttpUser, between, events, task
+from judging import judge_ping, judge_post
+from locust import FastHttpUser, LoadTestShape, between, events, task
 from locust.env import Environment
+from samples import Check, table
+from scenarios import SCENARIOS, Limits, Scenario, level_at
 
-from exchange.simulation.answers import Answer, read_ping_answer, read_post_answer
+from exchange.simulation.answers import Answer
 from exchange.simulation.leads import LEAD_MAKERS, FieldValue
-from exchange.simulation.tally import ACCEPTED, OFFERED, Fault, PingTold, PostTold, TurnedAway
+from exchange.simulation.tally import ACCEPTED, OFFERED, PingTold, PostTold, TurnedAway
 from exchange.values.money import format_amount
 
 KEY = os.environ.get("EXCHANGE_KEY", "")
+FLOOD_KEY = os.environ.get("EXCHANGE_FLOOD_KEY", "")
 CAMPAIGN = os.environ.get("EXCHANGE_CAMPAIGN", "auto-us")
+SCENARIO = os.environ.get("EXCHANGE_SCENARIO", "")
+USERS = int(os.environ.get("EXCHANGE_USERS", "20"))
+FLOODERS = 2  # users of the flooding seller for each calm one
 POSTED_SHARE = 0.9  # of the offers
 REPEATED_SHARE = 0.1  # of the posts: sent again under the same key
 LOOKED_AT_SHARE = 0.1  # of the sales: read back
 MIN_PRICE_SHARE = 0.1  # of the pings
 MIN_PRICES_MICROS = (6_000_000, 12_000_000)
+SHED_PAUSE_S = 1.0  # what a calm seller waits who was turned away
 
-PRICE = re.compile(r"[0-9]{1,12}\.[0-9]{2}", re.ASCII)
+
+def chosen_scenario() -> Scenario | None:
+    """The scenario of the environment, with its time and limits, or None: then locust's own options say how many."""
+    if not SCENARIO:
+        return None
+    if SCENARIO not in SCENARIOS:
+        raise SystemExit(f"EXCHANGE_SCENARIO is one of {', '.join(SCENARIOS)}, not {SCENARIO}")
+    found = SCENARIOS[SCENARIO]
+    if seconds := os.environ.get("EXCHANGE_SECONDS"):
+        found = found.lasting(float(seconds))
+    names = {"ping_p99_ms": "EXCHANGE_PING_P99_MS", "post_p99_ms": "EXCHANGE_POST_P99_MS"}
+    names |= {"shed_share_max": "EXCHANGE_SHED_SHARE_MAX"}
+    given = {name: float(os.environ[variable]) for name, variable in names.items() if variable in os.environ}
+    if found.flood and not FLOOD_KEY:
+        raise SystemExit("EXCHANGE_FLOOD_KEY is not set: a flood needs the key of a second seller")
+    return replace(found, limits=replace(found.limits, **given))
+
 
 if not KEY:
     raise SystemExit("EXCHANGE_KEY is not set: make one with `exchange keys create --seller acme`")
 if CAMPAIGN not in LEAD_MAKERS:
     raise SystemExit(f"EXCHANGE_CAMPAIGN is one of {', '.join(LEAD_MAKERS)}, not {CAMPAIGN}")
+CHOSEN = chosen_scenario()
 
 
 class Seller(FastHttpUser):
     """Sells one lead after another: people of the simulation, new ones in every run."""
 
     wait_time = between(0.05, 0.25)
+    key = KEY
+    prefix = ""
+    """Tells the requests of one kind of seller from those of another in the figures."""
+    shed: ClassVar[Counter[str]] = Counter()
+    """How many requests were turned away, by kind of seller."""
     connection_timeout = 5.0
     network_timeout = 15.0  # longer than the campaigns of the example market give themselves
 
@@ -67,30 +100,34 @@ class Seller(FastHttpUser):
         if least is not None:
             body["min_price"] = format_amount(least)
         with self.send("POST", "/v1/ping", body) as response:
-            told = read_ping_answer(answer_of(response, "/v1/ping"), CAMPAIGN, least)
+            told = judge_ping(answer_of(response, "/v1/ping"), CAMPAIGN, least)
             if not isinstance(told, PingTold):
-                response.failure(wrong(told, response))
-                return None
-            if (what := wrong_offer(told, document_of(response))) is not None:
-                response.failure(what)
+                self.refuse(told, response)
                 return None
             return told if told.status == OFFERED else None
 
     def post(self, offer: PingTold, contact: Mapping[str, FieldValue], key: str) -> tuple[PostTold | None, bytes]:
         """Posts the person behind an offer; what was told, and its bytes."""
         with self.send("POST", "/v1/post", {"ping_id": offer.ping_id, "lead": dict(contact)}, key) as response:
-            told = read_post_answer(answer_of(response, "/v1/post", offer.ping_id))
+            told = judge_post(answer_of(response, "/v1/post", offer.ping_id), offer)
             if not isinstance(told, PostTold):
-                response.failure(wrong(told, response))
+                self.refuse(told, response)
                 return None, b""
-            document = document_of(response)
-            if told.status == ACCEPTED and told.price_micros != offer.price_micros:
-                response.failure(f"sold at {document['price']}, offered at {format_amount(offer.price_micros or 0)}")
-            elif told.status == ACCEPTED and not PRICE.fullmatch(document["price"]):
-                response.failure(f"the price {document['price']} is not in whole cents")
-            elif document.get("changed_fields") != []:
-                response.failure("changed_fields is not empty")
             return told, response.content
+
+    def refuse(self, told: TurnedAway | str, response: Any) -> None:
+        """Fails an answer, unless it is a refusal for want of capacity, in a scenario: those are counted."""
+        if isinstance(told, TurnedAway) and CHOSEN is not None:
+            self.shed[self.prefix] += 1
+            response.success()
+            self.turned_away()
+        elif isinstance(told, TurnedAway):
+            response.failure(f"turned away: {told.http_status} {told.code}")
+        else:
+            response.failure(told if response.status_code else f"no answer: {type(response.error).__name__}")
+
+    def turned_away(self) -> None:
+        gevent.sleep(SHED_PAUSE_S)
 
     def repeat(self, offer: PingTold, contact: Mapping[str, FieldValue], key: str, first: bytes) -> None:
         """Sends a post again, as after a lost answer: the first answer must come, byte for byte."""
@@ -114,11 +151,17 @@ class Seller(FastHttpUser):
         self, method: str, path: str, body: Mapping[str, Any] | None = None, key: str | None = None, *, name: str = ""
     ) -> Any:
         """A request whose answer is judged by hand."""
-        headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json", "Accept-Encoding": "identity"}
+        headers = {
+            "Authorization": f"Bearer {self.key}",
+            "Content-Type": "application/json",
+            "Accept-Encoding": "identity",
+        }
         if key is not None:
             headers["Idempotency-Key"] = key
         data = None if body is None else orjson.dumps(body).decode()
-        return self.client.request(method, path, data=data, headers=headers, name=name or path, catch_response=True)
+        return self.client.request(
+            method, path, data=data, headers=headers, name=self.prefix + (name or path), catch_response=True
+        )
 
 
 def answer_of(response: Any, path: str, ping_id: str | None = None) -> Answer:
@@ -140,33 +183,68 @@ def document_of(response: Any) -> Any:
     return orjson.loads(response.content)
 
 
-def wrong(told: TurnedAway | Fault, response: Any) -> str:
-    """Why an answer is not one that this load may get."""
-    if isinstance(told, TurnedAway):
-        return f"turned away: {told.http_status} {told.code}"
-    return told.what if response.status_code else f"no answer: {type(response.error).__name__}"
+if CHOSEN is not None:
+    scenario: Scenario = CHOSEN
+
+    class Shape(LoadTestShape):
+        """As many users as the scenario has at the moment."""
+
+        def tick(self) -> tuple[int, float] | None:
+            at_s: float = self.get_run_time()  # type: ignore[no-untyped-call]
+            if at_s >= scenario.seconds:
+                return None
+            flooders = USERS * FLOODERS if scenario.flood else 0
+            return max(1, round(USERS * level_at(scenario.stages, at_s))) + flooders, 1_000.0
+
+    if scenario.flood:
+
+        class Flood(Seller):
+            """A seller who pings without a pause, and heeds no refusal, while the scenario has him flood."""
+
+            wait_time = between(0, 0)
+            fixed_count = USERS * FLOODERS
+            key = FLOOD_KEY
+            prefix = "flood "
+
+            @task
+            def sell(self) -> None:
+                shape = self.environment.shape_class
+                if level_at(scenario.flood, shape.get_run_time()) > 0:
+                    super().sell()
+                else:
+                    gevent.sleep(0.2)
+
+            def turned_away(self) -> None:
+                """Goes on at once."""
 
 
-def wrong_offer(told: PingTold, document: Mapping[str, Any]) -> str | None:
-    """What the shape alone does not show: whole cents, the least price, the time left, nothing dropped."""
-    if document.get("ignored") != []:
-        return "a field of the lead was dropped"
-    if told.status != OFFERED:
-        return None
-    if not PRICE.fullmatch(document["price"]):
-        return f"the price {document['price']} is not in whole cents"
-    if told.min_price_micros is not None and (told.price_micros or 0) < told.min_price_micros:
-        return f"offered {document['price']}, below the least price {format_amount(told.min_price_micros)}"
-    if datetime.fromisoformat(document["expires_at"]) <= datetime.now(UTC):
-        return "the offer had expired when it came"
-    return None
+def scenario_checks(environment: Environment, limits: Limits) -> list[Check]:
+    """What a scenario asks of the calm seller."""
+    stats = environment.stats
+    calm = [entry for (name, _), entry in stats.entries.items() if not name.startswith("flood ")]
+    count, shed = sum(entry.num_requests for entry in calm), Seller.shed[""]
+    share, wrong = shed / count if count else 0.0, stats.total.num_failures
+    most = f"at most {limits.shed_share_max:.1%}"
+    found = [
+        Check("wrong answers", "0", str(wrong), wrong == 0),
+        Check("turned away", most, f"{share:.1%}", share <= limits.shed_share_max),
+    ]
+    for path, limit_ms in (("/v1/ping", limits.ping_p99_ms), ("/v1/post", limits.post_p99_ms)):
+        p99_ms = stats.get(path, "POST").get_response_time_percentile(0.99) or 0
+        found.append(Check(f"{path} p99", f"at most {limit_ms:,.0f} ms", f"{p99_ms:,.0f} ms", p99_ms <= limit_ms))
+    return found
 
 
-def fail_without_posts(environment: Environment, **_: object) -> None:
-    """A run that sold nothing has tested nothing."""
-    if ("/v1/post", "POST") not in environment.stats.entries:
+def judge(environment: Environment, **_: object) -> None:
+    """A run that sold nothing has tested nothing; a scenario has limits of its own besides."""
+    sold = ("/v1/post", "POST") in environment.stats.entries
+    if not sold:
         logging.getLogger(__name__).error("no offer was posted: is the market there, and does the key hold?")
         environment.process_exit_code = 1
+    if CHOSEN is not None:
+        found = scenario_checks(environment, CHOSEN.limits)
+        print(f"{CHOSEN.name}: {CHOSEN.about}", table(found), sep="\n", file=sys.stderr)
+        environment.process_exit_code = 0 if sold and all(check.held for check in found) else 1
 
 
-events.quitting.add_listener(fail_without_posts)  # type: ignore[no-untyped-call]  # locust's annotations are partial
+events.quitting.add_listener(judge)  # type: ignore[no-untyped-call]  # locust's annotations are partial

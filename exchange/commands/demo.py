@@ -16,6 +16,7 @@ import uvloop
 from redis.exceptions import RedisError
 from rich.console import Console
 
+from exchange.commands.beside import prometheus
 from exchange.commands.demo_view import Addresses, DemoView, show_summary
 from exchange.commands.session import database as open_database
 from exchange.commands.session import services
@@ -39,8 +40,8 @@ from exchange.values.ids import uuid7
 
 HOST = "127.0.0.1"
 NOTE = "demo"
-GUEST = "you"
-"""The seller for whoever wants to try the API: his leads are nobody's to reconcile."""
+GUESTS = ("you", "visitor")
+"""The sellers for whoever wants to try the API: their leads are nobody's to reconcile."""
 READY_S = 30.0
 STOP_S = 30.0
 
@@ -54,6 +55,8 @@ class Wish:
     port: int
     seed: int
     pings_per_s: float
+    slow_ms: int = 0
+    with_prometheus: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ class Stage:
     environment: Mapping[str, str]
     base_port: int
     sellers: Sequence[Account]
-    guest_key: str
+    guest_keys: Sequence[str]
     first: UUID
 
 
@@ -85,7 +88,7 @@ async def _run(settings: Settings, given: Services, wish: Wish, console: Console
     async with open_database(settings, given) as database:
         stage = await _set_stage(database, given, folder)
         tally = await _play(stage, wish, console, stop)
-        books, guests = await _books(database, stage.first), await pings_of(database, GUEST, stage.first)
+        books, guests = await books_since(database, stage.first), await pings_of(database, GUESTS, stage.first)
     logs = without_pings(read_logs(_log_folder(folder)), guests)
     report = reconcile(tally, logs, books)
     show_summary(report, console)
@@ -97,7 +100,7 @@ async def _set_stage(database: Database, given: Services, folder: Path) -> Stage
     live = await catalogue.newest(database)
     if live is not None and live.note != NOTE:
         raise CommandError("this database holds a market that is not the demo's: unset EXCHANGE_POSTGRES_URL")
-    base_port = _free_ports(len(demo_buyers()))
+    base_port = free_ports(len(demo_buyers()))
     document = parse(render_demo_market(base_port))
     market = read(document)
     await catalogue.apply(database, document, market, NOTE)
@@ -107,7 +110,7 @@ async def _set_stage(database: Database, given: Services, folder: Path) -> Stage
         seller.key: Account(seller.key, await keys.create(database, role="seller", seller=seller.key), seller.campaigns)
         for seller in market.sellers.values()
     }
-    guest = made.pop(GUEST)
+    guest_keys = [made.pop(guest).key for guest in GUESTS]
     environment = child_environment(
         {
             **demo_environment(),
@@ -115,15 +118,18 @@ async def _set_stage(database: Database, given: Services, folder: Path) -> Stage
             "EXCHANGE_ALLOW_PRIVATE_ADDRESSES": "1",
         }
     )
-    return Stage(folder, given, environment, base_port, tuple(made.values()), guest.key, uuid7())
+    return Stage(folder, given, environment, base_port, tuple(made.values()), guest_keys, uuid7())
 
 
 async def _play(stage: Stage, wish: Wish, console: Console, stop: asyncio.Event) -> Tally:
     """Runs buyers, gateway and sellers until the traffic is over and everything has come to rest."""
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(_buyers(stage, wish.seed))
+        await stack.enter_async_context(_buyers(stage, wish))
         url = await stack.enter_async_context(_gateway(stage, wish.port))
-        addresses = Addresses(url, stage.guest_key, stage.folder)
+        watcher = None
+        if wish.with_prometheus:
+            watcher = await stack.enter_async_context(prometheus(url, stage.folder / "prometheus"))
+        addresses = Addresses(url, stage.guest_keys, stage.folder, watcher)
         view = stack.enter_context(DemoView(console, addresses, wish.pings))
         watching = asyncio.create_task(_watch(stage.services.valkey_url, view))
         stack.callback(watching.cancel)
@@ -145,13 +151,14 @@ async def _play(stage: Stage, wish: Wish, console: Console, stop: asyncio.Event)
 
 
 @asynccontextmanager
-async def _buyers(stage: Stage, seed: int) -> AsyncIterator[None]:
+async def _buyers(stage: Stage, wish: Wish) -> AsyncIterator[None]:
     logs = _log_folder(stage.folder)
     logs.mkdir(parents=True, exist_ok=True)
     for old in logs.iterdir():
         old.unlink()
     arguments = ["-m", "exchange.simulation.buyers", "--demo", "--leash", "--port", str(stage.base_port)]
-    async with _process([*arguments, "--seed", str(seed), "--log-dir", str(logs)], stage, "buyers") as farm:
+    arguments += ["--seed", str(wish.seed), "--slow-ms", str(wish.slow_ms), "--log-dir", str(logs)]
+    async with _process(arguments, stage, "buyers") as farm:
         assert farm.stdout is not None  # noqa: S101  # asked for below
         if not await farm.stdout.readline():
             raise CommandError(f"the simulated buyers did not start; see {stage.folder / 'buyers.log'}")
@@ -214,8 +221,9 @@ async def _watch(valkey_url: str, view: DemoView) -> None:
             view.happened(item)
 
 
-async def _books(database: Database, first: UUID) -> Books:
-    found = await recorded_since(database, first, GUEST)
+async def books_since(database: Database, first: UUID, left_out: Sequence[str] = GUESTS) -> Books:
+    """What was recorded of pings not older than `first`, but for those of some sellers."""
+    found = await recorded_since(database, first, left_out)
     return Books(
         pings=tuple(PingRow(str(row[0]), *list(row.values())[1:]) for row in found.pings),
         posts=tuple(PostRow(str(row[0]), str(row[1]), row[2]) for row in found.posts),
@@ -230,7 +238,7 @@ def _log_folder(folder: Path) -> Path:
     return folder / "buyers"
 
 
-def _free_ports(count: int) -> int:
+def free_ports(count: int) -> int:
     """The first of `count` neighbouring ports that nobody listens on."""
     for first in range(9201, 60_000, count):
         if all(is_free(port) for port in range(first, first + count)):

@@ -1,6 +1,7 @@
 """What the demo shows: auctions as they happen, the addresses to try, and the summary of the three witnesses."""
 
 from collections import Counter, deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -33,19 +34,22 @@ _OUTCOMES = {
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where the demo's gateway is, and a seller's key to try it with."""
+    """Where the demo's gateway is, and the keys of two sellers to try it with."""
 
     url: str
-    key: str
+    keys: Sequence[str]
     folder: Path
+    prometheus: str | None = None
 
     def lines(self) -> list[str]:
         return [
             f"API      {self.url}/v1/ping",
             f"docs     {self.url}/docs",
             f"metrics  {self.url}/metrics",
-            f"key      {self.key}",
+            f"key      {self.keys[0]}",
+            f"another  {self.keys[1]}",
             f"logs     {self.folder}",
+            *([f"watched  {self.prometheus}"] if self.prometheus else []),
         ]
 
 

@@ -23,7 +23,7 @@ def say(text: str) -> None:
 def loaded_settings() -> Settings:
     """The settings of the environment, with the log set up as they say."""
     loaded = load()
-    logs.configure(loaded.log_level)
+    logs.configure(loaded.log_level, loaded.log_style)
     return loaded
 
 

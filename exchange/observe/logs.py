@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line, with fields from a short list, so that contact data cannot slip in."""
+"""Logs: a line for each event, as JSON or for people, with fields from a short list: contact data cannot slip in."""
 
 import logging
 import sys
@@ -8,7 +8,7 @@ from types import TracebackType
 
 import orjson
 import structlog
-from structlog.typing import EventDict, WrappedLogger
+from structlog.typing import EventDict, Processor, WrappedLogger
 
 FIELDS = frozenset(
     {
@@ -21,15 +21,15 @@ FIELDS = frozenset(
 """What a log line may carry. Anything else is dropped and its name reported under `dropped`."""
 
 
-def configure(level: str = "info") -> None:
-    """Sends the logs of the exchange and of its libraries to standard error."""
+def configure(level: str = "info", style: str = "json") -> None:
+    """Sends the logs of the exchange and of its libraries to standard error; `style` is json or console."""
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             exception_without_text,
             only_known_fields,
-            structlog.processors.JSONRenderer(serializer=_dumps),
+            _renderer(style),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
@@ -38,6 +38,12 @@ def configure(level: str = "info") -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_WithoutExceptionText("%(levelname)s %(name)s %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+
+
+def _renderer(style: str) -> Processor:
+    if style == "console":
+        return structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=18)
+    return structlog.processors.JSONRenderer(serializer=_dumps)
 
 
 def exception_without_text(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -13,13 +13,13 @@ from pathlib import Path
 import uvloop
 
 from exchange.simulation.farm import HOST, Farm
-from exchange.simulation.manners import Manners, demo_buyers, farm_buyers
+from exchange.simulation.manners import Manners, demo_buyers, farm_buyers, slower
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a farm until SIGTERM, SIGINT or the end of the leash; the exit status is 1 if it could not start."""
     options = _parser().parse_args(arguments)
-    buyers = demo_buyers() if options.demo else farm_buyers(options.count)
+    buyers = slower(demo_buyers() if options.demo else farm_buyers(options.count), options.slow_ms)
     try:
         run(buyers, port=options.port, seed=options.seed, log_dir=options.log_dir, leash=options.leash)
     except OSError as error:
@@ -64,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=9101, help="the first buyer's port (default 9101)")
     parser.add_argument("--count", type=int, default=40, help="how many well-behaved buyers (default 40)")
     parser.add_argument("--demo", action="store_true", help="the buyers of the example market instead, good and bad")
+    parser.add_argument("--slow-ms", type=int, default=0, help="how much longer each takes to answer (default 0)")
     parser.add_argument("--seed", type=int, default=1, help="same seed, same answers to the same ids (default 1)")
     parser.add_argument("--log-dir", type=Path, default=None, help="where each buyer keeps a log (default: nowhere)")
     parser.add_argument("--leash", action="store_true", help="stop when standard input ends")

@@ -1,6 +1,7 @@
 """How simulated buyers behave: stated in figures, so that a run can be judged against what was to be expected."""
 
-from dataclasses import dataclass, fields
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
 
 PERCENT_FIELDS_AT_PING = ("ping_error_pct", "ping_garbage_pct", "ping_silence_pct", "absurd_price_pct")
 PERCENT_FIELDS_AT_POST = (
@@ -99,6 +100,11 @@ def demo_buyers() -> tuple[Manners, ...]:
         Manners("greenroof", (10, 80), appetite=0.9, bid_low_cents=2500, bid_high_cents=7000, reject_pct=5),
         Manners("tidewater", (10, 60), appetite=0.8, bid_low_cents=1400, bid_high_cents=6000, closed_pct=25),
     )  # fmt: skip
+
+
+def slower(buyers: Iterable[Manners], by_ms: int) -> tuple[Manners, ...]:
+    """The same buyers, each of whom thinks so much longer at ping and at post."""
+    return tuple(replace(one, think_ms=(one.think_ms[0] + by_ms, one.think_ms[1] + by_ms)) for one in buyers)
 
 
 def farm_buyers(count: int) -> tuple[Manners, ...]:

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -161,11 +162,12 @@ async def lose_postgres(seller: Seller, database: Database) -> None:
 
 
 @asynccontextmanager
-async def gateway(services: Services, folder: Path) -> AsyncIterator[Serving]:
-    """A gateway as an operator starts it, whose log can be read."""
+async def gateway(services: Services, folder: Path, collector: Buyer, style: str) -> AsyncIterator[Serving]:
+    """A gateway as an operator starts it, whose log can be read, and who tells a collector of every request."""
     shell = shell_on(services, folder)
-    environment = {"EXCHANGE_POSTGRES_TIMEOUT_S": "0.5", "EXCHANGE_LOG_LEVEL": "debug"}
-    shell.environment.update(environment)
+    environment = {"EXCHANGE_POSTGRES_TIMEOUT_S": "0.5", "EXCHANGE_LOG_LEVEL": "debug", "EXCHANGE_LOG_STYLE": style}
+    environment |= {"EXCHANGE_LOG_PINGS_SHARE": "1", "EXCHANGE_TRACE_SHARE": "1"}
+    shell.environment.update(environment | {"EXCHANGE_OTLP_ENDPOINT": collector.url})
     async with shell.serving("--no-worker") as serving:
         yield serving
 
@@ -174,15 +176,19 @@ async def in_force(client: httpx.AsyncClient) -> bool:
     return (await client.get("/readyz")).status_code == 200
 
 
-async def test_nobody_but_the_buyer_of_a_lead_ever_sees_who_it_is(services: Services, tmp_path: Path) -> None:
+@pytest.mark.parametrize("style", ["json", "console"])
+async def test_nobody_but_the_buyer_of_a_lead_ever_sees_who_it_is(
+    services: Services, tmp_path: Path, style: str
+) -> None:
     database = await Database.connect(services.postgres_url, connections_max=3, timeout_s=10, name="test")
     seller_keys = [await keys.create(database, role="seller", seller=name) for name in ("acme", "other")]
     async with (
         Buyer(bids("30.00")) as winner,
         Buyer(bids("20.00"), says({"status": "rejected"})) as loser,
         Buyer(says({"bid": 0})) as idle,
+        Buyer(says(b"")) as collector,
         listening(services.valkey_url) as heard,
-        gateway(services, tmp_path) as serving,
+        gateway(services, tmp_path, collector, style) as serving,
         httpx.AsyncClient(base_url=serving.url, timeout=10, trust_env=False) as client,
     ):
         document = market({"winner": winner, "loser": loser, "idle": idle}, fallback="none")
@@ -205,12 +211,29 @@ async def test_nobody_but_the_buyer_of_a_lead_ever_sees_who_it_is(services: Serv
         await serving.reading
     await database.close()
     places.append(("the log", serving.log))
+    places += [("a span", received.body) for received in collector.pings]
+    for span in (b"unknown_campaign", b"attempt", b"commit"):
+        assert any(span in received.body for received in collector.pings)
+    ping_line, post_line = _lines(serving.log, "ping"), _lines(serving.log, "post")
+    assert len(ping_line) > 8
+    assert len(post_line) >= 8
+    for line in ping_line + post_line:
+        for field in ("ping_id", "campaign", "seller", "status", "reason", "elapsed_ms"):
+            assert field in line
+        assert "dropped" not in line
+    assert all("post_id" in line for line in post_line)
 
     assert len(winner.posts) == 8
     assert sightings([("a post to the winner", winner.posts[0].body)]), "the canary cannot be seen where it must be"
     assert b"storage_unavailable" in serving.log
     assert any(where.startswith("column lead_sealed") for where, _ in places)
     assert sightings(places) == []
+
+
+def _lines(log: bytes, event: str) -> list[str]:
+    """The lines of an event, in either style."""
+    found = re.compile(rf'"event":"{event}"|\] {event} ')
+    return [line for line in log.decode().splitlines() if found.search(line)]
 
 
 async def _count(heard: list[bytes], text: bytes) -> int:

@@ -3,11 +3,13 @@
 import asyncio
 import os
 import re
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import httpx
 import psutil
 import pytest
 from support.commands import PATIENCE_S, embedded_shell, gone
@@ -50,6 +52,35 @@ async def test_a_demo_that_is_interrupted_or_killed_leaves_nobody_behind(folder:
         _, _ = await process.communicate()
         assert process.returncode == (0 if number == signal.SIGINT else -number)
         assert await gone(family)
+
+
+async def test_prometheus_beside_the_demo_watches_its_gateway(folder: Path) -> None:
+    if shutil.which("prometheus") is None:
+        pytest.skip("prometheus is not installed (Debian's package prometheus)")
+    process = await embedded_shell(folder).start("demo", "--with-prometheus")
+    assert process.stdout is not None
+    async with asyncio.timeout(90), httpx.AsyncClient(trust_env=False) as client:
+        while (found := re.match(rb"watched  (http://\S+)", await process.stdout.readline())) is None:
+            pass
+        query = {"query": "sum(exchange_pings_total) > 0"}
+        while not (await client.get(f"{found[1].decode()}/api/v1/query", params=query)).json()["data"]["result"]:
+            await asyncio.sleep(0.5)
+        rules = (await client.get(f"{found[1].decode()}/api/v1/rules")).json()["data"]["groups"]
+        assert len(rules) > 2
+        family = psutil.Process(process.pid).children(recursive=True)
+        assert any(item.name() == "prometheus" for item in family)
+        process.terminate()
+        await process.communicate()
+        assert await gone(family)
+
+
+async def test_without_the_program_there_is_no_prometheus(folder: Path) -> None:
+    shell = embedded_shell(folder)
+    shell.environment["PATH"] = str(folder)
+    process = await shell.start("demo", "--with-prometheus", "--pings", "1", "--exit")
+    async with asyncio.timeout(90):
+        _, err = await process.communicate()
+    assert (process.returncode, b"there is no program `prometheus` here" in err) == (1, True), err.decode()
 
 
 async def test_an_end_needs_a_number_of_pings(folder: Path) -> None:

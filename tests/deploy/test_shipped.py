@@ -146,3 +146,11 @@ def test_the_containers_find_one_another() -> None:
     [provider] = read_yaml(provisioning / "dashboards/exchange.yml")["providers"]
     mounted = {volume.split(":")[1]: volume.split(":")[0] for volume in services["grafana"]["volumes"]}
     assert (DEPLOY / mounted[provider["options"]["path"]]).resolve() == DASHBOARDS[0].parent
+
+
+@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
+def test_every_dashboard_has_a_picture_in_the_documentation(path: Path) -> None:
+    picture = ROOT / f"docs/operate/pictures/{path.stem}.png"
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert picture.stat().st_size <= 300 * 1024
+    assert f"](pictures/{path.stem}.png)" in (ROOT / "docs/operate/watching.md").read_text()

@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 from support.buyer import Behaviour, Buyer, Received, reply
@@ -34,12 +35,20 @@ class Run:
     text: str
 
 
-async def run_locust(url: str, *, key: str = "any", campaign: str = "auto-us", seconds: int = 1, users: int = 2) -> Run:
+async def run_locust(
+    url: str,
+    *,
+    key: str = "any",
+    campaign: str = "auto-us",
+    seconds: int = 1,
+    users: int = 2,
+    variables: Mapping[str, str] = MappingProxyType({}),
+) -> Run:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "locust", "--locustfile", str(LOCUSTFILE), "--host", url, "--headless"),
         *("--users", str(users), "--spawn-rate", str(users), "--run-time", f"{seconds}s", "--stop-timeout", "10"),
         *("--json", "--only-summary"),
-        env={**os.environ, "EXCHANGE_KEY": key, "EXCHANGE_CAMPAIGN": campaign},
+        env={**os.environ, "EXCHANGE_KEY": key, "EXCHANGE_CAMPAIGN": campaign, **variables},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -86,6 +95,38 @@ async def test_it_passes_against_a_real_gateway(demo: World, campaign: str, seco
     assert pings[0] == run.requests["/v1/ping"]
     assert posts[0] == run.requests["/v1/post"] >= posts[1] > 0
     await demo.assert_sound()
+
+
+LOOSE = {"EXCHANGE_PING_P99_MS": "60000", "EXCHANGE_POST_P99_MS": "60000", "EXCHANGE_SHED_SHARE_MAX": "1"}
+"""A busy machine is not a wrong answer."""
+
+
+@pytest.mark.parametrize("scenario", ["campaign-start", "flood"])
+async def test_a_scenario_says_how_many_users_there_are_and_what_must_hold(demo: World, scenario: str) -> None:
+    chosen = {"EXCHANGE_SCENARIO": scenario, "EXCHANGE_SECONDS": "5", "EXCHANGE_USERS": "3"} | LOOSE
+    flood = {"EXCHANGE_FLOOD_KEY": await keys.create(demo.database, role="seller", seller="clickwise")}
+    run = await run_locust(url_of(demo), key=demo.keys["acme"], variables=chosen | flood)
+    assert (run.status, run.failures) == (0, 0), run.text
+    assert run.text.count("ok    ") == 4
+    assert run.requests["/v1/ping"] > 0
+    assert (run.requests.get("flood /v1/ping", 0) > 0) == (scenario == "flood")
+
+
+@pytest.mark.parametrize("variable", ["EXCHANGE_PING_P99_MS", "EXCHANGE_POST_P99_MS"])
+async def test_a_limit_that_does_not_hold_fails_a_scenario(demo: World, variable: str) -> None:
+    chosen = {"EXCHANGE_SCENARIO": "steady", "EXCHANGE_SECONDS": "2", "EXCHANGE_USERS": "2"} | LOOSE | {variable: "0"}
+    run = await run_locust(url_of(demo), key=demo.keys["acme"], variables=chosen)
+    assert (run.status, run.failures) == (1, 0), run.text
+    assert run.text.count("FAILED") == 1
+
+
+@pytest.mark.parametrize(
+    ("scenario", "complaint"), [("storm", "EXCHANGE_SCENARIO is one of"), ("flood", "EXCHANGE_FLOOD_KEY is not set")]
+)
+async def test_a_scenario_that_cannot_be_does_not_start(scenario: str, complaint: str) -> None:
+    run = await run_locust("http://127.0.0.1:1", variables={"EXCHANGE_SCENARIO": scenario})
+    assert run.status != 0
+    assert complaint in run.text
 
 
 async def test_a_key_that_does_not_hold_fails_it(demo: World) -> None:
