@@ -41,7 +41,7 @@ from exchange.storage.keys import KeyRing
 from exchange.storage.migrate import check_schema, migrations_folder
 from exchange.storage.sales import Sales
 from exchange.storage.vault import Vault
-from exchange.takeover import be_brisk
+from exchange.takeover.swapping import be_brisk
 from exchange.wires import Wires
 
 TITLE = "Lead exchange"

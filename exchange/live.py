@@ -8,7 +8,6 @@ from contextlib import suppress
 import asyncpg
 import structlog
 
-from exchange import takeover
 from exchange.background import Background, stop
 from exchange.errors import MarketFileError, StorageUnavailable
 from exchange.observe import metrics
@@ -18,7 +17,9 @@ from exchange.rules.routing import Available
 from exchange.storage import accounts, catalogue
 from exchange.storage.database import Database
 from exchange.storage.hints import Hints
-from exchange.takeover import Taken
+from exchange.takeover.reader import MarketReader
+from exchange.takeover.swapping import collector_at_rest, let_go
+from exchange.takeover.taking import Taken
 
 COMPARE_EVERY_S = 1.0
 """How often the newest version and the balances are looked at; a notification only makes a new market faster."""
@@ -40,7 +41,7 @@ class LiveMarket:
         self.in_force = asyncio.Event()
         self._database = database
         self._url = url
-        self._environment = environment
+        self._reader = MarketReader(database, url, environment)
         self._hints = hints
         self._look_again = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -59,6 +60,7 @@ class LiveMarket:
     async def close(self) -> None:
         await stop(self._tasks)
         await self._farewells.drain(0)
+        await self._reader.close()
 
     async def _follow(self) -> None:
         while True:
@@ -80,21 +82,25 @@ class LiveMarket:
 
     async def _refresh(self) -> None:
         if await catalogue.newest_number(self._database) != (self.book.version if self.book else 0):
-            found = await catalogue.newest_text(self._database)
-            if found is not None:
-                self._put_in_force(await takeover.take(found, self._environment))
+            began_s = time.monotonic()
+            taken = await self._reader.newest()
+            if taken is not None:
+                await self._put_in_force(taken)
+                metrics.MARKET_TAKEN_UP_SECONDS.observe(time.monotonic() - began_s)
         metrics.MARKET_COMPARED.set(time.time())
         standings = await accounts.standings(self._database)
         self.available = {item.owner: item.available_micros for item in standings}
 
-    def _put_in_force(self, taken: Taken) -> None:
+    async def _put_in_force(self, taken: Taken) -> None:
+        """Limits come first: an order is never in force without its own."""
+        with collector_at_rest():
+            await self._hints.limit(taken.caps, taken.zones)
         metrics.ENDPOINTS_WITHOUT_SECRET.set(len(taken.lacking))
         for name in taken.lacking:
             log.error("endpoint_without_secret", endpoint=name)
         if self.book is not None:
-            self._farewells.start(takeover.let_go(self.book), "let go of a market")
+            self._farewells.start(let_go(self.book), "let go of a market")
         self.book = taken.book
-        self._hints.limit(taken.caps, taken.zones)
         self.in_force.set()
         metrics.MARKET_VERSION.set(taken.book.version)
         metrics.MARKET_APPLIED.set(taken.applied_at.timestamp())
