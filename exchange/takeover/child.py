@@ -9,11 +9,13 @@ import gc
 import os
 import queue
 import socket
+import sys
 import threading
 from contextlib import closing
 from typing import Final
 
 import orjson
+import structlog
 
 from exchange.errors import MarketFileError, StorageUnavailable
 from exchange.marketfile.again import Rereader
@@ -26,23 +28,25 @@ from exchange.takeover.frames import framed, read_frame
 from exchange.takeover.packing import pack
 from exchange.takeover.taking import Answer, Kept, Taken, Unavailable, Unreadable, entries_of, taken_up
 
-NICENESS: Final = 5
-"""Pings go first where CPUs are scarce."""
-
 POSTGRES_TIMEOUT_S: Final = 10.0
+
+log = structlog.get_logger(__name__)
 
 
 def main() -> None:
     logs.configure()
-    os.nice(NICENESS)
     gc.collect()
     gc.freeze()
     with closing(socket.socket(fileno=os.dup(0))) as line:
         requests: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         threading.Thread(target=_listen, args=(line, requests), daemon=True).start()
         reading = _Reading()
-        while True:
-            reading.answer(line, requests.get().decode())
+        try:
+            while True:
+                reading.answer(line, requests.get().decode())
+        except Exception:
+            log.exception("market_not_read")  # without its text, which may quote a secret; the gateway sees the end
+            sys.exit(1)
 
 
 def _listen(line: socket.socket, requests: "queue.SimpleQueue[bytes]") -> None:
