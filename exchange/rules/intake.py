@@ -64,11 +64,11 @@ class LeadReader:
     A field that names a person by itself (`CONTACT_TYPES`) belongs to the post, whatever its catalogue entry says.
     """
 
-    __slots__ = ("_names", "_ping_names", "_ping_steps", "_steps", "_vertical")
+    __slots__ = ("_made_of", "_names", "_ping_names", "_ping_steps", "_steps")
 
     def __init__(self, vertical: Vertical) -> None:
         zip_of = _states_from_zip(vertical)
-        self._vertical: Final = vertical
+        self._made_of: Final = (vertical,)
         self._steps: Final[tuple[_Step, ...]] = tuple(
             (name, reader_for(item), _absence(item, zip_of.get(name))) for name, item in vertical.fields.items()
         )
@@ -78,7 +78,7 @@ class LeadReader:
 
     def __reduce__(self) -> tuple[type["LeadReader"], tuple[Vertical]]:
         """What is compiled cannot be sent to another process: it is made there again."""
-        return LeadReader, (self._vertical,)
+        return LeadReader, self._made_of
 
     def read_ping(self, raw: _RawLead) -> PingLead:
         """Reads the ping fields and drops all others. An absent state comes from the ZIP code."""
