@@ -29,7 +29,7 @@ from exchange.settings import Settings
 from exchange.storage.keys import KeyRing
 from exchange.storage.migrate import check_schema, migrations_folder
 from exchange.storage.rates import SharedRates
-from exchange.takeover import be_brisk
+from exchange.takeover.swapping import be_brisk
 from exchange.values.brakes import Rate
 
 if TYPE_CHECKING:

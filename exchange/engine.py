@@ -103,8 +103,14 @@ async def open_engine(
     keeper = BrakeKeeper(database, brakes)
     await keeper.start()
     stack.push_async_callback(keeper.close)
-    can_mail = relay_from(settings) is not None
-    live = LiveMarket(database, secret_environment(), hints, brakes.put_in_force, can_mail=can_mail)
+    live = LiveMarket(
+        database,
+        services.postgres_url,
+        secret_environment(),
+        hints,
+        brakes.put_in_force,
+        can_mail=relay_from(settings) is not None,
+    )
     await live.start()
     stack.push_async_callback(live.close)
     await hints.start()

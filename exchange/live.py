@@ -8,7 +8,6 @@ from contextlib import suppress
 import asyncpg
 import structlog
 
-from exchange import takeover
 from exchange.background import Background, stop
 from exchange.errors import MarketFileError, StorageUnavailable
 from exchange.observe import metrics
@@ -19,7 +18,9 @@ from exchange.storage import accounts, catalogue
 from exchange.storage.database import Database
 from exchange.storage.hints import Hints
 from exchange.storage.session import TROUBLE
-from exchange.takeover import Taken
+from exchange.takeover.reader import MarketReader
+from exchange.takeover.swapping import collector_at_rest, let_go
+from exchange.takeover.taking import Ours, Taken
 
 COMPARE_EVERY_S = 1.0
 """How often the newest version and the balances are looked at; a notification only makes a new market faster."""
@@ -37,6 +38,7 @@ class LiveMarket:
     def __init__(
         self,
         database: Database,
+        url: str,
         environment: Mapping[str, str],
         hints: Hints,
         put_in_force: Callable[[RuleBook], None],
@@ -52,8 +54,7 @@ class LiveMarket:
         self.is_cut_off = False
         self.in_force = asyncio.Event()
         self._database = database
-        self._environment = environment
-        self._can_mail = can_mail
+        self._reader = MarketReader(database, url, Ours(environment, can_mail=can_mail))
         self._hints = hints
         self._told = put_in_force
         self._look_again = asyncio.Event()
@@ -73,6 +74,7 @@ class LiveMarket:
     async def close(self) -> None:
         await stop(self._tasks)
         await self._farewells.drain(0)
+        await self._reader.close()
 
     async def _follow(self) -> None:
         while True:
@@ -94,22 +96,26 @@ class LiveMarket:
 
     async def _refresh(self) -> None:
         if await catalogue.newest_number(self._database) != (self.book.version if self.book else 0):
-            found = await catalogue.newest_text(self._database)
-            if found is not None:
-                self._put_in_force(await takeover.take(found, self._environment, can_mail=self._can_mail))
+            began_s = time.monotonic()
+            taken = await self._reader.newest()
+            if taken is not None:
+                await self._put_in_force(taken)
+                metrics.MARKET_TAKEN_UP_SECONDS.observe(time.monotonic() - began_s)
         metrics.MARKET_COMPARED.set(time.time())
         standings = await accounts.standings(self._database)
         self.available = {item.owner: item.available_micros for item in standings}
 
-    def _put_in_force(self, taken: Taken) -> None:
+    async def _put_in_force(self, taken: Taken) -> None:
+        """Limits come first: an order is never in force without its own."""
+        with collector_at_rest():
+            await self._hints.limit(taken.caps, taken.zones)
         metrics.ENDPOINTS_WITHOUT_SECRET.set(len(taken.lacking))
         for name in taken.lacking:
             log.error("endpoint_without_secret", endpoint=name)
         if self.book is not None:
-            self._farewells.start(takeover.let_go(self.book), "let go of a market")
+            self._farewells.start(let_go(self.book), "let go of a market")
         self._told(taken.book)
         self.book = taken.book
-        self._hints.limit(taken.caps, taken.zones)
         self.in_force.set()
         metrics.MARKET_VERSION.set(taken.book.version)
         metrics.MARKET_APPLIED.set(taken.applied_at.timestamp())

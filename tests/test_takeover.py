@@ -8,14 +8,16 @@ import orjson
 import pytest
 from support.market import market
 
-from exchange import takeover
+from exchange import pauses
 from exchange.errors import MarketFileError
 from exchange.marketfile.reader import read
 from exchange.rules.caps import caps_of_market
 from exchange.storage.catalogue import MarketText
+from exchange.takeover.swapping import FREED_AT_ONCE, let_go, take
+from exchange.takeover.taking import Ours
 
 NOBODY = "http://127.0.0.1:9"
-ORDERS = 10 * takeover.FREED_AT_ONCE
+ORDERS = 10 * FREED_AT_ONCE
 
 
 def document() -> dict[str, object]:
@@ -37,7 +39,7 @@ def stored(number: int = 3) -> MarketText:
 
 
 async def test_a_market_is_read_whole() -> None:
-    taken = await takeover.take(stored(), {"FIRST_TOKEN": "secret"})
+    taken = await take(stored(), Ours({"FIRST_TOKEN": "secret"}))
     expected = read(document())
     assert taken.book.version == 3
     assert taken.book.market == expected
@@ -52,22 +54,25 @@ async def test_a_market_is_read_whole() -> None:
 async def test_one_that_cannot_be_read_is_refused_and_leaves_the_collector_as_it_was() -> None:
     frozen = gc.get_freeze_count()
     with pytest.raises(MarketFileError):
-        await takeover.take(MarketText(4, "[]", APPLIED_AT), {})
+        await take(MarketText(4, "[]", APPLIED_AT), Ours({}))
     assert gc.isenabled()
     assert gc.get_freeze_count() == frozen
-    await takeover.take(stored(), {})
+    await take(stored(), Ours({}))
     assert gc.isenabled()
     assert gc.get_freeze_count() > frozen
     gc.unfreeze()
 
 
-async def test_others_have_their_turn_while_a_market_is_let_go_and_who_still_works_with_it_may() -> None:
-    book = (await takeover.take(stored(), {})).book
+async def test_others_have_their_turn_while_a_market_is_let_go_and_who_still_works_with_it_may(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pauses, "STEP_S", 0.0)
+    book = (await take(stored(), Ours({}))).book
     gc.unfreeze()
-    going = asyncio.create_task(takeover.let_go(book))
+    going = asyncio.create_task(let_go(book))
     turns = 0
     while not going.done():
         await asyncio.sleep(0)
         turns += 1
-    assert turns >= ORDERS // takeover.FREED_AT_ONCE
+    assert turns >= ORDERS // FREED_AT_ONCE
     assert book.market == read(document())

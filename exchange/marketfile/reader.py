@@ -1,6 +1,6 @@
 """Reads a market file: a document in, the market out, or every problem of the document at once."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from exchange.errors import MarketFileError
 from exchange.marketfile.build import build_buyer, build_campaign, build_seller
@@ -21,7 +21,9 @@ from exchange.marketfile.shapes.campaigns import CampaignShape
 from exchange.marketfile.shapes.market import MarketShape
 from exchange.marketfile.shapes.parties import BuyerShape, SellerShape
 from exchange.marketfile.source import Document, scan
-from exchange.values.market import Buyer, Campaign, Market, Seller
+from exchange.values.market import Buyer, Campaign, Market, Order, Seller
+
+OrderReader = Callable[[str, object, Index, Problems], Order | None]
 
 
 def load(text: str) -> tuple[Document, Market]:
@@ -34,23 +36,23 @@ def load(text: str) -> tuple[Document, Market]:
     return found.document, market
 
 
-def read(document: object) -> Market:
+def read(document: object, order_reader: OrderReader = read_order) -> Market:
     """The market that a document describes. Raises MarketFileError with everything that is wrong with it."""
     problems = Problems()
-    market = _read(document, problems)
+    market = _read(document, problems, order_reader)
     if market is None:
         raise MarketFileError(tuple(problems))
     return market
 
 
-def _read(document: object, problems: Problems) -> Market | None:
+def _read(document: object, problems: Problems, order_reader: OrderReader = read_order) -> Market | None:
     """Every entry is read, whatever is wrong with the others; a market comes of it only if nothing is."""
     shape = shaped(MarketShape, "", document, problems)
     index = index_of(document, problems)
     campaigns = {key: _read_campaign(key, raw, index, problems) for key, raw in index.campaigns.items()}
     sellers = {key: _read_seller(key, raw, index, problems) for key, raw in index.sellers.items()}
     buyers = {key: _read_buyer(key, raw, index, problems) for key, raw in index.buyers.items()}
-    orders = {key: read_order(key, raw, index, problems) for key, raw in index.orders.items()}
+    orders = {key: order_reader(key, raw, index, problems) for key, raw in index.orders.items()}
     if shape is None or problems:
         return None
     return Market(

@@ -205,6 +205,21 @@ MARKET_APPLIED = GaugeTable(
 MARKET_COMPARED = GaugeTable(
     "exchange_market_compared_timestamp_seconds", "When the market was last compared with Postgres.", over=min
 )
+MARKET_TAKEN_UP_SECONDS = HistogramTable(
+    "exchange_market_taken_up_seconds",
+    "Time from when a gateway saw a new market until it was in force there.",
+    [],
+    (0.1, 0.25, 0.5, 1, 1.5, 2, 3, 5, 10, 30),
+)
+MARKET_STEP_SECONDS = HistogramTable(
+    "exchange_market_step_seconds",
+    "Steps in which a gateway took up a market or let one go, while its event loop did nothing else.",
+    [],
+    _SECONDS,
+)
+MARKET_READERS_LOST = CounterTable(
+    "exchange_market_readers_lost", "Processes that were to read a market for a gateway and did not."
+)
 ENDPOINTS_WITHOUT_SECRET = GaugeTable(
     "exchange_endpoints_without_secret",
     "Endpoints whose orders are paused because their secret is not set.",
@@ -227,7 +242,8 @@ ALL = (
     JOURNAL_ROWS, JOURNAL_ROWS_LOST, JOURNAL_FULL, JOURNAL_DEPTH, JOURNAL_BATCH_ROWS,
     JOURNAL_COMMIT_SECONDS, POSTGRES_WAIT_SECONDS, FLUSH_SECONDS, FEED_ITEMS_LOST, SPANS, OUTBOX_TRIES,
     OUTBOX_ROWS, OUTBOX_AGE, QUEUED_LEADS, QUEUE_ENDED, QUEUE_WAITING, QUEUE_AGE, QUEUE_OVERDUE, INVARIANTS_BROKEN,
-    INVARIANTS_CHECKED, MARKET_VERSION, MARKET_APPLIED, MARKET_COMPARED, ENDPOINTS_WITHOUT_SECRET, LOOP_LAG_SECONDS,
+    INVARIANTS_CHECKED, MARKET_VERSION, MARKET_APPLIED, MARKET_COMPARED, MARKET_TAKEN_UP_SECONDS, MARKET_STEP_SECONDS,
+    MARKET_READERS_LOST, ENDPOINTS_WITHOUT_SECRET, LOOP_LAG_SECONDS,
     PROCESSES, PROCESS_CPU_SECONDS, PROCESS_RESIDENT_BYTES,
 )  # fmt: skip
 

@@ -109,15 +109,25 @@ class RuleBook:
 AuthHeaders = Mapping[tuple[str, str], Mapping[str, str]]
 """The auth headers of each (buyer, endpoint name) whose secret is known."""
 
+Entries = Mapping[str, OrderEntry]
+"""A campaign's entries by the keys of their orders."""
 
-def compile_book(market: Market, version: int, auth_headers: AuthHeaders) -> RuleBook:
-    """Compiles a market; orders on endpoints without `auth_headers` are there, but not asked."""
+NO_ENTRIES: Mapping[str, Entries] = {}
+
+
+def compile_book(
+    market: Market, version: int, auth_headers: AuthHeaders, before: Mapping[str, Entries] = NO_ENTRIES
+) -> RuleBook:
+    """Compiles a market; orders on endpoints without `auth_headers` are there, but not asked.
+
+    Entries that are as they were `before`, by campaign, are the same objects.
+    """
     by_campaign: dict[str, list[Order]] = {key: [] for key in market.campaigns}
     for order in market.orders.values():
         by_campaign[order.campaign].append(order)
     excluding = [seller for seller in market.sellers.values() if seller.exclude_buyers]
     campaigns = {
-        key: _compile_campaign(market, campaign, by_campaign[key], auth_headers, excluding)
+        key: _compile_campaign(market, campaign, by_campaign[key], auth_headers, excluding, before.get(key, {}))
         for key, campaign in market.campaigns.items()
     }
     return RuleBook(version, market, campaigns, _by_endpoint(campaigns))
@@ -138,11 +148,13 @@ def _compile_campaign(
     orders: Sequence[Order],
     auth_headers: AuthHeaders,
     excluding: Sequence[Seller],
+    before: Entries,
 ) -> CampaignBook:
     vertical = market.verticals[campaign.vertical]
     ping_fields = vertical.names(Stage.PING)
     known: dict[tuple[str, ...], tuple[str, ...]] = {}
-    entries = tuple(_entry(market, campaign, order, ping_fields, auth_headers, known) for order in orders)
+    made = (_entry(market, campaign, order, ping_fields, auth_headers, known) for order in orders)
+    entries = tuple(_as_before(entry, before) for entry in made)
     unusable = [number for number, entry in enumerate(entries) if entry.auth_headers is None]
     return CampaignBook(
         campaign=campaign,
@@ -171,6 +183,11 @@ def _compile_campaign(
         sub_caps=compile_sub_caps(vertical, orders),
         has_share_caps=any(order.share_cap is not None for order in orders),
     )
+
+
+def _as_before(entry: OrderEntry, before: Entries) -> OrderEntry:
+    found = before.get(entry.key)
+    return entry if found is None or found != entry else found
 
 
 def _filters(campaign: Campaign, orders: Sequence[Order]) -> Iterator[Filter]:

@@ -25,14 +25,18 @@ class Dimension(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """The set of each value that anybody names, and of all others."""
+    """The set of each value that anybody names, and of all others, which is the first.
+
+    Values with the same set share it: of a large market a set takes kilobytes.
+    """
 
     by_value: Mapping[Value, int]
-    otherwise: int
+    """The number of each value's set."""
+    sets: Sequence[int]
     absent: int
 
     def matching(self, value: Value | None) -> int:
-        return self.absent if value is None else self.by_value.get(value, self.otherwise)
+        return self.absent if value is None else self.sets[self.by_value.get(value, 0)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +108,7 @@ def membership(everyone: int, asked: Mapping[Listed, int]) -> Membership:
     for literal, asking in asked.items():
         for value in literal.values:
             named[value] = named.get(value, otherwise) ^ asking  # whoever names a value wants what he else does not
-    return Membership(named, otherwise, absent)
+    return _membership(named, otherwise, absent)
 
 
 def intervals(everyone: int, asked: Mapping[Stepped, int]) -> Intervals:
@@ -147,7 +151,13 @@ def radii(everyone: int, asked: Mapping[Near, int]) -> Membership:
     for number, radius in enumerate(by_test):
         for zip_code in centroids.within(radius):
             around.setdefault(zip_code, []).append(number)
-    return Membership(_sets_around(around, list(by_test.values()), otherwise), otherwise, otherwise)
+    return _membership(_sets_around(around, list(by_test.values()), otherwise), otherwise, otherwise)
+
+
+def _membership(by_value: Mapping[Value, int], otherwise: int, absent: int) -> Membership:
+    numbers = {otherwise: 0}
+    by_number = {value: numbers.setdefault(members, len(numbers)) for value, members in by_value.items()}
+    return Membership(by_number, list(numbers), absent)
 
 
 def _sets_around(around: Mapping[str, Sequence[int]], asking: Sequence[int], otherwise: int) -> dict[Value, int]:

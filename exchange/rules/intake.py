@@ -64,16 +64,21 @@ class LeadReader:
     A field that names a person by itself (`CONTACT_TYPES`) belongs to the post, whatever its catalogue entry says.
     """
 
-    __slots__ = ("_names", "_ping_names", "_ping_steps", "_steps")
+    __slots__ = ("_made_of", "_names", "_ping_names", "_ping_steps", "_steps")
 
     def __init__(self, vertical: Vertical) -> None:
         zip_of = _states_from_zip(vertical)
+        self._made_of: Final = (vertical,)
         self._steps: Final[tuple[_Step, ...]] = tuple(
             (name, reader_for(item), _absence(item, zip_of.get(name))) for name, item in vertical.fields.items()
         )
         self._names: Final = frozenset(vertical.fields)
         self._ping_names: Final = frozenset(name for name, item in vertical.fields.items() if _is_ping_field(item))
         self._ping_steps: Final = tuple(step for step in self._steps if step[0] in self._ping_names)
+
+    def __reduce__(self) -> tuple[type["LeadReader"], tuple[Vertical]]:
+        """What is compiled cannot be sent to another process: it is made there again."""
+        return LeadReader, self._made_of
 
     def read_ping(self, raw: _RawLead) -> PingLead:
         """Reads the ping fields and drops all others. An absent state comes from the ZIP code."""

@@ -5,7 +5,7 @@ and takes off what the offers that are still open will probably use: all of it w
 """
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -33,6 +33,7 @@ OTHERS_S = 5.0
 """For how long what another gateway said of its offers is believed."""
 
 
+Name = tuple[str, str]
 _RowKey = tuple[str, str, str, int, int]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -43,6 +44,7 @@ _NOTHING = Counted()
 @dataclass(slots=True, eq=False)
 class _Subject:
     scope: Scope
+    caps: tuple[AnyCap, ...] = ()
     limits: tuple[Limit, ...] = ()
     pace: Pace | None = None
     proportion: Proportion | None = None
@@ -59,8 +61,9 @@ class _Subject:
     far: Left = ENDLESS
     left: Left = ENDLESS
 
-    def limit(self, caps: Iterable[AnyCap]) -> None:
+    def limit(self, caps: tuple[AnyCap, ...]) -> None:
         """Sets the limits in force."""
+        self.caps = caps
         rest, self.limits, self.pace, self.proportion, self.rest = self.rest, (), None, None, None
         for cap in caps:
             match cap:
@@ -92,7 +95,7 @@ class Room:
         self.limits_pings = False
         self.changed: set[Scope] = set()
         self._subjects: dict[Scope, _Subject] = {}
-        self._by_name: dict[tuple[str, str], list[_Subject]] = {}
+        self._by_name: dict[Name, list[_Subject]] = {}
         self._zones: Mapping[str, str] = {}
         self._rows: dict[_RowKey, Row] = {}
         self._windows: dict[tuple[Period, str], tuple[int, int]] = {}
@@ -104,29 +107,65 @@ class Room:
         self._resting: list[tuple[int, Scope]] = []
         self.passed = Passed()
 
+    @property
+    def limited(self) -> KeysView[Name]:
+        """The kinds and keys of all that has limits."""
+        return self._by_name.keys()
+
     def limit(self, caps: Sequence[AnyCap], zones: Mapping[str, str], now: datetime) -> None:
         """Sets the limits in force, and the zone of each campaign. What was offered before stays known."""
-        self._now_us = _micros(now)
+        for _ in self.limiting(caps, zones, now):
+            pass
+
+    def limiting(self, caps: Sequence[AnyCap], zones: Mapping[str, str], now: datetime) -> Iterator[None]:
+        """As `limit`, in small steps. Between them the room can be used: some limits are the old ones, some the new."""
+        self._now_us = max(self._now_us, _micros(now))
         limits: dict[Scope, list[AnyCap]] = {}
         for cap in caps:
             limits.setdefault(cap.scope, []).append(cap)
-        before, self._subjects, self._by_name, self._zones = self._subjects, {}, {}, zones
+            yield
         for scope, found in limits.items():
-            subject = before.get(scope) or _Subject(scope)
-            subject.limit(found)
-            self._subjects[scope] = subject
-            self._by_name.setdefault(scope[:2], []).append(subject)
-        self._paced = [subject for subject in self._subjects.values() if subject.pace is not None]
+            if (subject := self._limit(scope, tuple(found))) is not None:
+                self._recount(subject, now)
+            yield
+        paced = []
+        for scope, subject in list(self._subjects.items()):
+            if scope not in limits:
+                self._forget(scope)
+            elif subject.pace is not None:
+                paced.append(subject)
+            yield
+        self._zones, self._paced = zones, paced
         self.passed.limit(caps)
+        yield
         self.limits_pings = any(scope.kind != "order" for scope in limits)
-        for order in [key for key in self.left if ("order", key) not in self._by_name]:
-            del self.left[order]
-        for subject in self._subjects.values():
-            self._recount(subject, now)
+
+    def _limit(self, scope: Scope, caps: tuple[AnyCap, ...]) -> _Subject | None:
+        """Sets the limits of a subject, and returns it if they are other ones."""
+        subject = self._subjects.get(scope)
+        if subject is None:
+            subject = self._subjects[scope] = _Subject(scope)
+            self._by_name.setdefault(scope[:2], []).append(subject)
+        elif subject.caps == caps:
+            return None
+        subject.limit(caps)
+        return subject
+
+    def _forget(self, scope: Scope) -> None:
+        """A subject has no limits any more; its name may have some in another zone."""
+        subject, name = self._subjects.pop(scope), scope[:2]
+        others = self._by_name[name]
+        others.remove(subject)
+        for other in others:
+            self._leave(other, other.left)
+        if not others:
+            del self._by_name[name]
+            if scope.kind == "order":
+                self.left.pop(scope.subject, None)
 
     def count(self, rows: Iterable[Row], now: datetime) -> None:
         """Takes note of what Postgres has counted."""
-        touched: set[tuple[str, str]] = set()
+        touched: set[Name] = set()
         self._now_us = max(self._now_us, _micros(now))
         for row in rows:
             key = row[:5]

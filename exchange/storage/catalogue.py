@@ -70,6 +70,13 @@ async def newest_text(database: Database) -> MarketText | None:
     return None if row is None else MarketText(row["version"], row["document"], row["created_at"])
 
 
+async def newest_bytes(database: Database) -> int:
+    """How long the text of the market in force is, 0 where none was ever applied."""
+    query = "select octet_length(document::text) from market_versions order by version desc limit 1"
+    found = await database.look(lambda connection: connection.fetchval(query))
+    return found or 0
+
+
 async def version(database: Database, number: int) -> MarketVersion | None:
     """One stored version."""
     return await database.run(

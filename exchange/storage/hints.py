@@ -18,6 +18,7 @@ import structlog
 
 from exchange.background import stop
 from exchange.errors import StorageUnavailable
+from exchange.pauses import Steps
 from exchange.rules.caps import AnyCap, Scope
 from exchange.rules.estimates import Open, Row
 from exchange.rules.passed import Key
@@ -56,15 +57,13 @@ class Hints:
         self._name = os.urandom(6).hex()
         self._to_look: set[Name] = set()
         self._posted: set[UUID] = set()
-        self._limited: frozenset[Name] = frozenset()
         self._limits_changed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._storing: asyncio.Future[None] | None = None
 
-    def limit(self, limits: Sequence[AnyCap], zones: dict[str, str]) -> None:
-        """Sets the limits in force, and the campaigns' zones."""
-        self._limited = frozenset(cap.scope[:2] for cap in limits)
-        self.room.limit(limits, zones, datetime.now(UTC))
+    async def limit(self, limits: Sequence[AnyCap], zones: dict[str, str]) -> None:
+        """Sets the limits in force, and the campaigns' zones, in small steps."""
+        await Steps().through(self.room.limiting(limits, zones, datetime.now(UTC)))
         self._limits_changed.set()
 
     async def start(self) -> None:
@@ -83,7 +82,7 @@ class Hints:
         names = {("seller", post.seller), ("campaign", post.campaign)}
         for plan in plans:
             names |= {("order", plan.order), *(cap.scope[:2] for cap in plan.caps)}
-        if not post.test and (found := names & self._limited):
+        if not post.test and (found := names & self.room.limited):
             self._to_look |= found
             self._posted.add(post.ping_id)
             self._news.set()
@@ -121,7 +120,7 @@ class Hints:
     async def _look_at_all(self) -> None:
         self.room.tick(datetime.now(UTC), time.monotonic())
         rows: list[Row] = []
-        while self._limited and (rows := await caps.page(self._database, rows[-1] if rows else None)):
+        while self.room.limited and (rows := await caps.page(self._database, rows[-1] if rows else None)):
             self.room.count(rows, datetime.now(UTC))
             if len(rows) < caps.CHUNK_ROWS:
                 return

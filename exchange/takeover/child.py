@@ -1,0 +1,102 @@
+"""The process that reads markets for a gateway, so that its pings need not share an interpreter with that.
+
+It is started as `python -m exchange.takeover.child` with a socket as standard input. For each request, a Postgres URL
+and whether there is a mail server, it reads the newest market and answers with its pieces. It ends with its gateway,
+when the socket closes.
+"""
+
+import asyncio
+import gc
+import os
+import queue
+import socket
+import sys
+import threading
+from contextlib import closing
+from typing import Final
+
+import orjson
+import structlog
+
+from exchange.errors import MarketFileError, StorageUnavailable
+from exchange.marketfile.again import Rereader
+from exchange.observe import logs
+from exchange.settings import secret_environment
+from exchange.storage import catalogue
+from exchange.storage.catalogue import MarketText
+from exchange.storage.database import Database
+from exchange.takeover.frames import framed, read_frame
+from exchange.takeover.packing import pack
+from exchange.takeover.taking import Answer, Kept, Ours, Taken, Unavailable, Unreadable, entries_of, taken_up
+
+POSTGRES_TIMEOUT_S: Final = 10.0
+
+log = structlog.get_logger(__name__)
+
+
+def main() -> None:
+    logs.configure()
+    gc.collect()
+    gc.freeze()
+    with closing(socket.socket(fileno=os.dup(0))) as line:
+        requests: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        threading.Thread(target=_listen, args=(line, requests), daemon=True).start()
+        reading = _Reading()
+        try:
+            while True:
+                reading.answer(line, *orjson.loads(requests.get()))
+        except Exception:
+            log.exception("market_not_read")  # without its text, which may quote a secret; the gateway sees the end
+            sys.exit(1)
+
+
+def _listen(line: socket.socket, requests: "queue.SimpleQueue[bytes]") -> None:
+    """Takes requests, and ends the process with its gateway, whatever it is doing then."""
+    with line.makefile("rb") as file:
+        while (request := read_frame(file)) is not None:
+            requests.put(request)
+    os._exit(0)
+
+
+class _Reading:
+    """Reads one market after another, and remembers what it made of the last one."""
+
+    def __init__(self) -> None:
+        self._rereader = Rereader()
+        self._kept = Kept()
+        self._known: list[object] = []
+
+    def answer(self, line: socket.socket, url: str, can_mail: bool) -> None:
+        gc.disable()  # what is made here has no cycles, and all of it would be walked again and again
+        try:
+            found = self._found(url, can_mail)
+            for piece in pack(found, self._known):
+                line.sendall(framed(piece))
+            if isinstance(found, Taken):
+                self._kept, self._known = Kept.of(found), entries_of(found)
+        finally:
+            gc.enable()
+
+    def _found(self, url: str, can_mail: bool) -> Answer:
+        try:
+            found = asyncio.run(_newest(url))
+            if found is None:
+                return None
+            market = self._rereader.read(orjson.loads(found.text))
+        except StorageUnavailable as error:
+            return Unavailable(str(error))
+        except MarketFileError as error:
+            return Unreadable(error.problems)
+        return taken_up(found, market, Ours(secret_environment(), can_mail), self._kept)
+
+
+async def _newest(url: str) -> MarketText | None:
+    database = await Database.connect(url, connections_max=1, timeout_s=POSTGRES_TIMEOUT_S, name="exchange market")
+    try:
+        return await catalogue.newest_text(database)
+    finally:
+        await database.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""What is packed comes out of its pieces as it was, and what is long goes in many."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exchange.rules.clock import Clock
+from exchange.rules.patterns import finder
+from exchange.rules.schedule import Timeline
+from exchange.takeover.packing import ENTRIES, Unpacker, long_collections, pack
+from exchange.values.market import Period
+from exchange.values.schedule import Schedule
+
+MANY = 5 * ENTRIES
+
+
+def unpacked(value: object, known: list[object] | None = None, theirs: list[object] | None = None) -> object:
+    unpacker = Unpacker(theirs or [])
+    for piece in pack(value, known or []):
+        assert not unpacker.is_complete
+        unpacker.take(piece)
+    assert unpacker.is_complete
+    found: object = unpacker.value
+    for _ in unpacker.forget():
+        pass
+    return found
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(1 << 200), 1 << 200) | st.text(max_size=5) | st.sampled_from(Period),
+    lambda inner: (
+        st.lists(inner, max_size=30)
+        | st.lists(inner, max_size=30).map(tuple)
+        | st.dictionaries(st.text(max_size=3), inner, max_size=30)
+    ),
+    max_leaves=80,
+)
+
+
+@given(values)
+def test_any_value_comes_out_as_it_was(value: object) -> None:
+    assert unpacked(value) == value
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    name: str
+    others: list["Thing"] = field(default_factory=list)
+    size: int = 3
+    last: tuple[int, ...] = ()
+
+
+def test_frozen_values_come_out_whole_whatever_of_them_is_as_by_default() -> None:
+    things = [Thing("a"), Thing("b", [Thing("c")]), Thing("d", size=4), Thing("e", last=(1,))]
+    assert unpacked(things) == things
+
+
+def test_what_many_pieces_name_is_one_object() -> None:
+    shared = Thing("shared")
+    found = unpacked({"list": [shared] * MANY, "things": [Thing(f"{number}", [shared]) for number in range(MANY)]})
+    assert isinstance(found, dict)
+    assert len({id(item) for item in found["list"]} | {id(item.others[0]) for item in found["things"]}) == 1
+
+
+def test_what_is_known_already_is_not_sent() -> None:
+    mine = [Thing(f"a long name that takes its place, {number}") for number in range(MANY)]
+    theirs = [Thing(thing.name) for thing in mine]
+    found = unpacked([*mine, Thing("new")], list(mine), list(theirs))
+    assert isinstance(found, list)
+    assert all(item is thing for item, thing in zip(found, theirs, strict=False))
+    assert found[-1] == Thing("new")
+    assert sum(map(len, pack(mine, list(mine)))) < sum(map(len, pack(mine)))
+
+
+def test_a_long_collection_goes_in_pieces_and_before_what_holds_it() -> None:
+    inner = tuple(range(MANY))
+    tuples, numbers = [inner] * MANY, list(inner)
+    value = {"a": tuples, "b": {"c": numbers}}
+    assert list(long_collections(value)) == [inner, tuples, numbers]
+    assert len(list(pack(value))) == 3 * MANY // ENTRIES + 1
+
+
+def test_clocks_and_patterns_work_on_the_other_side() -> None:
+    clock = Clock({Timeline(Schedule(starts=datetime(2026, 5, 1)), "America/Chicago"): [0, 2]})  # noqa: DTZ001
+    before_s = datetime(2026, 5, 1, tzinfo=ZoneInfo("America/Chicago")).timestamp() - 1
+    clock.closed(before_s)
+    found = unpacked((clock, finder("ab+", folded=True)))
+    assert isinstance(found, tuple)
+    assert [found[0].closed(before_s), found[0].closed(before_s + 2)] == [0b101, 0]
+    assert found[1](b"xABB") is not None
+    assert found[1](b"xA") is None
+    assert clock.closed(datetime(2026, 1, 1, tzinfo=UTC).timestamp()) == 0b101
