@@ -25,11 +25,12 @@ from exchange.gate import Gate
 from exchange.live import LiveMarket
 from exchange.observe import metrics
 from exchange.ping import PingRequest, Pings, PingTimes
-from exchange.post import Posts, PostTimes
+from exchange.post import Posts
 from exchange.record import Recorder
 from exchange.rules.brake import Usual
 from exchange.rules.consent import all_given
 from exchange.rules.duplicates import Hashes
+from exchange.sale import PostTimes
 from exchange.settings import Settings, master_key, secret_environment
 from exchange.storage.acceptance import Acceptance
 from exchange.storage.database import Database

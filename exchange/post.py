@@ -3,8 +3,8 @@
 import asyncio
 import time
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from uuid import UUID
 
@@ -21,12 +21,11 @@ from exchange.observe import metrics
 from exchange.plans import plans_of, render
 from exchange.record import Recorder, note_verdict
 from exchange.rules.attempts import reason_of
-from exchange.rules.book import CampaignBook, OrderEntry
 from exchange.rules.caps import caps_of_ping
 from exchange.rules.duplicates import identity_hashes, window_days
 from exchange.rules.ladder import rest_of
-from exchange.storage.idempotency import KeyState, RequestKey
-from exchange.storage.pings import RecordedPing
+from exchange.sale import PostRequest, PostTimes, Sale
+from exchange.storage.idempotency import KeyState
 from exchange.storage.posts import (
     PENDING,
     Ended,
@@ -45,9 +44,7 @@ from exchange.storage.sales import Sales
 from exchange.storage.vault import Vault
 from exchange.storage.verdicts import Resolved
 from exchange.values.bid import Delivery, NotSent, Unknown
-from exchange.values.deadline import Deadline
 from exchange.values.ids import uuid7
-from exchange.values.market import Seller
 from exchange.values.vertical import Lead
 from exchange.wires import Wires, deliver
 
@@ -59,52 +56,6 @@ LAST_LOOK_S = 0.25
 SILENCE = Unknown("silence up to the seller's deadline")
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class PostRequest:
-    """A post that passed the door: the offer of `ping`, and the full lead that belongs to it."""
-
-    seller: Seller
-    book: CampaignBook
-    market_version: int
-    ping: RecordedPing
-    lead: Lead
-    changed: tuple[str, ...]
-    deadline: Deadline
-    key: RequestKey | None = None
-    waited: Waiting | None = None
-    """The place in the queue of a lead that waited."""
-
-
-@dataclass(frozen=True, slots=True)
-class PostTimes:
-    """`attempt_min_ms` must remain for a further attempt; `finish_ms` is kept back for recording the answer."""
-
-    attempt_min_ms: int
-    finish_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Sale:
-    """One post under way. `started_s` is a moment before its claim: leases run from there at the earliest."""
-
-    request: PostRequest
-    post: NewPost
-    ladder: tuple[Plan, ...]
-    entries: dict[str, OrderEntry]
-    render: Render
-    started_s: float
-
-    def own(self, plan: Plan) -> Plan:
-        """The plan as it was made here: one that was read back from an attempt does not know how long its lease is."""
-        found = next((found for found in self.ladder if found.attempt_id == plan.attempt_id), plan)
-        return found if found.leg == plan.leg else replace(found, leg=plan.leg)
-
-    @property
-    def reserve(self) -> tuple[Plan, ...]:
-        """Of a shared post: who comes after the winners of its legs."""
-        return tuple(plan for plan in self.ladder if not plan.leg)
 
 
 class Posts:
@@ -182,7 +133,7 @@ class Posts:
                 log.warning("queued_lead_taken_over", post_id=str(waited.post_id))
                 return None
 
-    async def _claim(self, sale: _Sale) -> Prepared | PreparedLegs | Ended | PostedBefore | KeyState:
+    async def _claim(self, sale: Sale) -> Prepared | PreparedLegs | Ended | PostedBefore | KeyState:
         """Claims the offer. A commit that was not confirmed is found by claiming once more.
 
         Raises StorageUnavailable where that fails too; what may have been stored is withdrawn when Postgres is back.
@@ -197,7 +148,7 @@ class Posts:
             self._background.start(self._withdraw(sale), "withdraw")
             raise
 
-    async def _withdraw(self, sale: _Sale) -> None:
+    async def _withdraw(self, sale: Sale) -> None:
         facts = {"post_id": str(sale.post.post_id)}
         done = self._withdrawals.setdefault(sale.post.ping_id, asyncio.Event())
         try:
@@ -211,7 +162,7 @@ class Posts:
         """What tells a repeat of a post from a post with another lead."""
         return self._vault.fingerprint(ping_id.bytes + orjson.dumps(dict(lead), option=orjson.OPT_SORT_KEYS))
 
-    def _plan(self, request: PostRequest) -> _Sale:
+    def _plan(self, request: PostRequest) -> Sale:
         ping, book, waited = request.ping, request.book, request.waited
         post_id = uuid7() if waited is None else waited.post_id
         post = NewPost(
@@ -235,9 +186,9 @@ class Posts:
         )
         plans, entries = plans_of(ping, book, request.seller, time.time(), self._brakes.takes_no_post)
         first = partial(render, post) if waited is None else _as_told(waited.answer)
-        return _Sale(request, post, plans, entries, first, time.monotonic())
+        return Sale(request, post, plans, entries, first, time.monotonic())
 
-    async def _sell(self, sale: _Sale, claimed: Prepared | PreparedLegs, answer: "asyncio.Future[bytes]") -> None:
+    async def _sell(self, sale: Sale, claimed: Prepared | PreparedLegs, answer: "asyncio.Future[bytes]") -> None:
         """Sells to one buyer, or to those of all legs at once, and answers with what was stored."""
         try:
             if isinstance(claimed, Prepared):
@@ -248,11 +199,11 @@ class Posts:
         finally:
             _tell(answer, sale.render(PENDING))  # whatever broke: the lead may be at a buyer
 
-    async def _go_down(self, sale: _Sale, prepared: Prepared, answer: "asyncio.Future[bytes]") -> None:
+    async def _go_down(self, sale: Sale, prepared: Prepared, answer: "asyncio.Future[bytes]") -> None:
         """Goes down the ladder until a post ends, or a leg of it."""
         leased_s = sale.started_s
         while True:
-            plan, told_by = sale.own(prepared.plan), _told_by(sale, prepared)
+            plan, told_by = sale.own(prepared.plan), sale.told_by(prepared)
             sending = _closed() if answer.done() else self._send(sale, plan, leased_s + plan.lease_s)
             delivery = await self._in_time(sale, plan, sending)
             leased_s = time.monotonic()
@@ -265,14 +216,14 @@ class Posts:
         if delivery is SILENCE:
             await self._resolve_late(plan, await sending)
 
-    async def _tell_what_is_stored(self, sale: _Sale, answer: "asyncio.Future[bytes]") -> None:
+    async def _tell_what_is_stored(self, sale: Sale, answer: "asyncio.Future[bytes]") -> None:
         """Answers where another has taken the last legs over, and with them the end of the post."""
         if not answer.done():
             self._note(sale, PENDING, None)
             first = sale.render(PENDING)
             _tell(answer, await self._sales.first_answer(sale.post, first, sale.render, timeout_s=LAST_LOOK_S))
 
-    async def _in_seller_time(self, sale: _Sale, answer: "asyncio.Future[bytes]") -> bytes:
+    async def _in_seller_time(self, sale: Sale, answer: "asyncio.Future[bytes]") -> bytes:
         """The answer; at the seller's deadline what is stored by then, else `pending`, and the ladder is closed.
 
         An outcome may be stored and its confirmation still on its way: so Postgres has the word, if it can be had.
@@ -287,7 +238,7 @@ class Posts:
             _tell(answer, first)
         return answer.result()
 
-    async def _tell(self, sale: _Sale, plan: Plan, ended: Ended | None, answer: "asyncio.Future[bytes]") -> None:
+    async def _tell(self, sale: Sale, plan: Plan, ended: Ended | None, answer: "asyncio.Future[bytes]") -> None:
         """Answers with what was stored; where the seller had to be told before, that is stored as the first answer."""
         _tell(answer, ended.answer if ended else sale.render(PENDING))
         told = answer.result()
@@ -299,11 +250,11 @@ class Posts:
             await until_stored(_named(plan), lambda: self._sales.keep_answer(sale.post.post_id, told))
         self._note(sale, ended.result, plan)
 
-    def _note(self, sale: _Sale, result: Result, plan: Plan | None) -> None:
+    def _note(self, sale: Sale, result: Result, plan: Plan | None) -> None:
         took_s = time.monotonic() - sale.started_s
         self._recorder.post(sale.request.ping, result, plan, sale.post.post_id, took_s)
 
-    def _send(self, sale: _Sale, plan: Plan, send_by_s: float) -> "asyncio.Future[Delivery]":
+    def _send(self, sale: Sale, plan: Plan, send_by_s: float) -> "asyncio.Future[Delivery]":
         """Delivers to one order; the answer is read for as long as the endpoint may take."""
         entry = sale.entries[plan.order]
         post = Post(
@@ -326,7 +277,7 @@ class Posts:
         delivering = deliver(self._courier, wire, entry.endpoint, post, send_by_s)
         return asyncio.ensure_future(self._brakes.delivering(plan.buyer, entry.endpoint, delivering))
 
-    async def _in_time(self, sale: _Sale, plan: Plan, sending: "asyncio.Future[Delivery]") -> Delivery:
+    async def _in_time(self, sale: Sale, plan: Plan, sending: "asyncio.Future[Delivery]") -> Delivery:
         """What is known of a delivery at the seller's deadline."""
         started_s = time.monotonic()
         left_s = sale.request.deadline.less_ms(self._times.finish_ms).remaining_s()
@@ -335,7 +286,7 @@ class Posts:
         return sending.result() if done else SILENCE
 
     async def _conclude(
-        self, sale: _Sale, plan: Plan, delivery: Delivery, answer: "asyncio.Future[bytes]", told_by: datetime
+        self, sale: Sale, plan: Plan, delivery: Delivery, answer: "asyncio.Future[bytes]", told_by: datetime
     ) -> Prepared | Ended | LegOver | None:
         """Records an outcome, however long Postgres is away; once the seller has his answer, that one stays."""
         metrics.BUYER_POSTS.add((plan.buyer, reason_of(delivery).wire_name))
@@ -383,11 +334,6 @@ async def _all_of(legs: Sequence[Coroutine[None, None, None]]) -> None:
     ended = await asyncio.gather(*legs, return_exceptions=True)
     if broken := [error for error in ended if isinstance(error, BaseException)]:
         raise BaseExceptionGroup("legs of a post", broken)
-
-
-def _told_by(sale: _Sale, prepared: Prepared) -> datetime:
-    """When the seller will have been told, on the database's clock: it has just said what time it is there."""
-    return (prepared.at or datetime.now(UTC)) + timedelta(seconds=sale.request.deadline.remaining_s())
 
 
 def _named(plan: Plan) -> dict[str, str]:

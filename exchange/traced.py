@@ -16,10 +16,11 @@ from exchange.auction import Decision, Entrant, Terms
 from exchange.errors import Problem
 from exchange.observe.spans import Attributes, Spans, Watched, as_attributes
 from exchange.ping import PingRequest, Pings
-from exchange.post import Posts, _Sale
+from exchange.post import Posts
 from exchange.record import Recorder
 from exchange.rules.attempts import reason_of
 from exchange.rules.book import OrderEntry
+from exchange.sale import Sale
 from exchange.storage.pings import RecordedPing
 from exchange.storage.posts import Ended, LegOver, Plan, Prepared, Result
 from exchange.values.bid import Asked, Bid, Delivery
@@ -114,7 +115,7 @@ class TracedRecorder(Recorder):
 class TracedPosts(Posts):
     """Spans `claim`, `attempt` for each delivery, and `conclude`."""
 
-    async def _claim(self, sale: _Sale) -> Any:
+    async def _claim(self, sale: Sale) -> Any:
         watched, began_s = CURRENT.get(), time.monotonic()
         claimed = await super()._claim(sale)
         if watched is not None:
@@ -122,7 +123,7 @@ class TracedPosts(Posts):
             watched.add("claim", began_s, time.monotonic(), found)
         return claimed
 
-    def _send(self, sale: _Sale, plan: Plan, send_by_s: float) -> "asyncio.Future[Delivery]":
+    def _send(self, sale: Sale, plan: Plan, send_by_s: float) -> "asyncio.Future[Delivery]":
         watched, began_s = CURRENT.get(), time.monotonic()
         sending = super()._send(sale, plan, send_by_s)
         if watched is not None:
@@ -136,7 +137,7 @@ class TracedPosts(Posts):
         return sending
 
     async def _conclude(
-        self, sale: _Sale, plan: Plan, delivery: Delivery, answer: "asyncio.Future[bytes]", told_by: datetime
+        self, sale: Sale, plan: Plan, delivery: Delivery, answer: "asyncio.Future[bytes]", told_by: datetime
     ) -> Prepared | Ended | LegOver | None:
         watched, began_s = CURRENT.get(), time.monotonic()
         step = await super()._conclude(sale, plan, delivery, answer, told_by)

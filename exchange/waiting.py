@@ -18,12 +18,12 @@ from exchange.engine import Engine
 from exchange.errors import StorageUnavailable
 from exchange.observe import metrics
 from exchange.ping import PingRequest
-from exchange.post import PostRequest
 from exchange.rules.book import CampaignBook, RuleBook
 from exchange.rules.duplicates import identity_hashes
 from exchange.rules.intake import WholeLead
 from exchange.rules.queueing import next_run
 from exchange.rules.room import UNLIMITED
+from exchange.sale import PostRequest
 from exchange.storage import pings, queue
 from exchange.storage.database import Database
 from exchange.storage.queue import Run, Waiting

@@ -16,11 +16,11 @@ from exchange.engine import Engine
 from exchange.errors import FieldError, Problem, StorageUnavailable
 from exchange.observe import metrics
 from exchange.ping import PingRequest
-from exchange.post import PostRequest
 from exchange.readiness import Readiness
 from exchange.rules.book import CampaignBook, RuleBook
 from exchange.rules.duplicates import Hashes
 from exchange.rules.room import UNLIMITED
+from exchange.sale import PostRequest
 from exchange.storage import idempotency
 from exchange.storage.idempotency import KeyState, RequestKey
 from exchange.storage.keys import KeyRing
