@@ -76,3 +76,11 @@ async def test_others_have_their_turn_while_a_market_is_let_go_and_who_still_wor
         turns += 1
     assert turns >= ORDERS // FREED_AT_ONCE
     assert book.market == read(document())
+
+
+async def test_a_market_with_nothing_long_in_it_is_let_go_too() -> None:
+    found = document()
+    del found["orders"]
+    book = (await take(MarketText(1, orjson.dumps(found | {"orders": {}}).decode(), APPLIED_AT), Ours({}))).book
+    gc.unfreeze()
+    await let_go(book)

@@ -6,7 +6,7 @@ from datetime import datetime
 import structlog
 
 from exchange.errors import MarketFileError
-from exchange.marketfile.reader import read
+from exchange.marketfile.again import Rereader
 from exchange.rules.ages import ages_asked
 from exchange.rules.schedule import Timeline
 from exchange.rules.zones import zone_of
@@ -26,6 +26,7 @@ class Directory:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._rereader = Rereader()
         self._version = 0
         self._market: Market | None = None
 
@@ -37,7 +38,7 @@ class Directory:
         if found is None:
             return
         try:
-            self._market = await asyncio.to_thread(read, found.document)
+            self._market = await asyncio.to_thread(self._rereader.read, found.document)
         except MarketFileError as error:
             log.error("market_not_readable", count=len(error.problems))  # noqa: TRY400  # the old one stays in force
         self._version = found.version
