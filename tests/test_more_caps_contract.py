@@ -70,7 +70,7 @@ async def in_force(world: World) -> None:
         ({"sub_caps": [ILLINOIS | {"budget": {"day": "21.00"}}], "caps": {"day": 9}}, 204, "day of illinois"),
         ({"spacing_s": 3600, "caps": {"total": 9}}, 203, "spacing"),
         ({"pacing": "even", "pacing_burst": 0, "caps": {"day": 2}}, 203, "pace of the day"),
-        ({"pacing": "even", "pacing_burst": 0, "budget": {"day": "42.00"}}, 204, "pace of the day"),
+        ({"pacing": "even", "pacing_burst": 0, "budget": {"day": "41.00"}}, 204, "pace of the day"),
         ({"share_cap": {"percent": "0.01", "of": "month"}}, 203, "share of the month"),
     ],
 )
@@ -79,6 +79,7 @@ async def test_which_limit_it_is_that_keeps_an_order_out_is_told(
 ) -> None:
     async with Buyer(bids("21.00")) as buyer:
         key, document = limited(buyer, **limits)
+        document["campaigns"]["auto-us"]["floor"] = "20.00"  # at a pace, so much is left only when the day is over
         await shared_world.apply(document)
         assert (await sell(shared_world))["status"] == "accepted"
         assert await outcome(shared_world, key) == (reason, detail)

@@ -18,15 +18,13 @@ import structlog
 from exchange.background import stop
 from exchange.errors import StorageUnavailable
 from exchange.storage.database import Connection, Database
+from exchange.storage.gathering import Gathering
 from exchange.storage.posts import NewPost, Plan
 from exchange.storage.valkey import Valkey
 from exchange.values.deadline import Deadline
 
 LOOK_MS = 100
 """The most of a ping's time that a look may take: without an answer nobody is taken for a duplicate."""
-
-PAUSE_S = 0.05
-"""The least time between two tellings of Valkey who was sold; those who are sold meanwhile are told together."""
 
 BATCH_MAX = 500
 PAGE_ROWS = 5_000
@@ -81,6 +79,7 @@ class People:
         self._incomplete = asyncio.Event()
         self._untold: set[int] = set()
         self._tasks: list[asyncio.Task[None]] = []
+        self._gathering = Gathering()
 
     def start(self) -> None:
         work = (self._look, self._mark, self._fill)
@@ -152,8 +151,8 @@ class People:
             if untold := await self._write([(item, timedelta(days=days)) for item, days in self._telling.items()]):
                 self._untold |= untold
                 self._incomplete.set()
-            self._telling = {}
-            await asyncio.sleep(PAUSE_S)
+            count, self._telling = len(self._telling), {}
+            await asyncio.sleep(self._gathering.pause_s(count))
 
     async def _fill(self) -> None:
         """Fills the parts that Valkey has lost, or missed something of; one gateway at a time does so."""

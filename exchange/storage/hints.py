@@ -25,6 +25,7 @@ from exchange.rules.passed import Key
 from exchange.rules.room import Room
 from exchange.storage import caps, valkey
 from exchange.storage.database import Database
+from exchange.storage.gathering import Gathering
 from exchange.storage.posts import NewPost, Plan
 from exchange.storage.valkey import Valkey
 
@@ -35,9 +36,6 @@ REFRESH_SHARE = 20
 
 TELL_EVERY_S = 1.0
 """How often offers that matter are told again, for gateways that have missed them."""
-
-PAUSE_S = 0.05
-"""The least time between two tellings; news gather meanwhile."""
 
 Name = tuple[str, str]
 Message = dict[str, Any]
@@ -59,6 +57,7 @@ class Hints:
         self._posted: set[UUID] = set()
         self._limits_changed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._gathering = Gathering()
         self._storing: asyncio.Future[None] | None = None
 
     async def limit(self, limits: Sequence[AnyCap], zones: dict[str, str]) -> None:
@@ -132,13 +131,14 @@ class Hints:
                 async with asyncio.timeout(TELL_EVERY_S):
                     await self._news.wait()
             self._news.clear()
+            count = len(self._posted)
             try:
                 await self._tell_news()
             except (StorageUnavailable, *valkey.TROUBLE) as error:
                 log.warning("hints_lost", error=type(error).__name__)
             except Exception:
                 log.exception("hints_not_told")  # whatever it was, the next news must go out
-            await asyncio.sleep(PAUSE_S)
+            await asyncio.sleep(self._gathering.pause_s(count))
 
     async def _tell_news(self) -> None:
         names, self._to_look = self._to_look, set()
