@@ -4,6 +4,7 @@ ExchangeError
 ├── Problem                  a seller's request that is answered with problem+json
 ├── RefusedByDatabase        a function in Postgres said no, which its caller asked to know
 ├── StorageUnavailable       Postgres did not answer in time: nothing was recorded, try again
+│   └── TakesNoWrites        it does answer, and takes no writes
 ├── SchemaMismatch           the database is not at the schema this version speaks
 ├── MarketFileError          a market file with problems, all of them listed
 └── EmbeddedServiceError     a local Postgres or Valkey could not be started
@@ -23,6 +24,10 @@ class RefusedByDatabase(ExchangeError):
 
 class StorageUnavailable(ExchangeError):
     """Postgres did not answer in time or refused the connection. Nothing was recorded; the call may be repeated."""
+
+
+class TakesNoWrites(StorageUnavailable):
+    """Postgres can be reached, and only read: it is a standby, or was told to take no writes."""
 
 
 class SchemaMismatch(ExchangeError):

@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from exchange.background import stop
-from exchange.errors import StorageUnavailable
+from exchange.errors import StorageUnavailable, TakesNoWrites
 from exchange.live import LiveMarket
 from exchange.rules.book import RuleBook
 from exchange.storage.database import Database
 
+NO_WRITES = "Postgres takes no writes"
 _WRITABLE = "select not pg_is_in_recovery() and current_setting('transaction_read_only') = 'off'"
 
 
@@ -55,9 +56,11 @@ class Readiness:
             return "connections to buyers are being made"
         try:
             is_writable = await self._database.run(lambda connection: connection.fetchval(_WRITABLE))
+        except TakesNoWrites:
+            return NO_WRITES
         except StorageUnavailable:
             return "Postgres does not answer"
-        return None if is_writable else "Postgres takes no writes"
+        return None if is_writable else NO_WRITES
 
     async def _warm_first(self) -> None:
         await self._live.in_force.wait()

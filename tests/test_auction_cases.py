@@ -24,6 +24,7 @@ ELSEWHERE = {
     Reason.SUPERSEDED: "is of a bid beside a better one of the same order, and never an order's",
     Reason.PRESUMED_ACCEPTED: "comes days after the post",
     Reason.PRESUMED_REJECTED: "comes days after the post",
+    Reason.QUEUE_ENDED: "ends a wait, not an auction",
 }
 """Reasons that are given today and have no case, and why."""
 

@@ -11,7 +11,7 @@ from exchange.errors import RefusedByDatabase, StorageUnavailable
 from exchange.observe import metrics
 from exchange.storage.flushes import Flushes, Mark, prepare_flush
 from exchange.storage.primary import Primary
-from exchange.storage.session import TROUBLE, Session, Standing, confirmed
+from exchange.storage.session import TROUBLE, Session, Standing, confirmed, failed
 
 IDLE_IN_TRANSACTION_S = 5.0
 REFUSED = "LX001"
@@ -59,7 +59,7 @@ class Database:
                     reset=_leave_as_it_is,
                 )
         except (*TROUBLE, TimeoutError, asyncpg.InvalidCatalogNameError, asyncpg.InvalidPasswordError) as error:
-            raise StorageUnavailable(f"Postgres cannot be reached: {error}") from error
+            raise failed("Postgres cannot be reached", error) from error
         return cls(pool, primary, timeout_s=timeout_s, flushes=flushes)
 
     async def close(self) -> None:
@@ -127,7 +127,7 @@ class Database:
         try:
             return task.result()
         except TROUBLE as error:
-            raise StorageUnavailable(f"Postgres failed: {error}") from error
+            raise failed("Postgres failed", error) from error
         except asyncpg.PostgresError as error:
             if error.sqlstate == REFUSED:
                 raise RefusedByDatabase(str(error)) from error

@@ -14,7 +14,7 @@ import asyncpg
 
 from exchange.errors import StorageUnavailable
 from exchange.observe import metrics
-from exchange.storage.session import Session, Standing, Statement
+from exchange.storage.session import Session, Standing, Statement, failed
 
 FLUSH = "select pg_logical_emit_message(true, 'exchange', '')"
 """The least that makes a commit wait: a transaction that has written nothing does not."""
@@ -86,7 +86,7 @@ class Flushes:
             try:
                 await self._connection.run(Statement.fetchval)
             except (StorageUnavailable, asyncpg.PostgresError) as error:
-                _release(batch, [StorageUnavailable(f"a flush failed: {error}") for _ in batch])
+                _release(batch, [failed("a flush failed", error) for _ in batch])
             else:
                 _release(batch, [self._doubt(mark) for mark, _ in batch])
             metrics.FLUSH_SECONDS.observe(time.monotonic() - began_s)

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 from asyncpg.connect_utils import SessionAttribute
+from asyncpg.exceptions import TargetServerAttributeNotMatched
 
 from exchange.storage.session import TROUBLE, Session
 
@@ -122,6 +123,8 @@ def _all_failed(errors: Sequence[Exception]) -> Exception:
     for error in errors:
         if not isinstance(error, TROUBLE):
             return error
+    if all(isinstance(error, TargetServerAttributeNotMatched) for error in errors):
+        return errors[0]
     said = "; ".join(dict.fromkeys(str(error) or type(error).__name__ for error in errors))
     return ConnectionError(f"no host takes writes: {said}")
 

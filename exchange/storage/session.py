@@ -7,8 +7,9 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import asyncpg
 import asyncpg.prepared_stmt
+from asyncpg.exceptions import TargetServerAttributeNotMatched
 
-from exchange.errors import StorageUnavailable
+from exchange.errors import StorageUnavailable, TakesNoWrites
 
 
 class Session(asyncpg.Connection):
@@ -37,8 +38,16 @@ TROUBLE = (
     asyncpg.SerializationError,
 )
 
+_READ_ONLY = (TakesNoWrites, asyncpg.ReadOnlySQLTransactionError, TargetServerAttributeNotMatched)
+
 WAITS_FOR_STANDBYS = "SyncRepWaitForLSN"
 """What Postgres calls the place in which a commit waits, and from which it says that somebody has ended the wait."""
+
+
+def failed(what: str, error: BaseException) -> StorageUnavailable:
+    """What an error of Postgres's means to whoever wanted something of it."""
+    kind = TakesNoWrites if isinstance(error, _READ_ONLY) else StorageUnavailable
+    return kind(f"{what}: {error}")
 
 
 class Connector(Protocol):
@@ -108,7 +117,7 @@ class Standing(Generic[P]):
                 timer.cancel()
         except (*TROUBLE, TimeoutError) as error:
             self._give_up()
-            raise StorageUnavailable(f"Postgres failed: {error}") from error
+            raise failed("Postgres failed", error) from error
         except StorageUnavailable:  # it was not confirmed
             self._give_up()
             raise

@@ -24,6 +24,13 @@ from exchange.observe.pulse import Pulse
 from exchange.observe.sheet import Sheet
 
 EMPTY = {
+    "buyers: Access tokens",
+    "buyers: Operators' verdicts, in an hour",
+    "engine: Taking up a market, p99 of an hour",
+    "sellers: Age of the oldest, and the most overdue run",
+    "sellers: Leads that wait",
+    "sellers: Queued leads: what became of their runs",
+    "sellers: Waits that ended without a buyer",
     "buyers: Breakers that are not closed",
     "buyers: Changes of breakers",
     "buyers: Skipped by cause",
