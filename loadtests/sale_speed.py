@@ -3,10 +3,10 @@
     python loadtests/sale_speed.py                       # many buyers, then one buyer who takes every lead
     python loadtests/sale_speed.py --sales 100000 --conns 64 hot
 
-Offers are made first, then all are posted as fast as they go, then another lot at half of that rate, where the latency
-counts from the moment a post was due. Buyers are the benchmark kit's farm: they accept at once, so what is shown is the
-exchange's own part. It fails if a post is not accepted at its offer's price, if the buyers were sent another number of
-leads, or if the books do not agree afterwards (`exchange doctor`).
+Offers are made first, then all are posted as fast as they go, then another lot at half of that rate, or at `--rate`,
+where the latency counts from the moment a post was due. Buyers are the benchmark kit's farm: they accept at once, so
+what is shown is the exchange's own part. It fails if a post is not accepted at its offer's price, if the buyers were
+sent another number of leads, or if the books do not agree afterwards (`exchange doctor`).
 """
 
 import argparse
@@ -152,15 +152,15 @@ async def sell(url: str, key: str, made: Sequence[Document], conns: int, rate: f
     return Measured(len(made) / (time.perf_counter() - started_s), cuts[49], cuts[98])
 
 
-def measure(states: Sequence[str], sales: int, conns: int) -> tuple[Measured, Measured]:
-    """At full speed, and at half of it."""
+def measure(states: Sequence[str], sales: int, conns: int, rate: float | None) -> tuple[Measured, Measured]:
+    """At full speed, and at half of it or at a given rate."""
     farm = Farm({0, 1}, base=BASE_PORT, count=BUYERS)
     try:
         with own_exchange() as exchange:
             exchange.apply(market(states))
             key = exchange.new_key("acme")
             with exchange.serving() as url:
-                found = asyncio.run(_two_lots(url, key, states, sales, conns))
+                found = asyncio.run(_two_lots(url, key, states, sales, conns, rate))
             exchange.run("doctor")
     finally:
         counts = farm.stop()
@@ -169,9 +169,11 @@ def measure(states: Sequence[str], sales: int, conns: int) -> tuple[Measured, Me
     return found
 
 
-async def _two_lots(url: str, key: str, states: Sequence[str], sales: int, conns: int) -> tuple[Measured, Measured]:
+async def _two_lots(
+    url: str, key: str, states: Sequence[str], sales: int, conns: int, rate: float | None
+) -> tuple[Measured, Measured]:
     full = await sell(url, key, await offers(url, key, states, sales), conns, None)
-    half = await sell(url, key, await offers(url, key, states, sales), conns, full.sales_s / 2)
+    half = await sell(url, key, await offers(url, key, states, sales), conns, rate or full.sales_s / 2)
     return full, half
 
 
@@ -189,6 +191,7 @@ def main() -> int:
     parser.add_argument("what", nargs="*", choices=["spread", "hot", []], help="default: both")
     parser.add_argument("--sales", type=int, default=3_000, help="in each lot")
     parser.add_argument("--conns", type=int, default=32, help="posts at a time")
+    parser.add_argument("--rate", type=float, help="posts/s of the second lot; half of the first one's speed")
     parser.add_argument("--runs", type=int, default=1, help="each with an exchange of its own; the median is shown")
     options = parser.parse_args()
     build([])
@@ -197,7 +200,7 @@ def main() -> int:
     try:
         for name in options.what or ["spread", "hot"]:
             states = STATES if name == "spread" else STATES[:1]
-            runs = [measure(states, options.sales, options.conns) for _ in range(options.runs)]
+            runs = [measure(states, options.sales, options.conns, options.rate) for _ in range(options.runs)]
             cells = [cell for lots in zip(*runs, strict=True) for cell in _cells(lots)]
             print(f"| {'twenty' if name == 'spread' else 'one'} | {' | '.join(cells)} |", flush=True)
     except (Failed, KitFailed) as error:
