@@ -34,7 +34,9 @@ async def test_the_late_write_of_a_thawed_gateway_changes_nothing(services: Serv
         return [(row["state"], row["epoch"]) for row in rows]
 
     async with Buyer(bids("21.00"), held) as buyer:
-        headers = await open_market(shell, market({"only": buyer}, post_timeout_ms=20_000))
+        document = market({"only": buyer}, post_timeout_ms=60_000)  # far longer than a worker takes to start
+        document["buyers"]["only"]["endpoint"]["post_timeout_ms"] = 60_000
+        headers = await open_market(shell, document)
         async with (
             shell.serving("--no-worker") as serving,
             httpx.AsyncClient(base_url=serving.url, trust_env=False, headers=headers, timeout=PATIENCE_S) as client,
