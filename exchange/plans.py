@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from exchange.answers import post_answer
+from exchange.buyers.dialects.wire import Post
 from exchange.rules.book import CampaignBook, OrderEntry
 from exchange.rules.caps import AnyCap, caps_of_order
 from exchange.rules.duplicates import window_days
@@ -15,6 +16,7 @@ from exchange.values.ids import moment_of, uuid7
 from exchange.values.market import Seller
 from exchange.values.reason import Reason
 from exchange.values.trace import Rung
+from exchange.values.vertical import Lead
 
 LEASE_MARGIN_S = 30.0
 
@@ -82,4 +84,20 @@ def _plan(rung: Rung, entry: OrderEntry, caps: tuple[AnyCap, ...], ordinal: int,
         caps=caps,
         duplicate_days=window_days(entry.buyer),
         leg=leg,
+    )
+
+
+def delivered_post(post: NewPost, plan: Plan, lead: Lead) -> Post:
+    """What a buyer is told of a lead that is delivered to him, whenever that is."""
+    return Post(
+        attempt_id=plan.attempt_id,
+        ping_id=post.ping_id,
+        bid_id=plan.bid_id,
+        order=plan.order,
+        campaign=post.campaign,
+        test=post.test,
+        gross_micros=plan.gross_micros,
+        currency=post.currency,
+        sale=plan.sale,
+        lead=lead,
     )

@@ -14,11 +14,10 @@ import structlog
 from exchange.background import Background, until_stored
 from exchange.brakes import Brakes
 from exchange.buyers.delivery import Courier
-from exchange.buyers.dialects.wire import Post
 from exchange.carriers.deciding import Carriers
 from exchange.errors import StorageUnavailable
 from exchange.observe import metrics
-from exchange.plans import plans_of, render
+from exchange.plans import delivered_post, plans_of, render
 from exchange.record import Recorder, note_verdict
 from exchange.rules.attempts import reason_of
 from exchange.rules.caps import caps_of_ping
@@ -257,18 +256,7 @@ class Posts:
     def _send(self, sale: Sale, plan: Plan, send_by_s: float) -> "asyncio.Future[Delivery]":
         """Delivers to one order; the answer is read for as long as the endpoint may take."""
         entry = sale.entries[plan.order]
-        post = Post(
-            attempt_id=plan.attempt_id,
-            ping_id=sale.post.ping_id,
-            bid_id=plan.bid_id,
-            order=plan.order,
-            campaign=sale.post.campaign,
-            test=sale.post.test,
-            gross_micros=plan.gross_micros,
-            currency=sale.post.currency,
-            sale=plan.sale,
-            lead=sale.request.lead,
-        )
+        post = delivered_post(sale.post, plan, sale.request.lead)
         means, timeout_ms = entry.endpoint.means, entry.endpoint.post_timeout_ms
         if means is not None:
             vertical = sale.request.book.vertical

@@ -22,6 +22,7 @@ from exchange.buyers.tokens import Tokens
 from exchange.errors import MarketFileError, StorageUnavailable
 from exchange.marketfile.reader import read
 from exchange.observe import metrics
+from exchange.plans import delivered_post
 from exchange.record import note_verdict
 from exchange.rules.attempts import state_after
 from exchange.rules.doubt import Means, Pace, Step, next_step, proof
@@ -170,18 +171,7 @@ class Reconciler:
         except InvalidTag:
             log.error("lead_not_opened", post_id=str(post.post_id))  # noqa: TRY400  # the key is the whole story
             return None
-        return Post(
-            attempt_id=plan.attempt_id,
-            ping_id=post.ping_id,
-            bid_id=plan.bid_id,
-            order=plan.order,
-            campaign=post.campaign,
-            test=post.test,
-            gross_micros=plan.gross_micros,
-            currency=post.currency,
-            sale=plan.sale,
-            lead=lead,
-        )
+        return delivered_post(post, plan, lead)
 
     async def _record(self, attempt: OpenAttempt, verdict: Verdict) -> None:
         found = await resolve(self._database, attempt.plan.attempt_id, verdict, epoch=attempt.plan.epoch)

@@ -12,7 +12,6 @@ import structlog
 from cryptography.exceptions import InvalidTag
 
 from exchange.buyers.delivery import Courier
-from exchange.buyers.dialects.wire import Post
 from exchange.carriers import documents, mail
 from exchange.carriers.deciding import NO_RELAY
 from exchange.carriers.departure import Departure
@@ -26,6 +25,7 @@ from exchange.outbox import http
 from exchange.outbox.conditions import Circumstances, kept_back
 from exchange.outbox.market import Directory
 from exchange.outbox.outcome import GONE, Fate
+from exchange.plans import delivered_post
 from exchange.storage import outbox, sold
 from exchange.storage.database import Database
 from exchange.storage.outbox import Item
@@ -187,18 +187,7 @@ class Followings:
 
 def _parcel(found: Sold, lead: Lead) -> Parcel:
     post, plan = found.post, found.plan
-    told = Post(
-        attempt_id=plan.attempt_id,
-        ping_id=post.ping_id,
-        bid_id=plan.bid_id,
-        order=plan.order,
-        campaign=post.campaign,
-        test=post.test,
-        gross_micros=plan.gross_micros,
-        currency=post.currency,
-        sale=plan.sale,
-        lead=lead,
-    )
+    told = delivered_post(post, plan, lead)
     return Parcel(told, found.sold_at, found.reference)
 
 
