@@ -27,6 +27,7 @@ from exchange.observe import metrics
 from exchange.ping import PingRequest, Pings, PingTimes
 from exchange.post import Posts
 from exchange.record import Recorder
+from exchange.repeats import Repeats
 from exchange.rules.brake import Usual
 from exchange.rules.consent import all_given
 from exchange.rules.duplicates import Hashes
@@ -39,6 +40,7 @@ from exchange.storage.fingerprints import People
 from exchange.storage.hints import Hints
 from exchange.storage.journal import Journal
 from exchange.storage.sales import Sales
+from exchange.storage.slips import Slips
 from exchange.storage.vault import Vault
 from exchange.values.reason import Reason
 from exchange.values.trace import PingTrace
@@ -60,6 +62,7 @@ class Engine:
     gate: Gate
     sales: Sales
     recorder: Recorder
+    repeats: Repeats
     database: Database
     vault: Vault
     background: Background
@@ -153,6 +156,9 @@ async def _with_market(
     stack.callback(carriers.close)
     background = Background()
     stack.push_async_callback(_drain, background, settings.drain_timeout_s)
+    repeats = Repeats(database, Slips(settings.data_dir), background)
+    repeats.start()
+    stack.push_async_callback(repeats.close)
     sales = Sales(database, counted=(hints.counted, people.sold))
     acceptance = Acceptance(database, lambda: live.book.by_performance() if live.book else ())
     acceptance.start()
@@ -162,10 +168,11 @@ async def _with_market(
     return Engine(
         live=live,
         pings=make_pings(fanout, recorder, times, lambda: acceptance.measured, wires, brakes),
-        posts=make_posts(sales, courier, vault, recorder, background, post_times, wires, carriers, brakes),
+        posts=make_posts(sales, courier, vault, repeats, recorder, background, post_times, wires, carriers, brakes),
         gate=Gate(people, vault, recorder),
         sales=sales,
         recorder=recorder,
+        repeats=repeats,
         database=database,
         vault=vault,
         background=background,

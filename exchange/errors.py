@@ -5,6 +5,7 @@ ExchangeError
 ├── RefusedByDatabase        a function in Postgres said no, which its caller asked to know
 ├── StorageUnavailable       Postgres did not answer in time: nothing was recorded, try again
 │   └── TakesNoWrites        it does answer, and takes no writes
+├── NothingKnown             it is not known whether something was recorded: there is nothing to answer
 ├── SchemaMismatch           the database is not at the schema this version speaks
 ├── MarketFileError          a market file with problems, all of them listed
 └── EmbeddedServiceError     a local Postgres or Valkey could not be started
@@ -28,6 +29,10 @@ class StorageUnavailable(ExchangeError):
 
 class TakesNoWrites(StorageUnavailable):
     """Postgres can be reached, and only read: it is a standby, or was told to take no writes."""
+
+
+class NothingKnown(ExchangeError):
+    """What was recorded is not known, and will not be in time: neither an answer nor an error would be true."""
 
 
 class SchemaMismatch(ExchangeError):

@@ -15,10 +15,11 @@ from exchange.background import Background, until_stored
 from exchange.brakes import Brakes
 from exchange.buyers.delivery import Courier
 from exchange.carriers.deciding import Carriers
-from exchange.errors import StorageUnavailable
+from exchange.errors import NothingKnown, StorageUnavailable
 from exchange.observe import metrics
-from exchange.plans import delivered_post, plans_of, render
+from exchange.plans import LEASE_MARGIN_S, delivered_post, plans_of, render
 from exchange.record import Recorder, note_verdict
+from exchange.repeats import Repeats
 from exchange.rules.attempts import reason_of
 from exchange.rules.caps import caps_of_ping
 from exchange.rules.duplicates import identity_hashes, window_days
@@ -48,7 +49,6 @@ from exchange.values.vertical import Lead
 from exchange.wires import Wires, deliver
 
 CLAIM_AGAIN_S = 1.0
-WITHDRAWN_WITHIN_S = 3.0
 LAST_LOOK_S = 0.25
 """By how much a seller may be answered late while Postgres is asked which answer is the first."""
 
@@ -65,6 +65,7 @@ class Posts:
         sales: Sales,
         courier: Courier,
         vault: Vault,
+        repeats: Repeats,
         recorder: Recorder,
         background: Background,
         times: PostTimes,
@@ -76,31 +77,25 @@ class Posts:
         self._sales = sales
         self._courier = courier
         self._vault = vault
+        self._repeats = repeats
         self._recorder = recorder
         self._background = background
         self._times = times
         self._wires = wires
         self._carriers = carriers
         self._brakes = brakes or Brakes()
-        self._withdrawals: dict[UUID, asyncio.Event] = {}
-
-    async def certain(self, ping_id: UUID) -> None:
-        """Waits while a claim that was answered 503 is taken back. Raises StorageUnavailable where that takes long."""
-        withdrawn = self._withdrawals.get(ping_id)
-        if withdrawn is None:
-            return
-        try:
-            await asyncio.wait_for(withdrawn.wait(), WITHDRAWN_WITHIN_S)
-        except TimeoutError:
-            raise StorageUnavailable("a claim is still being withdrawn") from None
 
     async def post(self, request: PostRequest) -> bytes | PostedBefore | KeyState:
         """Sells a lead against its offer; returns the stored answer, or what was there before.
 
-        Raises StorageUnavailable only while nothing has been sent. The sale goes on if the caller stops waiting.
+        Raises StorageUnavailable only while nothing has been sent, and NothingKnown where that is not certain any
+        more. The sale goes on if the caller stops waiting.
         """
         sale = self._plan(request)
-        claimed = await self._claim(sale)
+        try:
+            claimed = await self._claim(sale)
+        except StorageUnavailable:
+            return self._refuse(sale)
         match claimed:
             case Ended():
                 self._note(sale, claimed.result, None)
@@ -135,27 +130,27 @@ class Posts:
     async def _claim(self, sale: Sale) -> Prepared | PreparedLegs | Ended | PostedBefore | KeyState:
         """Claims the offer. A commit that was not confirmed is found by claiming once more.
 
-        Raises StorageUnavailable where that fails too; what may have been stored is withdrawn when Postgres is back.
+        Raises StorageUnavailable where that fails too: something may have been stored.
         """
         try:
             return await self._sales.claim(sale.post, sale.ladder, sale.render)
         except StorageUnavailable as error:
             log.warning("claim_not_confirmed", post_id=str(sale.post.post_id), error=str(error))
-        try:
-            return await self._sales.claim(sale.post, sale.ladder, sale.render, timeout_s=CLAIM_AGAIN_S)
-        except StorageUnavailable:
-            self._background.start(self._withdraw(sale), "withdraw")
-            raise
+        return await self._sales.claim(sale.post, sale.ladder, sale.render, timeout_s=CLAIM_AGAIN_S)
 
-    async def _withdraw(self, sale: Sale) -> None:
-        facts = {"post_id": str(sale.post.post_id)}
-        done = self._withdrawals.setdefault(sale.post.ping_id, asyncio.Event())
-        try:
-            withdrawn = await until_stored(facts, lambda: self._sales.withdraw(sale.post, sale.ladder))
-        finally:
-            self._withdrawals.pop(sale.post.ping_id, None)
-            done.set()
-        log.warning("claim_withdrawn", **facts, status="withdrawn" if withdrawn else "nothing_to_withdraw")
+    def _refuse(self, sale: Sale) -> bytes:
+        """Takes back what a claim may have stored: then its seller may be told that there is nothing.
+
+        After the lease others may have gone on with it, and he can be told neither. Where a repeat was told an answer
+        meanwhile, that one is returned.
+        """
+        leased_s = min((plan.lease_s for plan in sale.ladder), default=LEASE_MARGIN_S)
+        if time.monotonic() > sale.started_s + leased_s:
+            raise NothingKnown("a claim was not confirmed before its lease ran out")
+        told = self._repeats.refuse(sale.post.post_id)
+        if told is None:
+            raise StorageUnavailable("a claim was not confirmed")
+        return told
 
     def fingerprint(self, ping_id: UUID, lead: Lead) -> bytes:
         """What tells a repeat of a post from a post with another lead."""
@@ -196,7 +191,7 @@ class Posts:
                 await _all_of([self._go_down(sale, leg, answer) for leg in claimed.legs])
                 await self._tell_what_is_stored(sale, answer)
         finally:
-            _tell(answer, sale.render(PENDING))  # whatever broke: the lead may be at a buyer
+            self._tell_pending(sale, answer)  # whatever broke: the lead may be at a buyer
 
     async def _go_down(self, sale: Sale, prepared: Prepared, answer: "asyncio.Future[bytes]") -> None:
         """Goes down the ladder until a post ends, or a leg of it."""
@@ -234,8 +229,14 @@ class Posts:
                 first = await self._sales.first_answer(sale.post, first, sale.render, timeout_s=LAST_LOOK_S)
             except StorageUnavailable as error:
                 log.warning("answered_without_postgres", post_id=str(sale.post.post_id), error=str(error))
+                self._tell_pending(sale, answer)
             _tell(answer, first)
         return answer.result()
+
+    def _tell_pending(self, sale: Sale, answer: "asyncio.Future[bytes]") -> None:
+        """Answers without asking Postgres, which has to be told."""
+        if not answer.done():
+            _tell(answer, self._repeats.tell(sale.post.post_id, sale.render(PENDING)))
 
     async def _tell(self, sale: Sale, plan: Plan, ended: Ended | None, answer: "asyncio.Future[bytes]") -> None:
         """Answers with what was stored; where the seller had to be told before, that is stored as the first answer."""
@@ -246,7 +247,7 @@ class Posts:
         if ended is None or is_outcome:
             return
         if ended.answer != told:
-            await until_stored(_named(plan), lambda: self._sales.keep_answer(sale.post.post_id, told))
+            await until_stored(_named(plan), lambda: self._repeats.keep(sale.post.post_id, told))
         self._note(sale, ended.result, plan)
 
     def _note(self, sale: Sale, result: Result, plan: Plan | None) -> None:

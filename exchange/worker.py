@@ -14,6 +14,7 @@ from exchange.errors import StorageUnavailable
 from exchange.observe import metrics
 from exchange.outbox.sending import Outbox
 from exchange.reconcile import Reconciler
+from exchange.repeats import Repeats
 from exchange.storage import caps, chores, doubts, fingerprints, invariants, outbox, pauses, queue, queue_list, recovery
 from exchange.storage.database import Database
 from exchange.storage.posts import Result
@@ -42,6 +43,7 @@ class Kept:
 
 async def work(
     database: Database,
+    repeats: Repeats,
     reconciler: Reconciler,
     sending: Outbox,
     waiting: WaitingLeads,
@@ -59,6 +61,7 @@ async def work(
 
         async def recover() -> None:
             nonlocal measured
+            await repeats.settle()  # before what is left of a claim is taken for sent
             await _recover(database)
             measured = await _measure_queue(database, measured)
 

@@ -17,6 +17,7 @@ from exchange.errors import FieldError, Problem, StorageUnavailable
 from exchange.observe import metrics
 from exchange.ping import PingRequest
 from exchange.readiness import Readiness
+from exchange.repeats import Again
 from exchange.rules.book import CampaignBook, RuleBook
 from exchange.rules.duplicates import Hashes
 from exchange.rules.room import UNLIMITED
@@ -32,6 +33,8 @@ from exchange.values.trace import PingTrace
 from exchange.values.vertical import Lead
 
 KEY_LENGTH_MAX = 255
+TRIES = 2
+"""A repeat that finds a claim which its seller was told is not there takes it back, and begins anew."""
 
 
 class Admission(NamedTuple):
@@ -112,37 +115,76 @@ class Desk:
             deadline=deadline,
             key=key,
         )
-        done = await self.engine.posts.post(request)
-        match done:
-            case bytes():
-                return done
-            case KeyState():
-                return replayed(done)
-            case PostedBefore():
-                return await self.repeated(done, ping, lead, key)
+        for _ in range(TRIES):
+            done = await self.engine.posts.post(request)
+            match done:
+                case bytes():
+                    return done
+                case KeyState():
+                    told = await self._replayed(done)
+                case PostedBefore():
+                    told = await self.repeated(done, ping, lead, key)
+            if told is not None:
+                return told
+        raise StorageUnavailable("a claim is still being withdrawn")
 
     async def answered(self, key: RequestKey) -> bytes | None:
         """The first answer under a key; None where there is none, or none yet. Raises Problem 422 for another body."""
         known = await idempotency.look_up(self.engine.database, key)
         if known is None or (known.same_body and known.answer is None):
             return None
-        return replayed(known)
+        return await self._replayed(known)
 
-    async def repeated(self, before: PostedBefore, ping: RecordedPing, lead: Lead, key: RequestKey | None) -> bytes:
-        """The first answer to a ping's post, which `key` stands for from now on.
+    async def begin(self, key: RequestKey) -> bytes | None:
+        """Takes a key for a request before there is a post; the first answer where it stands for one already.
+
+        Raises Problem 422 for another body, 409 while the first is still running.
+        """
+        for _ in range(TRIES):
+            taken = await self.engine.database.transact(lambda connection: idempotency.take(connection, key, None))
+            if taken is None:
+                return None
+            if (told := await self._replayed(taken)) is not None:
+                return told
+        raise StorageUnavailable("a claim is still being withdrawn")
+
+    async def repeated(
+        self, before: PostedBefore, ping: RecordedPing, lead: Lead, key: RequestKey | None
+    ) -> bytes | None:
+        """The first answer to a ping's post, which `key` stands for from now on; None where that post is gone.
 
         Raises Problem 409 for another lead, or while the first post is still running.
         """
+        told = await self.engine.repeats.first_answer(before.post_id, before.answer)
+        if told is Again.GONE:
+            return None
         if before.fingerprint != self.engine.posts.fingerprint(ping.ping_id, lead):
             raise Problem(409, "already_posted", "This ping was posted with another lead.")
-        if before.answer is None:
+        if told is Again.RUNNING:
             raise _in_progress()
         if key is not None:
             taken = await self.engine.database.transact(
                 lambda connection: idempotency.take(connection, key, before.post_id)
             )
-            return before.answer if taken is None else replayed(taken)
-        return before.answer
+            return told if taken is None else await self._replayed(taken)
+        return told
+
+    async def _replayed(self, known: KeyState) -> bytes | None:
+        """The first answer under a key; None where its post is gone, and the key is free.
+
+        Raises Problem 422 for another body, 409 while the first is still running.
+        """
+        told: bytes | Again = Again.RUNNING if known.answer is None else known.answer
+        if known.post_id is not None:
+            told = await self.engine.repeats.first_answer(known.post_id, known.answer)
+        if told is Again.GONE:
+            return None
+        if not known.same_body:
+            detail = "This Idempotency-Key was used for another request."
+            raise Problem(422, "idempotency_key_reused", detail)
+        if told is Again.RUNNING:
+            raise _in_progress()
+        return told
 
 
 def request_key(arrival: Arrival, seller: str, document: object) -> RequestKey | None:
@@ -155,16 +197,6 @@ def request_key(arrival: Arrival, seller: str, document: object) -> RequestKey |
         raise Problem(422, "invalid_request", detail)
     body = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
     return RequestKey(seller, arrival.path, key, hashlib.sha256(body).digest())
-
-
-def replayed(known: KeyState) -> bytes:
-    """The first answer under a key. Raises Problem 422 for another body, 409 while the first is still running."""
-    if not known.same_body:
-        detail = "This Idempotency-Key was used for another request."
-        raise Problem(422, "idempotency_key_reused", detail)
-    if known.answer is None:
-        raise _in_progress()
-    return known.answer
 
 
 def refuse_lead(errors: Sequence[FieldError]) -> None:

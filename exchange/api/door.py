@@ -11,7 +11,7 @@ import structlog
 from starlette.types import Receive, Scope, Send
 
 from exchange.api.problems import Prepared, internal_error, problem_parts, unavailable
-from exchange.errors import Problem, StorageUnavailable
+from exchange.errors import NothingKnown, Problem, StorageUnavailable
 
 ARRIVED_S = "exchange.arrived_s"
 """Where the server's protocol leaves the moment of a request's first byte, in the ASGI scope."""
@@ -52,6 +52,11 @@ class Arrival:
         self._headers = headers
         self._content = content
         self._receive = receive
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it came with its body: whoever brought it here holds its connection, and can hang up."""
+        return self._receive is None
 
     def header(self, name: bytes) -> str | None:
         """A header's value by its name in lower case; the first one where it stands more than once."""
@@ -119,13 +124,16 @@ class Door:
         self.enter = enter
 
     async def answer(self, arrival: Arrival) -> Answer | None:
-        """The answer to a request; None where its client is gone."""
+        """The answer to a request; None where its client is gone, or nothing can be said: then it is hung up."""
         try:
             return 200, _JSON_HEADERS, await self._handler(arrival)
         except ClientGone:
             return None
         except Problem as problem:
             return problem_parts(problem, self.name)
+        except NothingKnown as error:
+            log.warning("not_answered", path=arrival.path, error=str(error))
+            return None if arrival.is_whole else problem_parts(unavailable(), self.name)
         except StorageUnavailable as error:
             log.warning("storage_unavailable", path=arrival.path, error=str(error))
             return problem_parts(unavailable(), self.name)

@@ -261,6 +261,8 @@ class DoorProtocol(HttpToolsProtocol):
     def _end(self, request: Straight, answer: Answer | None) -> None:
         """Writes the answer in one piece; after that the connection is free for the next request."""
         request.response_complete = True
+        if answer is None and not self.transport.is_closing():
+            self.transport.abort()
         if answer is None or request.disconnected:
             return
         self.transport.write(self._reply(answer, keep_alive=request.keep_alive))

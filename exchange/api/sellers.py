@@ -11,7 +11,7 @@ from exchange import answers
 from exchange.api import shapes
 from exchange.api.auth import seller_key
 from exchange.api.body import read_json_object
-from exchange.api.desk import Admission, Desk, check_hashes, read_uuid, refuse_lead, replayed, request_key
+from exchange.api.desk import Admission, Desk, check_hashes, read_uuid, refuse_lead, request_key
 from exchange.api.door import Arrival
 from exchange.api.shapes import LeadOffer
 from exchange.api.waits import let_wait
@@ -91,12 +91,13 @@ class SellerDoor:
         if key is not None and (answer := await self._desk.answered(key)) is not None:
             return answer
         ping = await self._offered_ping(posted.ping_id, seller)
-        await self._desk.engine.posts.certain(ping.ping_id)
         admission = self._desk.admit(seller, ping.campaign)
         lead = admission.campaign.reader.read_post(posted.lead, ping.lead)
         refuse_lead(lead.errors)
         if ping.post_id is not None and (before := await self._desk.engine.sales.of_ping(ping.ping_id)) is not None:
-            return await self._desk.repeated(before, ping, lead.values, key)
+            told = await self._desk.repeated(before, ping, lead.values, key)
+            if told is not None:
+                return told
         _check_changed(admission, lead.changed)
         _check_expiry(ping)
         deadline = Deadline.after_ms(admission.campaign.campaign.post_timeout_ms, arrival.arrived_s)
@@ -126,9 +127,8 @@ class SellerDoor:
         refuse_lead(lead.errors)
         if key is None:
             return await self._sell_whole(admission, offered, lead, arrival, None)
-        taken = await self._desk.engine.database.transact(lambda connection: idempotency.take(connection, key, None))
-        if taken is not None:
-            return replayed(taken)
+        if (told := await self._desk.begin(key)) is not None:
+            return told
         try:
             return await self._sell_whole(admission, offered, lead, arrival, replace(key, is_taken=True))
         except Exception:

@@ -8,7 +8,6 @@ import structlog
 
 from exchange.answers import queued_answer
 from exchange.api.desk import Admission
-from exchange.background import until_stored
 from exchange.engine import Engine
 from exchange.errors import StorageUnavailable
 from exchange.observe import metrics
@@ -33,7 +32,7 @@ async def let_wait(
     """The answer of a lead that waits from now on; None where it does not. Raises StorageUnavailable.
 
     A commit that was not confirmed is found by trying once more. Where that fails too, the lead is withdrawn, unless
-    its key tells what was stored.
+    a repeat was told meanwhile that it waits.
     """
     terms, reason = admission.campaign.campaign.queue, trace.reason
     if terms is None or reason is None or reason not in terms.reasons:
@@ -43,22 +42,16 @@ async def let_wait(
         added = await queue.add(engine.database, wait, terms.leads_max, key)
     except StorageUnavailable as error:
         log.warning("wait_not_confirmed", post_id=str(wait.post_id), error=str(error))
-        added = await _once_more(engine, wait, terms, key)
+        try:
+            added = await queue.add(engine.database, wait, terms.leads_max, key, timeout_s=AGAIN_S)
+        except StorageUnavailable:
+            if (told := engine.repeats.refuse(wait.post_id)) is None:
+                raise
+            return told
     metrics.QUEUED_LEADS.add((trace.campaign, "queued" if added else "refused"))
     if not added:
         metrics.LIMITS_HIT.add(("queue_max_leads",))
     return wait.answer if added else None
-
-
-async def _once_more(engine: Engine, wait: NewWait, terms: Queue, key: RequestKey | None) -> bool:
-    try:
-        return await queue.add(engine.database, wait, terms.leads_max, key, timeout_s=AGAIN_S)
-    except StorageUnavailable:
-        if key is None:
-            facts = {"post_id": str(wait.post_id)}
-            work = until_stored(facts, lambda: queue.withdraw(engine.database, wait.post_id))
-            engine.background.start(work, "withdraw")
-        raise
 
 
 def _wait(engine: Engine, admission: Admission, terms: Queue, trace: PingTrace, reason: Reason, lead: Lead) -> NewWait:

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 import uvloop
 
 from exchange import worker
+from exchange.background import Background
 from exchange.buyers.delivery import Courier
 from exchange.buyers.tls import bare_context
 from exchange.carriers.mail import relay_from
@@ -23,9 +24,11 @@ from exchange.outbox.market import Directory
 from exchange.outbox.sellers import SellerWebhooks
 from exchange.outbox.sending import Outbox, Pace
 from exchange.reconcile import Limits, Reconciler
+from exchange.repeats import Repeats
 from exchange.rules import doubt
 from exchange.settings import Settings, master_key, secret_environment
 from exchange.storage.database import Database
+from exchange.storage.slips import Slips
 from exchange.storage.vault import Vault
 from exchange.waiting import WaitingLeads
 
@@ -71,9 +74,10 @@ def run_worker(settings: Settings, *, leashed: bool, ready: int | None) -> None:
             pulse.start()
             stack.push_async_callback(pulse.close)
             say_ready(ready)
+            repeats = Repeats(database, Slips(settings.data_dir), Background())
             kept = worker.Kept(settings.outbox_done_days, settings.outbox_dead_days, settings.queue_done_days)
             try:
-                await worker.work(database, reconciler, sending, waiting, kept, stop=stop)
+                await worker.work(database, repeats, reconciler, sending, waiting, kept, stop=stop)
             finally:
                 await waiting.close(QUEUE_GRACE_S)  # before the engine, which it may have opened
 

@@ -131,22 +131,6 @@ def _columns(wait: NewWait) -> tuple[object, ...]:
     )
 
 
-async def withdraw(database: Database, post_id: UUID) -> bool:
-    """Leaves nothing of a lead whose seller was told that nothing was stored; False where there is nothing, or a post.
-
-    One that Postgres has not begun with comes too late.
-    """
-
-    async def work(connection: Connection) -> bool:
-        await connection.execute("select withdraw_claim($1)", post_id)
-        done: str = await connection.execute(
-            "delete from queued_leads where post_id = $1 and state = 'waiting'", post_id
-        )
-        return done == "DELETE 1"
-
-    return await database.transact(work)
-
-
 async def is_empty(database: Database) -> bool:
     """Whether no lead waits."""
     query = "select not exists (select from queued_leads where state = 'waiting')"

@@ -36,7 +36,6 @@ from exchange.storage.posts import (
 )
 from exchange.storage.steps import Telling
 from exchange.storage.verdicts import How, Resolved, Unresolved, resolve, verdict_of
-from exchange.storage.withdrawal import withdraw
 from exchange.values.bid import Accepted, Delivery, NotSent, Rejected
 from exchange.values.reason import Reason
 
@@ -140,12 +139,6 @@ class Sales:
         self._tell(post, [plan])
         return Prepared(plan, claimed_at)
 
-    async def withdraw(self, post: NewPost, plans: Sequence[Plan]) -> bool:
-        """Takes a claim back whose commit was not confirmed and whose seller was told that nothing was stored."""
-        withdrawn = await withdraw(self._database, post, plans)
-        self._tell(post, plans)
-        return withdrawn
-
     async def conclude(
         self,
         post: NewPost,
@@ -243,12 +236,6 @@ class Sales:
             lambda connection: connection.fetchval(query, post.post_id, answer), timeout_s=timeout_s
         )
         return answer if stored is None else stored
-
-    async def keep_answer(self, post_id: UUID, answer: bytes) -> None:
-        """Keeps what the seller was told as the first answer, where another was stored while he was being told."""
-        await self._database.run(
-            lambda connection: connection.execute("update posts set answer = $2 where post_id = $1", post_id, answer)
-        )
 
     def _tell(self, post: NewPost, plans: Sequence[Plan]) -> None:
         for counted in self._counted:

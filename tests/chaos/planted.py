@@ -11,12 +11,14 @@ import asyncpg
 
 import exchange.api.sellers
 import exchange.post
+import exchange.repeats
 import exchange.storage.accounts
 import exchange.storage.holds
 import exchange.storage.sales
 import exchange.storage.steps
-from chaos.killed_gateway import at_commit, step_by_step, under_way, within
+from chaos.killed_gateway import at_commit, die, step_by_step, under_way, within
 from exchange.buyers.delivery import Courier
+from exchange.errors import StorageUnavailable
 from exchange.ledger.transfers import sale
 from exchange.post import Posts
 from exchange.rules.attempts import AttemptState, Effect, effect_of, state_after
@@ -213,6 +215,53 @@ def confirmed_late() -> None:
     Sales.conclude = conclude  # type: ignore[method-assign]
 
 
+def claims_never_confirmed() -> None:
+    """No bug: what is claimed is committed, and never confirmed."""
+    original = Sales.claim
+
+    async def claim(*arguments: Any, **keywords: Any) -> Any:
+        await original(*arguments, **keywords)
+        raise StorageUnavailable("the confirmation was lost")
+
+    Sales.claim = claim  # type: ignore[method-assign]
+
+
+def dies_before_it_withdraws() -> None:
+    """No bug: a gateway that is killed when it has answered 503, and has not taken its claim back."""
+
+    async def never(*_: Any) -> Any:
+        await asyncio.sleep(0.2)  # the seller has his answer
+        die()
+
+    setattr(exchange.repeats, "withdraw", never)  # noqa: B010  # a name that it imports
+
+
+def freezes_before_it_refuses() -> None:
+    """No bug: a gateway that the system does not let run between a claim and its 503."""
+    original = Posts._refuse
+
+    def refuse(self: Posts, sale: Any) -> bytes:
+        os.kill(os.getpid(), signal.SIGSTOP)
+        return original(self, sale)
+
+    Posts._refuse = refuse  # type: ignore[method-assign]
+
+
+def cut_off_when_it_tells() -> None:
+    """No bug: an outcome is committed, its gateway does not hear of it, nor of anything else, and is killed."""
+    original = Sales.conclude
+
+    async def conclude(*arguments: Any, **keywords: Any) -> Any:
+        await original(*arguments, **keywords)
+        await asyncio.sleep(2)
+        die()
+
+    async def unreachable(*_: Any, **__: Any) -> Any:
+        raise StorageUnavailable("cut off")
+
+    Sales.conclude, Sales.first_answer = conclude, unreachable  # type: ignore[method-assign]
+
+
 BUGS: Mapping[str, Callable[[], None]] = {
     "goes_on_after_unknown": goes_on_after_unknown,
     "hold_released_on_timeout": hold_released_on_timeout,
@@ -231,4 +280,8 @@ BUGS: Mapping[str, Callable[[], None]] = {
     "claim_not_confirmed": claim_not_confirmed,
     "outcome_not_confirmed": outcome_not_confirmed,
     "confirmed_late": confirmed_late,
+    "claims_never_confirmed": claims_never_confirmed,
+    "dies_before_it_withdraws": dies_before_it_withdraws,
+    "freezes_before_it_refuses": freezes_before_it_refuses,
+    "cut_off_when_it_tells": cut_off_when_it_tells,
 }

@@ -40,6 +40,7 @@ EMPTY = {
     "buyers: Waiting for a connection, by address",
     "engine: Outbox: sent, failed, given up",
     "engine: Requests shed",
+    "engine: Answers given without Postgres, or again",
     "sellers: Orders that could not have the lead",
     "sellers: Requests shed",
 }

@@ -19,6 +19,7 @@ from exchange.storage.posts import Ended, LegOver, NewPost, Plan, PostState, Pre
 from exchange.storage.sales import Sales
 from exchange.storage.vault import Sealed
 from exchange.storage.verdicts import How, Resolved, Verdict, resolve
+from exchange.storage.withdrawal import Withdrawn, withdraw
 from exchange.values.bid import Accepted, Delivery, NotSent, Rejected, Unknown
 from exchange.values.ids import uuid7
 from exchange.values.market import Period
@@ -117,7 +118,7 @@ async def test_a_claim_that_was_answered_503_is_taken_back_whole(database: Datab
     sales, post = Sales(database), new_post(8, 8, caps=(cap("seller", "acme", 9),))
     plans = new_plans(["ann", "bob", "cid"], 2, *caps)
     await claimed(sales, post, plans)
-    assert await sales.withdraw(post, plans)
+    assert await withdraw(database, post.post_id) is Withdrawn.TAKEN_BACK
     for table in ("attempts", "posts", "fingerprints"):
         assert await rows(database, f"select 1 from {table}") == []  # noqa: S608  # of these
     assert await rows(database, "select distinct leads from caps") == [(0,)]

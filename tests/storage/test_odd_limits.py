@@ -22,6 +22,7 @@ from exchange.storage.posts import Ended, NewPost, Plan, Prepared, PreparedLegs,
 from exchange.storage.sales import Sales
 from exchange.storage.vault import Sealed
 from exchange.storage.verdicts import How, Resolved, Verdict, resolve
+from exchange.storage.withdrawal import Withdrawn, withdraw
 from exchange.values.bid import Accepted, Delivery, NotSent, Rejected, Unknown
 from exchange.values.ids import uuid7
 from exchange.values.market import Period
@@ -169,7 +170,7 @@ async def test_a_withdrawn_claim_leaves_no_trace_in_a_sub_cap(database: Database
     sales, part = Sales(database), cap("ann/ca", 1)
     post, plan = new_post(), new_plan("ann", part)
     await sales.claim(post, [plan], answer)
-    assert await sales.withdraw(post, [plan])
+    assert await withdraw(database, post.post_id) is Withdrawn.TAKEN_BACK
     assert await value(database, "select count(*) from counted_parts") == 0
     await sound(database)
     assert await sells(database, part)
