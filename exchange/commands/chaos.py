@@ -43,7 +43,7 @@ def show(outcome: Outcome, console: Console) -> None:
     faults = ", ".join(f"{number} x {name}" for name, number in sorted(outcome.faults.items()))
     for line in (
         f"seed {outcome.seed}: {outcome.seconds:.0f} s, of which {outcome.settled_s:.0f} s to settle",
-        f"{outcome.leads} leads, {outcome.offers} offers, posts: {posts}",
+        f"{outcome.leads} leads, {outcome.offers} offers, {outcome.waited} waited, posts: {posts}",
         f"{outcome.requests} requests, {outcome.unanswered} without an answer; {outcome.snapshots} snapshots",
         f"{sum(outcome.faults.values())} faults: {faults}",
         f"{len(outcome.violations)} violations",

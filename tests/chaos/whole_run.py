@@ -32,5 +32,6 @@ def judge(outcome: Outcome) -> None:
     """Everything happened that should have, and nothing was broken."""
     assert not outcome.violations, f"seed {outcome.seed}\n{report(outcome.violations)}"
     assert outcome.posts["accepted"] > 20
+    assert outcome.waited > 0
     assert outcome.snapshots > 5
     assert sum(outcome.faults.values()) > 3

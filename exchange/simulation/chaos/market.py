@@ -31,6 +31,12 @@ TEMPERS = (
     Temper("picky", 700, 3200, idempotent=True, has_status=True, reject_pct=45, duplicate_pct=10, idle_s=1.0),
     Temper("modest", 600, 700, idempotent=True, has_status=True, reject_pct=2, trouble_pct=4),
 )
+QUEUE: Document = {
+    "for_s": 120,
+    "every_s": 10,
+    "reasons": ["no_eligible_orders", "no_bids", "below_min_price", "seller_capped"],
+}
+"""With a high floor many whole leads wait, and some find a buyer while everything breaks."""
 PREPAID_DEPOSIT_MICROS = 250 * MICROS_PER_UNIT
 
 
@@ -65,7 +71,7 @@ def market(ports: Mapping[str, int], seconds: float) -> Document:
         "campaigns": {
             "auto": _campaign(duplicates={"window_days": 30}),
             "home": _campaign(caps={"day": 6 * many}, fallback="none"),
-            "life": _campaign(margin={"amount": "1.50"}),
+            "life": _campaign(margin={"amount": "1.50"}, floor="24.00", queue=QUEUE),
         },
         "sellers": {
             name: {"campaigns": [*CAMPAIGNS], "caps": {"day": 3 * many} if name == CAPPED_SELLER else None}

@@ -39,6 +39,7 @@ class Outcome:
     settled_s: float
     leads: int
     offers: int
+    waited: int
     posts: Mapping[str, int]
     requests: int
     unanswered: int
@@ -160,6 +161,7 @@ def _outcome(
         settled_s=settled_s,
         leads=sellers.sent,
         offers=sum(ping.status == "offered" for ping in books.pings),
+        waited=len(books.queued),
         posts=Counter(post.state for post in books.posts),
         requests=len(witnesses.told),
         unanswered=sum(asked.status is None for asked in witnesses.told),
