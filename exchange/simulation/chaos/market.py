@@ -71,7 +71,7 @@ def market(ports: Mapping[str, int], seconds: float) -> Document:
         "campaigns": {
             "auto": _campaign(duplicates={"window_days": 30}),
             "home": _campaign(caps={"day": 6 * many}, fallback="none"),
-            "life": _campaign(margin={"amount": "1.50"}, floor="24.00", queue=QUEUE),
+            "life": _campaign(margin={"amount": "1.50"}, floor="30.00", queue=QUEUE),
         },
         "sellers": {
             name: {"campaigns": [*CAMPAIGNS], "caps": {"day": 3 * many} if name == CAPPED_SELLER else None}
