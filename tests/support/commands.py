@@ -17,7 +17,7 @@ from exchange.embedded.lease import Services
 from support.forked import forks
 
 EXCHANGE = [sys.executable, "-m", "exchange.cli"]
-PATIENCE_S = 30
+PATIENCE_S = 100
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Serving:
             return await self.process.wait()
 
 
-async def gone(processes: list[psutil.Process], within_s: float = 15) -> bool:
+async def gone(processes: list[psutil.Process], within_s: float = 60) -> bool:
     """Whether all of these have ended in time."""
     for _ in range(int(within_s / 0.05)):
         if not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in processes):
