@@ -16,7 +16,7 @@ demo: $(READY)  ## an example market with live traffic, e.g. make demo ARGS="--p
 	@$(BIN)/exchange demo $(ARGS)
 
 test: lint  ## style, types, import floors, then every test on real services
-	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(READY)  ## style, types and import floors only
 	$(BIN)/ruff check .

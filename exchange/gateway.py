@@ -1,10 +1,9 @@
 """One gateway process: the application on a listening socket, until it is told to stop or its parent is gone."""
 
 import asyncio
-import resource
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 import structlog
 import uvicorn
@@ -15,10 +14,10 @@ from exchange.api.protocol import door_protocol
 from exchange.app import create_gateway
 from exchange.children import stop_on_signals, stop_without_parent
 from exchange.embedded.lease import Services
+from exchange.listening import BACKLOG, raise_descriptor_limit
 from exchange.settings import Settings
 
 KEEP_ALIVE_S = 75
-BACKLOG = 4096
 
 log = structlog.get_logger(__name__)
 
@@ -29,24 +28,6 @@ class Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket that child processes may share. Raises OSError where the address cannot be had."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # asyncio looks for it to set TCP_NODELAY
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((host, port))
-    listener.listen(BACKLOG)
-    listener.set_inheritable(True)
-    return listener
-
-
-def raise_descriptor_limit() -> None:
-    """As many sockets as the system lets us have: every buyer connection is one."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with suppress(ValueError, OSError):  # some systems cap lower than they say; then the old limit holds
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 async def serve(settings: Settings, services: Services, listener: socket.socket, *, stop: asyncio.Event) -> bool:

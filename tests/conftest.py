@@ -1,6 +1,7 @@
 """Real servers for all tests: one Postgres and one Valkey for the run, a database for each test."""
 
 import asyncio
+import compileall
 import itertools
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ import hypothesis
 import pytest
 import pytest_asyncio
 from support.databases import database_url, execute
+from support.forked import close_forks
 from support.world import World, open_world
 
 from exchange.embedded.lease import Services, hold
@@ -20,6 +22,34 @@ hypothesis.settings.register_profile("exchange", deadline=None)  # a busy machin
 hypothesis.settings.load_profile("exchange")
 
 _numbers = itertools.count(1)
+
+TESTS = Path(__file__).parent
+LONGEST_FIRST = (
+    "chaos/test_run_fixed.py",
+    "chaos/test_run_random.py",
+    "chaos/test_hosts.py",
+)
+"""Files that take long, which no worker should begin when the others are about to end."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compiles the package once: the environment may forbid it to the hundreds of processes that tests start."""
+    if not hasattr(config, "workerinput"):
+        compileall.compile_dir(TESTS.parent / "exchange", quiet=1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files come first; the others stay as they are."""
+    places = {TESTS / name: place for place, name in enumerate(LONGEST_FIRST)}
+    assert not [path for path in places if not path.exists()]
+    items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def forks_end() -> Iterator[None]:
+    """What was started to fork commands ends with the run."""
+    yield
+    close_forks()
 
 
 @pytest.fixture(scope="session")

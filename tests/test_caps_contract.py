@@ -261,7 +261,7 @@ async def test_without_valkey_caps_are_exact_and_known_within_a_second(services:
         for _ in range(2):
             assert (await sell(one))["status"] == "accepted"
         assert await reason_at_ping(one, "alone") == 203
-        await until(two.ping, lambda answer: answer["status"] == "unsold", within_s=3)
+        await until(two.ping, lambda answer: answer["status"] == "unsold")
         await assert_counted(one)
 
 

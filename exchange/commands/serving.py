@@ -1,17 +1,20 @@
-"""`exchange serve`: gateways and a worker that run until they are told to stop."""
+"""`exchange serve`: gateways and a worker that run until they are told to stop.
+
+What a gateway needs is imported where one runs: the parent of several goes without, and its worker starts meanwhile.
+"""
 
 import asyncio
 import socket
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
+from importlib import import_module
 
 import uvloop
 
-from exchange import gateway
 from exchange.children import Children, stop_on_signals, stop_without_parent
 from exchange.commands.figures import Sheets, share_figures
 from exchange.commands.session import prepare_schema, say, services
 from exchange.errors import SettingsError
-from exchange.gateway import raise_descriptor_limit
+from exchange.listening import listen, raise_descriptor_limit
 from exchange.settings import Settings, child_environment, master_key
 
 WORKER_START_S = 15.0
@@ -35,10 +38,15 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, with_worker
             if leashed:
                 stop_without_parent(stop)
             children, sheets = _children(settings, stop), Sheets(workers + with_worker)
+            starting: list[Awaitable[object]] = []
             if with_worker:
                 share, ended = sheets.descriptors, sheets.closer(workers)
                 words = ["worker", "--leashed", *sheets.words(workers)]
-                await children.keep_ready("worker", words, within_s=WORKER_START_S, share=share, ended=ended)
+                within_s = WORKER_START_S
+                starting.append(children.keep_ready("worker", words, within_s=within_s, share=share, ended=ended))
+            if workers == 1:
+                starting.append(asyncio.to_thread(import_module, "exchange.gateway"))  # while the worker starts
+            await asyncio.gather(*starting)
             say(f"serving on http://{host}:{listener.getsockname()[1]} (API documentation at /docs)")
             if workers > 1:
                 for number in range(workers):
@@ -48,6 +56,8 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, with_worker
                 await stop.wait()
                 started = True
             else:
+                from exchange import gateway
+
                 share_figures(sheets.descriptors, 0)
                 started = await gateway.serve(settings, lease.services, listener, stop=stop)
                 stop.set()
@@ -62,6 +72,8 @@ def serve_child(settings: Settings, descriptor: int, sheets: Sequence[int], own:
 
     Its figures are on the sheet `own` of those on the descriptors `sheets`.
     """
+    from exchange import gateway
+
     share_figures(sheets, own)
     with services(settings) as lease:
         return gateway.run(settings, lease.services, socket.socket(fileno=descriptor))
@@ -74,6 +86,6 @@ def _children(settings: Settings, stop: asyncio.Event) -> Children:
 
 def _listen(host: str, port: int) -> socket.socket:
     try:
-        return gateway.listen(host, port)
+        return listen(host, port)
     except OSError as error:
         raise SettingsError(f"cannot listen on {host}:{port}: {error.strerror}; choose another with --port") from error

@@ -23,7 +23,7 @@ from exchange.values.bid import Asked
 from exchange.values.deadline import Deadline
 from exchange.values.market import Sale
 
-PATIENCE_S = 10
+PATIENCE_S = 60
 BODY = b'{"ping_id":"p","lead":{"zip":"60601"}}'
 READ = native.bid_reader(sale=Sale.EXCLUSIVE, currency="USD")
 

@@ -199,7 +199,7 @@ async def test_one_entry_is_put_and_removed_and_gone_back_on(shared_world: World
         assert put.json()["warnings"][0]["path"] == "orders.more"
         off = {"buyer": "high", "campaign": "auto-us", "paused": True}
         assert (await operator.send("PUT", "/market/orders/high", off)).json()["version"] == base + 2
-        await in_force(shared_world, base + 2)
+        await shared_world.in_force(base + 2)
         reasons = await shared_world.reasons((await shared_world.ping())["ping_id"])
         assert reasons == {"high": 206, "more": 2}
 
@@ -214,7 +214,7 @@ async def test_one_entry_is_put_and_removed_and_gone_back_on(shared_world: World
         assert (planned.json()["applied"], planned.json()["changes"][0]["path"]) == (False, "orders.high.paused")
         back = await operator.send("POST", "/market/rollback", {"to": base, "note": "sorry"})
         assert back.json()["version"] == base + 4
-        await in_force(shared_world, base + 4)
+        await shared_world.in_force(base + 4)
         assert await shared_world.reasons((await shared_world.ping())["ping_id"]) == {"high": 2}
     latest = (await operator.get("/market/versions?limit=1"))["versions"][0]
     assert (latest["note"], latest["made_by"]) == ("sorry", operator.key_id)
@@ -350,12 +350,3 @@ async def test_changes_at_the_same_time_all_hold(shared_world: World) -> None:
         base + number for number in range(1, 7)
     ]
     assert len((await operator.get("/market"))["orders"]) == 7
-
-
-async def in_force(world: World, version: int) -> None:
-    """Waits until the gateway has a version."""
-    for _ in range(200):
-        if f"exchange_market_version {float(version)}" in (await world.client.get("/metrics")).text:
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError(f"market {version} did not come into force")

@@ -143,7 +143,7 @@ async def test_a_body_far_too_large_is_refused_before_it_is_sent(shared_world: W
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
     head = f"POST /v1/ping HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {shared_world.keys['acme']}\r\n"
     writer.write(f"{head}Content-Type: application/json\r\nContent-Length: 1000000000\r\n\r\n".encode())
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(60):
         assert (await reader.readline()).startswith(b"HTTP/1.1 413 ")
     writer.transport.abort()
 

@@ -54,7 +54,7 @@ async def test_a_connection_ends_when_it_has_been_idle_and_not_before(port: int)
         assert (await reader.readuntil(b'"thanks"')).startswith(b"HTTP/1.1 200")
         answered_s = time.monotonic()
         await asyncio.sleep(0.6 * IDLE_S)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         assert await reader.read() == b""
     assert time.monotonic() - answered_s > 0.9 * IDLE_S
     writer.close()

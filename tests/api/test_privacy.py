@@ -189,7 +189,7 @@ async def test_nobody_but_the_buyer_of_a_lead_ever_sees_who_it_is(
         Buyer(says(b"")) as collector,
         listening(services.valkey_url) as heard,
         gateway(services, tmp_path, collector, style) as serving,
-        httpx.AsyncClient(base_url=serving.url, timeout=10, trust_env=False) as client,
+        httpx.AsyncClient(base_url=serving.url, timeout=60, trust_env=False) as client,
     ):
         document = market({"winner": winner, "loser": loser, "idle": idle}, fallback="none")
         await catalogue.apply(database, document, read(document), "test")

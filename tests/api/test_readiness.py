@@ -24,7 +24,7 @@ async def says(world: World) -> tuple[int, str | None]:
 
 
 async def until(world: World, wanted: tuple[int, str | None]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while await says(world) != wanted:  # another connection's business
             await asyncio.sleep(0.02)
 

@@ -55,7 +55,7 @@ async def test_a_request_that_does_not_come_to_its_end_is_cut_off(hasty: World, 
     reader, writer = await open_to(hasty)
     key = f"Authorization: Bearer {hasty.keys['acme']}\r\n".encode()  # without one it would be answered at once
     writer.write(begun.replace(b"Host: x\r\n", b"Host: x\r\n" + key))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         assert await answer_before_the_cut(reader) == b""
     await drop(writer)
 

@@ -45,11 +45,11 @@ async def tell(world: World, *packets: bytes, answers: int = 1) -> tuple[list[To
         for packet in packets:
             writer.write(packet)
             await asyncio.sleep(0.01)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             told = [await read_answer(reader) for _ in range(answers)]
         if told[-1].headers.get("connection") != "close":
             writer.write_eof()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             return told, await reader.read()
     finally:
         writer.close()

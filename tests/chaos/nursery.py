@@ -3,6 +3,7 @@
 One line of JSON asks for a child and one answers with its id. All that is left of them ends with standard input.
 """
 
+import gc
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ from typing import Any, NoReturn
 
 import exchange.commands.records
 import exchange.commands.serving
+import exchange.gateway
 import exchange.plans
 import exchange.rules.doubt
 import exchange.worker
@@ -22,6 +24,8 @@ from exchange.cli import main
 
 def tend() -> None:
     """Serves requests to the end."""
+    gc.collect()
+    gc.freeze()  # or the collector of each child would make memory that is shared its own
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them: they leave nothing behind
     children = []
     for line in sys.stdin:

@@ -39,7 +39,7 @@ async def scraped(serving: Serving) -> dict[str, float]:
 
 
 async def scraped_until(serving: Serving, name: str, value: float) -> dict[str, float]:
-    for _ in range(400):
+    for _ in range(1200):
         if (found := await scraped(serving)).get(name) == value:
             return found
         await asyncio.sleep(0.05)

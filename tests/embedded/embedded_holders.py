@@ -20,7 +20,7 @@ import asyncpg
 from exchange.embedded.account import Credentials, server_account
 from exchange.embedded.lease import hold
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 _HOLD = """
 import signal, sys
 from pathlib import Path

@@ -95,7 +95,7 @@ async def trading(services: Services, folder: Path, **settings: str) -> AsyncIte
         Buyer(bids("29.90")) as low,
         shell.serving("--no-worker") as serving,
         httpx.AsyncClient(
-            base_url=serving.url, timeout=10, trust_env=False, headers={"Authorization": f"Bearer {key}"}
+            base_url=serving.url, timeout=60, trust_env=False, headers={"Authorization": f"Bearer {key}"}
         ) as client,
     ):
         buyers = {"high": high, "low": low}

@@ -39,7 +39,7 @@ class Wire:
 
     async def receive(self) -> Response:
         """One response; raises IncompleteReadError where the connection ends before it."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             head = (await self.reader.readuntil(b"\r\n\r\n")).decode()
             status_line, *lines = head.strip().split("\r\n")
             headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
@@ -51,7 +51,7 @@ class Wire:
         return await self.receive()
 
     async def at_end(self) -> bool:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             return await self.reader.read(1) == b""
 
 
@@ -114,6 +114,6 @@ def log_of(log_dir: Path) -> list[Entry]:
 
 
 async def first_line(log_dir: Path) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not log_of(log_dir):  # a file tells nobody that it has grown
             await asyncio.sleep(0.01)

@@ -50,7 +50,7 @@ def running(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 
 def bid_at(port: int) -> bytes:
-    connection = HTTPConnection("127.0.0.1", port, timeout=5)
+    connection = HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request("POST", "/bid", PING, {"Exchange-Order": "o", "Exchange-Timeout-Ms": "100"})
         return connection.getresponse().read()

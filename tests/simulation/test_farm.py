@@ -239,7 +239,7 @@ async def watch_the_door() -> list[bool]:
     async with Farm([Manners("solo", closed_pct=50)], seed=1, round_s=0.4) as farm:
         port = farm.ports["solo"]
         states: list[bool] = []
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while len(states) < 4:
                 is_open = await answers(port)
                 if states[-1:] != [is_open]:

@@ -20,8 +20,6 @@ from support.buyer import Received
 from support.waiting import until
 from support.world import World
 
-SOON_S = 15.0
-
 Faults = Iterator[str]
 
 _ANSWERED = frozenset(
@@ -83,7 +81,7 @@ async def _ping(stage: Stage, step: Step) -> Document:
         is_end = answer.get("status") == end and (offer is None or answer.get("price") == offer.price)
         return not step.soon or is_end
 
-    return await until(ask, is_right, SOON_S)
+    return await until(ask, is_right)
 
 
 async def _rules(stage: Stage, version: int) -> RuleBook:

@@ -14,9 +14,10 @@ from pathlib import Path
 import psutil
 
 from exchange.embedded.lease import Services
+from support.forked import forks
 
 EXCHANGE = [sys.executable, "-m", "exchange.cli"]
-PATIENCE_S = 30
+PATIENCE_S = 100
 
 
 @dataclass(frozen=True)
@@ -37,16 +38,13 @@ class Shell:
 
     async def run(self, *arguments: str, said: str | None = None) -> Done:
         """Runs a command to its end; `said` is what somebody types."""
-        process = await self.start(*arguments, stdin=None if said is None else asyncio.subprocess.PIPE)
-        async with asyncio.timeout(PATIENCE_S):
-            out, err = await process.communicate(None if said is None else said.encode())
-        return Done(process.returncode or 0, out.decode(), err.decode())
+        return Done(*await forks().run(arguments, self.environment, self.folder, said, PATIENCE_S))
 
-    async def start(self, *arguments: str, stdin: int | None = None) -> asyncio.subprocess.Process:
+    async def start(self, *arguments: str) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
             *EXCHANGE,
             *arguments,
-            stdin=asyncio.subprocess.DEVNULL if stdin is None else stdin,
+            stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             env=self.environment,
@@ -102,7 +100,7 @@ class Serving:
             return await self.process.wait()
 
 
-async def gone(processes: list[psutil.Process], within_s: float = 15) -> bool:
+async def gone(processes: list[psutil.Process], within_s: float = 60) -> bool:
     """Whether all of these have ended in time."""
     for _ in range(int(within_s / 0.05)):
         if not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in processes):

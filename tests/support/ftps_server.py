@@ -9,7 +9,7 @@ from pathlib import Path
 
 from support.file_servers import PASSWORD, USER, FileServer
 
-_PATIENCE_S = 10
+_PATIENCE_S = 60
 
 
 class _Session:

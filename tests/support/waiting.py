@@ -10,7 +10,8 @@ from support.buyer import Received, reply
 
 T = TypeVar("T")
 
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
+"""A busy machine is not a defect: what is waited for comes at once where there is time for it."""
 
 
 async def until(look: Callable[[], Awaitable[T]], is_right: Callable[[T], bool], within_s: float = PATIENCE_S) -> T:

@@ -13,12 +13,14 @@ import httpx
 
 from exchange import gateway
 from exchange.embedded.lease import Services
+from exchange.listening import listen
 from exchange.marketfile.reader import read
 from exchange.observe import metrics
 from exchange.settings import Settings
 from exchange.storage import catalogue, invariants, keys
 from exchange.storage.database import Database
 from support.market import CONTACT, LEAD, Document
+from support.waiting import PATIENCE_S, until
 
 
 @dataclass
@@ -33,11 +35,16 @@ class World:
     async def apply(self, document: Document) -> int:
         """Applies a market and waits until the gateway has it."""
         version = await catalogue.apply(self.database, document, read(document), "test")
-        for _ in range(200):
-            if f"exchange_market_version {float(version)}" in (await self.client.get("/metrics")).text:
-                return version
-            await asyncio.sleep(0.01)
-        raise AssertionError(f"market {version} did not come into force")
+        await self.in_force(version)
+        return version
+
+    async def in_force(self, version: int) -> None:
+        """Waits until the gateway has a version of the market."""
+
+        async def figures() -> str:
+            return (await self.client.get("/metrics")).text
+
+        await until(figures, lambda text: f"exchange_market_version {float(version)}" in text)
 
     async def send(self, path: str, document: object, seller: str = "acme", **headers: str) -> httpx.Response:
         sent = {"Authorization": f"Bearer {self.keys[seller]}"} | headers
@@ -73,11 +80,9 @@ class World:
 
     async def reasons(self, ping_id: str) -> dict[str, int]:
         """The reason of every order of a ping, as recorded."""
-        for _ in range(500):
-            if found := await self.rows("select trace->'orders' as orders from pings where ping_id = $1", ping_id):
-                return {order: reason for order, _, reason, *_ in json.loads(found[0]["orders"])}
-            await asyncio.sleep(0.01)
-        raise AssertionError(f"ping {ping_id} was not recorded")
+        query = "select trace->'orders' as orders from pings where ping_id = $1"
+        [found] = await until(lambda: self.rows(query, ping_id), bool)  # it is recorded a moment later
+        return {order: reason for order, _, reason, *_ in json.loads(found["orders"])}
 
     @asynccontextmanager
     async def locked(self, table: str) -> AsyncIterator[None]:
@@ -120,13 +125,13 @@ async def open_world(services: Services, data_dir: Path, **changes: Any) -> Asyn
         **changes,
     )
     metrics.MARKET_VERSION.set(0)  # an earlier gateway of this process may have left its own
-    listener = gateway.listen("127.0.0.1", 0)
+    listener = listen("127.0.0.1", 0)
     stop = asyncio.Event()
     serving = asyncio.create_task(gateway.serve(settings, services, listener, stop=stop))
     database = await Database.connect(services.postgres_url, connections_max=2, timeout_s=10, name="test")
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     try:
-        async with httpx.AsyncClient(base_url=url, timeout=10, trust_env=False) as client:
+        async with httpx.AsyncClient(base_url=url, timeout=PATIENCE_S, trust_env=False) as client:
             await _alive(client, serving)
             made = {name: await keys.create(database, role="seller", seller=name) for name in ("acme", "other", "shut")}
             yield World(client, database, made, services)
