@@ -5,6 +5,8 @@
     python loadtests/matching_speed.py --mixed          # with radii, prefixes, presence and groups
     python loadtests/matching_speed.py --mixed --patterns --filters 10000
     python loadtests/matching_speed.py --schedules 300
+    python loadtests/matching_speed.py --orders 100000
+    python loadtests/matching_speed.py --orders 100000 --filters 2000 --eligible 150-250
 
 The leads are those of many random ones that suit about 20 orders. What is found for each of them must be exactly what
 plain evaluation of every order finds. With `--schedules` the orders have so many different ones, some rest and some
@@ -21,6 +23,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from resource import RUSAGE_SELF, getrusage
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -55,6 +58,8 @@ FIELDS: dict[str, Any] = {
 ACME = Seller("acme", ("auto-us",))
 ZONES = ["America/New_York", "America/Chicago", "America/Denver", "America/Los_Angeles"]
 HOLIDAYS = ["2026-11-26", "2026-11-27", "2026-12-24", "2026-12-25", "2027-01-01", "2027-01-18"]
+TRIES = 10_000
+"""Random leads for each that is wanted: of very many orders few suit so few."""
 NOW_S = datetime(2026, 11, 23, 15, 30, tzinfo=UTC).timestamp()
 
 
@@ -87,6 +92,7 @@ def run(options: argparse.Namespace, chance: random.Random) -> None:
     headers = {(key, "default"): {"X": "y"} for key in read_market.buyers}
     book = compile_book(read_market, 1, headers).campaigns["auto-us"]
     print(f"reading {(read_ns - written_ns) / 1e9:.2f} s, compiling {(time.process_time_ns() - read_ns) / 1e9:.2f} s")
+    print(f"memory at its most {getrusage(RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB, the document and its market included")
     leads = suited(book, options.leads, options.eligible, chance)
     check(book, leads)
     eligible = [len(list(bits(book.matcher.matching(lead)))) for lead in leads]
@@ -266,13 +272,13 @@ def make_places(path: Path) -> None:
 def suited(book: CampaignBook, count: int, eligible: tuple[int, int], chance: random.Random) -> list[Lead]:
     """Leads that suit as many orders as is wanted."""
     found: list[Lead] = []
-    for _ in range(1_000 * count):
+    for _ in range(TRIES * count):
         lead = some_lead(chance)
         if eligible[0] <= book.matcher.matching(lead).bit_count() <= eligible[1]:
             found.append(lead)
         if len(found) == count:
             return found
-    raise SystemExit(f"only {len(found)} leads of {1_000 * count} suit so many orders")
+    raise SystemExit(f"only {len(found)} leads of {TRIES * count} suit so many orders")
 
 
 def some_lead(chance: random.Random) -> Lead:

@@ -185,7 +185,8 @@ def test_the_ladder_covers_the_promise_best_first(found: list[Entrant], terms: T
     by_order = {item.order: item for item in found}
     ladder = [by_order[rung.order] for rung in decision.ladder]
     assert [rung.gross_micros for rung in decision.ladder] == [gross_of(item) for item in ladder]
-    ranks = [(-gross_of(item), item.priority) for item in ladder]
+    least_micros = terms.min_price_micros or 0  # whoever pays it comes before all who do not
+    ranks = [(payout_of(gross_of(item), item.margin) < least_micros, -gross_of(item), item.priority) for item in ladder]
     assert ranks == sorted(ranks)
     assert len({rung.order for rung in decision.ladder}) == len(ladder)
     if decision.payout_micros is None:

@@ -44,6 +44,11 @@ _USUAL_EMAIL = re.compile(r"(?=[^@]{1,64}@)[0-9A-Za-z_+-]+(?:\.[0-9A-Za-z_+-]+)*
 """Addresses of which nothing but the domain can be wrong."""
 _DOMAINS_KNOWN_MAX = 1_000
 _PHONE_TEXT = re.compile("[0-9+()./ \u00a0\u2010-\u2015\u2212-]+")
+_USUAL_PHONE = re.compile(r"\+1([2-9][0-9]{9})")
+_USUAL_US_PHONE = re.compile(
+    r"(?:\+?1[ .-]?)?(?:\(([2-9][0-9]{2})\) ?|([2-9][0-9]{2})[ .-]?)([0-9]{3})[ .-]?([0-9]{4})"
+)
+"""Numbers of North America that can only be read one way, anywhere and in the United States."""
 _PHONE_EDGES = " \t\r\n\u00a0\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 _STATE_BY_TEXT: Mapping[str, str] = MappingProxyType(
     {
@@ -250,6 +255,8 @@ def _phone(item: Field) -> Reader:
     invalid = FieldError(item.name, FieldCode.INVALID_PHONE, "Must be a valid phone number, in digits.")
     phonenumbers.example_number(region)  # loads the region's rules now and not with the first lead
 
+    usual = (_USUAL_US_PHONE if region == "US" else _USUAL_PHONE).fullmatch
+
     def read(raw: object) -> Outcome:
         if not isinstance(raw, str):
             return wrong_type
@@ -258,6 +265,10 @@ def _phone(item: Field) -> Reader:
         text = raw.strip(_PHONE_EDGES)
         if _PHONE_TEXT.fullmatch(text) is None:
             return invalid
+        if (found := usual(text)) is not None:  # nothing to make out but whether there is such a number
+            national = "".join(filter(None, found.groups()))
+            number = phonenumbers.PhoneNumber(country_code=1, national_number=int(national))
+            return f"+1{national}" if phonenumbers.is_valid_number(number) else invalid
         try:
             number = phonenumbers.parse(text, region)
         except phonenumbers.NumberParseException:

@@ -4,7 +4,7 @@ A set is allowed where no bid in it is shared by more than its buyer wants, no b
 must not have the same lead. Of equal sums the smaller set wins, then the one whose bids rank higher.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 SHARES_MAX = 10
@@ -25,37 +25,46 @@ class Share(NamedTuple):
     shares_max: int
 
 
-def best_shares(bids: Sequence[Share], shares_max: int, apart: Apart) -> tuple[int, ...]:
-    """Which of the bids, given by rank, are the best set of at most `shares_max`; best first, empty without bids."""
-    order = sorted(range(len(bids)), key=lambda index: -bids[index].gross_micros)  # equals stay by rank
+def best_shares(bids: Iterable[Share], shares_max: int, apart: Apart) -> tuple[int, ...]:
+    """Which of the bids are the best set of at most `shares_max`; best first, empty without bids.
+
+    They are given highest first, equals by rank. No more of them are looked at than are needed.
+    """
+    rest = iter(bids)
+    known: list[Share] = []
     best: tuple[int, ...] = ()
     best_micros = 0
-    for size in range(1, min(shares_max, len(bids), SHARES_MAX) + 1):
-        found, micros = _highest(bids, order, size)
-        if apart and micros > best_micros and _excludes(bids, found, apart):
-            willing = [index for index in order if bids[index].shares_max >= size]
-            positions, micros = _search([bids[index] for index in willing], size, apart, best_micros)
-            found = tuple([willing[position] for position in positions])
+    for size, highest in enumerate(_highest(rest, known, min(shares_max, SHARES_MAX)), 1):
+        found, micros = highest
+        if apart and micros > best_micros and _excludes(known, found, apart):
+            known += rest
+            willing = [place for place, bid in enumerate(known) if bid.shares_max >= size]
+            positions, micros = _search([known[place] for place in willing], size, apart, best_micros)
+            found = [willing[position] for position in positions]
         if micros > best_micros:
-            best, best_micros = found, micros
+            best, best_micros = tuple(found), micros
     return best
 
 
-def _highest(bids: Sequence[Share], order: Sequence[int], size: int) -> tuple[tuple[int, ...], int]:
-    """The `size` highest bids that so many may share, one a buyer; nothing where there are fewer.
+def _highest(bids: Iterator[Share], known: list[Share], sizes: int) -> list[tuple[list[int], int]]:
+    """Of each size the highest bids that so many may share, one a buyer, and their sum; nothing where there are fewer.
 
-    Then a smaller size has found them.
+    Then a smaller size has found them. What was looked at is added to `known`.
     """
-    taken: dict[str, int] = {}
-    micros = 0
-    for index in order:
-        buyer, gross_micros, shares_max = bids[index]
-        if shares_max >= size and buyer not in taken:
-            taken[buyer] = index
-            micros += gross_micros
-            if len(taken) == size:
-                return tuple(taken.values()), micros
-    return (), 0
+    taken: list[dict[str, int]] = [{} for _ in range(sizes)]
+    sums = [0] * sizes
+    filled = 0  # where a set is full, so are the smaller ones: who shares with more shares with fewer
+    for place, bid in enumerate(bids):
+        known.append(bid)
+        buyer, gross_micros, willing = bid
+        for size in range(filled, min(willing, sizes)):
+            if buyer not in (found := taken[size]):
+                found[buyer] = place
+                sums[size] += gross_micros
+                filled += len(found) > size
+        if filled == sizes:
+            break
+    return [(list(taken[size].values()), sums[size]) for size in range(filled)]
 
 
 def _excludes(bids: Sequence[Share], chosen: Sequence[int], apart: Apart) -> bool:

@@ -1,5 +1,6 @@
 """Each field type: what it accepts, how it normalises, and that nothing sent can break it or show in an error."""
 
+import random
 from pathlib import Path
 from string import ascii_uppercase
 from typing import Any
@@ -314,6 +315,44 @@ def test_numbers_of_every_region_read_the_same_again() -> None:
 )
 def test_email_addresses_are_lower_cased(raw: str, value: str) -> None:
     assert read(field(FieldType.EMAIL), raw) == value
+
+
+def plainly_read(text: str, region: str) -> str | None:
+    """What the library makes of a phone number, asked for all of it."""
+    try:
+        number = phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException:
+        return None
+    is_valid = phonenumbers.is_valid_number(number)
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164) if is_valid else None
+
+
+AREAS = [f"{area}" for area in range(200, 1000)]
+
+
+@given(
+    st.sampled_from(["+1", "+1 ", "+1-", "+1.", "1", "1-", "1 ", "", "+", "011", "+44", "001"]),
+    st.sampled_from(AREAS) | st.from_regex("[0-9]{3}", fullmatch=True),
+    st.from_regex("[0-9]{7}", fullmatch=True),
+    st.sampled_from(["{}{}{}", "{}-{}-{}", "({}) {}-{}", "({}){}{}", "{}.{}.{}", "{} {} {}", "({})-{}-{}", "{}/{}{}"]),
+    st.sampled_from(["US", "CA", "BS", "GB", "DE"]),
+)
+@settings(max_examples=400)
+def test_usual_numbers_are_read_as_the_library_reads_them(
+    before: str, area: str, rest: str, written: str, region: str
+) -> None:
+    raw = before + written.format(area, rest[:3], rest[3:])
+    value = read(field(FieldType.PHONE, region=region), raw)
+    assert (value if isinstance(value, str) else None) == plainly_read(raw, region)
+
+
+def test_usual_numbers_of_every_area_and_exchange_are_read_as_the_library_reads_them() -> None:
+    luck = random.Random(1)  # noqa: S311  # luck need not be secret
+    for area in AREAS:
+        for exchange in ("555", f"{luck.randint(0, 199):03d}", f"{luck.randint(200, 999)}"):
+            raw = f"{area}{exchange}{luck.randint(0, 9_999):04d}"
+            value = read(field(FieldType.PHONE), raw)
+            assert (value if isinstance(value, str) else None) == plainly_read(raw, "US")
 
 
 @pytest.mark.parametrize(

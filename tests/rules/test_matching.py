@@ -1,5 +1,6 @@
 """Matching: the set algebra over all orders says the same as looking at each order's filter plainly."""
 
+import random
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import cache
@@ -294,3 +295,11 @@ def test_a_filter_of_the_market_file_matches_as_written(
 @given(st.sets(st.integers(0, 300)))
 def test_the_numbers_of_a_set_come_back_in_order(numbers: set[int]) -> None:
     assert list(bits(sum(1 << number for number in numbers))) == sorted(numbers)
+
+
+@given(st.integers(0), st.integers(50, 400), st.integers(0, 70_000))
+@settings(max_examples=20)
+def test_so_do_those_of_a_large_set_with_many_members(seed: int, members: int, lowest: int) -> None:
+    luck = random.Random(seed)  # noqa: S311  # luck need not be secret
+    numbers = luck.sample(range(lowest, lowest + 50_000), members)
+    assert bits(sum(1 << number for number in numbers)) == sorted(numbers)

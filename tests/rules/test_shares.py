@@ -16,7 +16,7 @@ BUYERS = [f"buyer-{number}" for number in range(6)]
 bids = st.lists(
     st.builds(Share, st.sampled_from(BUYERS), st.integers(1, 9).map(lambda units: units * 500_000), st.integers(1, 5)),
     max_size=9,
-)
+).map(lambda found: sorted(found, key=lambda bid: -bid.gross_micros))  # as they are given: highest first
 pairs = st.lists(st.tuples(st.sampled_from(BUYERS), st.sampled_from(BUYERS)).filter(lambda pair: pair[0] != pair[1]))
 
 

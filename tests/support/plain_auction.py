@@ -226,11 +226,12 @@ def _decide_ways(entrants: Sequence[Entrant], terms: Terms, ping_id: UUID) -> De
 
 def _best_set(way: _Way, terms: Terms) -> list[int]:
     """The set of shared bids that brings the most together, highest first."""
+    by_gross = sorted(way.ranked, key=lambda index: -way.bids[index].gross_micros)  # equals stay by rank
     shares = [
         Share(way.entrants[index].buyer, way.bids[index].gross_micros, _shares_max(way.bids[index], terms))
-        for index in way.ranked
+        for index in by_gross
     ]
-    return [way.ranked[position] for position in best_shares(shares, terms.max_shares, terms.apart)]
+    return [by_gross[position] for position in best_shares(shares, terms.max_shares, terms.apart)]
 
 
 def _ladder_of_one(way: _Way, payout_micros: int, terms: Terms) -> tuple[Rung, ...]:
