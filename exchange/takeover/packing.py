@@ -36,9 +36,8 @@ _COLLECTIONS: Final = frozenset({dict, list, tuple})
 
 
 class _Part(NamedTuple):
-    """Some entries of a long collection, of a mapping with their keys. The first makes it, the last completes it."""
+    """Some entries of a long collection, of a mapping with their keys. The last completes it, and gives it a number."""
 
-    collection: int
     kind: type[Any]
     keys: Sequence[object]
     values: Sequence[object]
@@ -54,10 +53,10 @@ class _All(NamedTuple):
 def pack(value: object, known: Sequence[object] = ()) -> Iterator[bytes]:
     """The pieces of a value, which must not change meanwhile. What the unpacker knows already is named, not sent."""
     packer = _Packer(known)
-    for number, collection in enumerate(long_collections(value)):
-        for part in _parts(number, collection):
+    for collection in long_collections(value):
+        for part in _parts(collection):
             yield packer.piece(part)
-        packer.name(collection, number)
+        packer.name(collection)
     yield packer.piece(_All(value))
 
 
@@ -72,12 +71,14 @@ class Unpacker:
     def __init__(self, known: Sequence[object] = ()) -> None:
         self.is_complete = False
         self.value: Any = None
-        self._collections: list[Any] = []
+        self._collection: Any = None
         self._made: list[Any] = [*known]
+        self._named = self._made.__getitem__
 
     def take(self, piece: bytes) -> None:
         """Takes the next piece."""
-        unpickler = _Unpickler(piece, self._made, self._collections)
+        unpickler = pickle.Unpickler(io.BytesIO(piece))  # noqa: S301  # see above
+        unpickler.persistent_load = self._named  # type: ignore[method-assign]  # a method of a subclass would be Python
         found = unpickler.load()
         self._made.extend(unpickler.memo.copy().values())
         if isinstance(found, _All):
@@ -88,25 +89,25 @@ class Unpacker:
     def forget(self) -> Iterator[None]:
         """Lets go, in small steps, of what holds the value together no longer."""
         self.value = None
-        self._collections.clear()
         while self._made:
             del self._made[-FORGOTTEN_AT_ONCE:]
             yield
 
     def _add(self, part: _Part) -> None:
-        if part.collection == len(self._collections):
-            self._collections.append({} if part.kind is dict else [])
-        into = self._collections[part.collection]
+        if self._collection is None:
+            self._collection = {} if part.kind is dict else []
+        into = self._collection
         if part.kind is dict:
             into.update(zip(part.keys, part.values, strict=True))
         else:
             into.extend(part.values)
-        if part.is_last and part.kind is tuple:
-            self._collections[part.collection] = tuple(into)
+        if part.is_last:
+            self._made.append(tuple(into) if part.kind is tuple else into)
+            self._collection = None
 
 
 class _Packer(pickle.Pickler):
-    """Numbers are those of what is known, and of what the pieces make; below zero, of collections."""
+    """Numbers are those of what is known, then of what the pieces and their collections make, one after the other."""
 
     def __init__(self, known: Sequence[object]) -> None:
         self._file = io.BytesIO()
@@ -115,6 +116,8 @@ class _Packer(pickle.Pickler):
         self._count = len(known)
         self._held: list[object] = [known]  # so that nothing else gets its place in memory
         self._fields: dict[type, list[tuple[str, object]] | None] = {}
+        number_of, place_of = self._numbers.get, id
+        self.persistent_id = lambda found: number_of(place_of(found))  # type: ignore[method-assign]
 
     def piece(self, value: object) -> bytes:
         self.dump(value)
@@ -133,12 +136,10 @@ class _Packer(pickle.Pickler):
                 self._held.append(found)
         self._count += len(made)
 
-    def name(self, collection: object, number: int) -> None:
+    def name(self, collection: object) -> None:
         """From now on a collection is named by its number."""
-        self._numbers[id(collection)] = -1 - number
-
-    def persistent_id(self, found: object) -> int | None:
-        return self._numbers.get(id(found))
+        self._numbers[id(collection)] = self._count
+        self._count += 1
 
     def reducer_override(self, found: object) -> Any:
         """Frozen values are made anew from their fields: much faster than what dataclasses do by themselves."""
@@ -156,16 +157,6 @@ class _Packer(pickle.Pickler):
         return kind, tuple(values)
 
 
-class _Unpickler(pickle.Unpickler):
-    def __init__(self, piece: bytes, made: Sequence[Any], collections: Sequence[Any]) -> None:
-        super().__init__(io.BytesIO(piece))
-        self._made = made
-        self._collections = collections
-
-    def persistent_load(self, number: int) -> Any:
-        return self._made[number] if number >= 0 else self._collections[-1 - number]
-
-
 def _defaults(kind: type[Any]) -> list[tuple[str, object]]:
     return [
         (item.name, item.default if item.default_factory is MISSING else item.default_factory())
@@ -173,13 +164,13 @@ def _defaults(kind: type[Any]) -> list[tuple[str, object]]:
     ]
 
 
-def _parts(number: int, collection: Any) -> Iterator[_Part]:
+def _parts(collection: Any) -> Iterator[_Part]:
     kind = type(collection)
     keys = list(collection) if kind is dict else []
     values = list(collection.values() if kind is dict else collection)
     for at in range(0, len(values), ENTRIES):
         end = at + ENTRIES
-        yield _Part(number, kind, keys[at:end], values[at:end], end >= len(values))
+        yield _Part(kind, keys[at:end], values[at:end], end >= len(values))
 
 
 def _found(value: object, seen: set[int]) -> Iterator[Any]:
