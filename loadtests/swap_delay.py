@@ -7,8 +7,12 @@
 A steady 100 pings/s are offered that do not wait for each other; two markets are put in force in turn. Pings that were
 sent between the moment a market was applied and a second after it came into force are compared with those of as long a
 time without a change. Each answer must have the price that the buyers' bids give. Buyers are the benchmark kit's. The
-gateway itself says how long its steps were, and how late its event loop was: where other work runs on the machine, that
-is worth more than the times of pings. The exit status is 1 where an answer was wrong.
+gateway itself says how long its steps were, and how late its event loop was.
+
+All of it shares the CPUs, so a ping may also wait for one: that is told apart. Of each ping it is known how long the
+gateway worked meanwhile, and how long it and this command were ready to while others had the CPUs. And after each swap
+another process takes as much of a CPU as reading that market did, in the same way, while nothing else changes: what
+pings feel of that is the machine's. The exit status is 1 where an answer was wrong.
 """
 
 import argparse
@@ -27,9 +31,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from bench_kit import BENCH, Failed, Farm, build, make_market
+from cores import Cpu, burner, child_of, cpu_of
 from exchange_process import Exchange, own_exchange
 from matching_speed import mixed_filter
 
@@ -41,20 +46,40 @@ from exchange.storage.database import Database
 BASE_PORT = 9_340
 SETTLE_S = 2.0
 IN_FORCE_S = 60.0
+LATE_MS = 20.0
+LATE_SHOWN = 5
 WATCH_EVERY_S = 0.05
 BUYERS_SECRET = {"BENCH_BUYER_TOKEN": "any"}
 
 
+class Ping(NamedTuple):
+    """When a ping was due (loop time), how long its answer took from then, and who had the CPUs meanwhile."""
+
+    due_s: float
+    took_ms: float
+    gateway: Cpu
+    own: Cpu
+
+    @property
+    def unforced_ms(self) -> float:
+        """How long it took besides waiting for a CPU."""
+        return self.took_ms - self.gateway.waited_ms - self.own.waited_ms
+
+    @property
+    def others_ms(self) -> float:
+        """What it took of the time of Postgres, the buyers and the network."""
+        return max(0.0, self.unforced_ms - self.gateway.worked_ms)
+
+
 @dataclass
 class Sent:
-    """Pings of one run: when each was due (loop time), and how long its answer took from then."""
+    """What has become of the pings of one run."""
 
-    due_s: list[float] = field(default_factory=list)
-    took_ms: list[float] = field(default_factory=list)
+    pings: list[Ping] = field(default_factory=list)
     failed: Counter[str] = field(default_factory=Counter)
 
-    def between(self, start_s: float, end_s: float) -> list[float]:
-        return [took for due, took in zip(self.due_s, self.took_ms, strict=True) if start_s <= due < end_s]
+    def between(self, start_s: float, end_s: float) -> list[Ping]:
+        return [ping for ping in self.pings if start_s <= ping.due_s < end_s]
 
 
 def main() -> int:
@@ -173,36 +198,39 @@ def document_of(folder: Path, *, mixed: bool) -> dict[str, Any]:
 async def measure(
     url: str, key: str, pings: Sequence[dict[str, Any]], apply: Apply, options: argparse.Namespace
 ) -> None:
+    gateway = child_of(os.getpid(), b"\0serve\0")
+    if gateway is None:
+        raise Failed("there is no gateway")
     sent, stop = Sent(), asyncio.Event()
-    seller = Seller(url, key, pings)
+    seller = Seller(url, key, pings, gateway)
     async with asyncio.TaskGroup() as group:
         group.create_task(seller.offer(options.rate, sent, stop))
         await swaps(seller, sent, apply, options)
         stop.set()
 
 
+@dataclass
+class Found:
+    """What a run has measured."""
+
+    in_force_s: list[float] = field(default_factory=list)
+    read_ms: list[float] = field(default_factory=list)
+    worked_ms: list[float] = field(default_factory=list)
+    quiet: list[Ping] = field(default_factory=list)
+    during: list[Ping] = field(default_factory=list)
+    beside: list[Ping] = field(default_factory=list)
+
+
 async def swaps(seller: "Seller", sent: Sent, apply: Apply, options: argparse.Namespace) -> None:
-    loop = asyncio.get_running_loop()
     await asyncio.sleep(SETTLE_S)
-    quiet: list[float] = []
-    during: list[float] = []
-    seconds = []
+    found = Found()
     before = await seller.figures()
     for _ in range(options.swaps):
-        began_s = loop.time()
-        version = await asyncio.to_thread(apply)
-        applied_s = loop.time()
-        await seller.sees(version)
-        seconds.append(loop.time() - applied_s)
-        await asyncio.sleep(1)
-        end_s = loop.time()
-        await asyncio.sleep(end_s - began_s + SETTLE_S)
-        during += sent.between(began_s, end_s)
-        quiet += sent.between(end_s + SETTLE_S / 2, end_s + SETTLE_S / 2 + end_s - began_s)
+        await swap(seller, sent, apply, found)
     print(f"{options.orders} orders, {options.fanout} buyers a ping, {options.rate:g} pings/s, {options.swaps} swaps")
+    seconds = found.in_force_s
     print(
-        f"in force after               p50 {statistics.median(seconds):6.2f} s "
-        f"   {min(seconds):.2f} to {max(seconds):.2f} s"
+        f"{'in force after':28} p50 {statistics.median(seconds):6.2f} s     {min(seconds):.2f} to {max(seconds):.2f} s"
     )
     after = await seller.figures()
     for what, name in (
@@ -210,10 +238,40 @@ async def swaps(seller: "Seller", sent: Sent, apply: Apply, options: argparse.Na
         ("lateness of the event loop", "exchange_loop_lag"),
     ):
         print(f"{what:28} {longest(name + '_seconds_bucket', before, after)}")
-    show("without a swap", quiet)
-    show("while a market is taken up", during)
+    print(
+        f"{'CPU of a swap':28} reader {statistics.median(found.read_ms):.0f} ms, "
+        f"gateway {statistics.median(found.worked_ms):.0f} ms more than without"
+    )
+    show("without a swap", found.quiet)
+    show("beside as much other work", found.beside)
+    show("while a market is taken up", found.during)
     if sent.failed:
         raise SystemExit(f"not offered: {dict(sent.failed)}")
+
+
+async def swap(seller: "Seller", sent: Sent, apply: Apply, found: Found) -> None:
+    """One swap, then as long without one, then as long beside a process that uses as much CPU as the reader did."""
+    loop = asyncio.get_running_loop()
+    began_s, began, reading = loop.time(), cpu_of(seller.gateway), seller.reader_worked_ms()
+    version = await asyncio.to_thread(apply)
+    applied_s = loop.time()
+    await seller.sees(version)
+    found.in_force_s.append(loop.time() - applied_s)
+    await asyncio.sleep(1)
+    took_s = loop.time() - began_s
+    found.during += sent.between(began_s, loop.time())
+    worked, read_ms = cpu_of(seller.gateway).since(began), seller.reader_worked_ms() - reading
+    await asyncio.sleep(SETTLE_S)
+    quiet_s, quiet = loop.time(), cpu_of(seller.gateway)
+    await asyncio.sleep(took_s)
+    found.quiet += sent.between(quiet_s, loop.time())
+    found.read_ms.append(read_ms)
+    found.worked_ms.append(worked.worked_ms - cpu_of(seller.gateway).since(quiet).worked_ms)
+    with burner(read_ms):
+        burning_s = loop.time()
+        await asyncio.sleep(took_s)
+    found.beside += sent.between(burning_s, loop.time())
+    await asyncio.sleep(SETTLE_S)
 
 
 def longest(bucket: str, before: dict[str, float], after: dict[str, float]) -> str:
@@ -225,20 +283,28 @@ def longest(bucket: str, before: dict[str, float], after: dict[str, float]) -> s
     return f"{total:.0f}, of them {', '.join(above)} ms" if above else f"{total:.0f}"
 
 
-def show(what: str, took_ms: Sequence[float]) -> None:
-    ranked = sorted(took_ms)
+def show(what: str, pings: Sequence[Ping]) -> None:
+    ranked = sorted(ping.took_ms for ping in pings)
     p50, p99 = ranked[len(ranked) // 2], ranked[len(ranked) * 99 // 100]
-    late = sum(took > ranked[len(ranked) // 2] + 20 for took in ranked)
+    late = sorted((ping for ping in pings if ping.took_ms > p50 + LATE_MS), key=lambda ping: -ping.took_ms)
+    forced = sum(ping.unforced_ms <= p50 + LATE_MS for ping in late)
     print(
         f"{what:28} p50 {p50:6.2f} ms   p99 {p99:6.2f} ms   max {ranked[-1]:6.2f} ms   "
-        f"of {len(ranked)} pings {late} took 20 ms more than most"
+        f"of {len(ranked)} pings {len(late)} took {LATE_MS:g} ms more than most, "
+        f"{forced} of them because gateway or load waited for a CPU"
     )
+    for ping in late[:LATE_SHOWN]:
+        print(
+            f"{'':28} {ping.took_ms:6.1f} ms: the gateway worked {ping.gateway.worked_ms:5.1f}, waited for a CPU "
+            f"{ping.gateway.waited_ms:5.1f}; the load waited {ping.own.waited_ms:5.1f}; others {ping.others_ms:5.1f}"
+        )
 
 
 class Seller:
     """Sends pings on connections that are kept; a ping does not wait for another."""
 
-    def __init__(self, url: str, key: str, pings: Sequence[dict[str, Any]]) -> None:
+    def __init__(self, url: str, key: str, pings: Sequence[dict[str, Any]], gateway: int) -> None:
+        self.gateway = gateway
         self._host, port = url.removeprefix("http://").rsplit(":", 1)
         self._port = int(port)
         self._free: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
@@ -246,6 +312,11 @@ class Seller:
         self._pings = [
             (self._request(key, body), f'"{ping["price"]}"'.encode()) for body, ping in zip(bodies, pings, strict=True)
         ]
+
+    def reader_worked_ms(self) -> float:
+        """What the process that reads markets for the gateway has worked; 0 while there is none."""
+        reader = child_of(self.gateway, b"exchange.takeover.child")
+        return 0.0 if reader is None else cpu_of(reader).worked_ms
 
     def _request(self, key: str, body: bytes) -> bytes:
         lines = [
@@ -269,14 +340,15 @@ class Seller:
 
     async def _ping(self, number: int, due_s: float, sent: Sent) -> None:
         request, price = self._pings[number % len(self._pings)]
+        gateway, own = cpu_of(self.gateway), cpu_of(os.getpid())
         status, body = await self._ask(request)
         if status == 503 or b'"unsold"' in body:  # told apart from wrong offers: a busy machine may be to blame
             sent.failed[json.loads(body).get("detail") or json.loads(body)["reason"]["text"]] += 1
             return
         if status != 200 or b'"offered"' not in body or price not in body:
             raise Failed(f"expected an offer of {price.decode()}, not {status} {body.decode()}")
-        sent.due_s.append(due_s)
-        sent.took_ms.append((asyncio.get_running_loop().time() - due_s) * 1000)
+        took_ms = (asyncio.get_running_loop().time() - due_s) * 1000
+        sent.pings.append(Ping(due_s, took_ms, cpu_of(self.gateway).since(gateway), cpu_of(os.getpid()).since(own)))
 
     async def sees(self, version: int) -> None:
         """Returns when the gateway says that this market is in force."""

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import uvloop
+from cores import child_of
 from exchange_process import own_exchange
 from matching_speed import document, some_filter
 
@@ -125,17 +126,8 @@ def store(url: str, orders: Document) -> None:
 
 
 def memory() -> str:
-    own = os.getpid()
-    children = [int(path.parent.name) for path in Path("/proc").glob("[0-9]*/stat") if parent_of(path) == own]
-    readers = [pid for pid in children if b"takeover.child" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-    return " + ".join(f"{rss_mib(pid):.0f}" for pid in (own, *readers)) + " MiB"
-
-
-def parent_of(path: Path) -> int:
-    try:
-        return int(path.read_text().rpartition(")")[2].split()[1])
-    except OSError:
-        return 0
+    own, reader = os.getpid(), child_of(os.getpid(), b"takeover.child")
+    return " + ".join(f"{rss_mib(pid):.0f}" for pid in (own, reader) if pid is not None) + " MiB"
 
 
 def rss_mib(pid: int) -> float:

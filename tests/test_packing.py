@@ -79,8 +79,8 @@ def test_a_long_collection_goes_in_pieces_and_before_what_holds_it() -> None:
     inner = tuple(range(MANY))
     tuples, numbers = [inner] * MANY, list(inner)
     value = {"a": tuples, "b": {"c": numbers}}
-    assert list(long_collections(value)) == [inner, tuples, numbers]
-    assert len(list(pack(value))) == 3 * MANY // ENTRIES + 1
+    assert list(long_collections(value)) == [inner, tuples, numbers, {"c": numbers}, value]
+    assert len(list(pack(value))) == 3 * MANY // ENTRIES + 3
 
 
 def test_clocks_and_patterns_work_on_the_other_side() -> None:

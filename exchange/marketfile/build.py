@@ -47,6 +47,8 @@ from exchange.values.reason import Reason
 from exchange.values.schedule import Schedule
 from exchange.values.selling import Adjustment, Method, PriceRule
 
+_PERIODS = tuple((period, period.value) for period in Period)
+
 
 def build_campaign(key: str, shape: CampaignShape, whens: Sequence[Filter] = ()) -> Campaign:
     """A campaign; `whens` are the filters of its floors."""
@@ -120,11 +122,16 @@ def build_order(
     whens: Sequence[Filter] = (),
     sub_caps: Sequence[Filter] = (),
     followings: Mapping[str, Filter] = MappingProxyType({}),
+    schedules: dict[Schedule, Schedule] | None = None,
 ) -> Order:
     """An order; `whens`, `sub_caps` and `followings` are the filters of its prices, sub-caps and deliveries.
 
-    What it may see is kept in the order of the vertical's `catalogue` of fields.
+    What it may see is kept in the order of the vertical's `catalogue` of fields. Of equal schedules one is kept, which
+    `schedules` hold.
     """
+    schedule = _schedule(shape.schedule)
+    if schedule is not None and schedules is not None:
+        schedule = schedules.setdefault(schedule, schedule)
     return Order(
         key=key,
         buyer=shape.buyer,
@@ -138,7 +145,7 @@ def build_order(
         paused=shape.paused,
         caps=_limits(shape.caps),
         budget=_limits(shape.budget),
-        schedule=_schedule(shape.schedule),
+        schedule=schedule,
         paused_until=shape.paused_until,
         consent=tuple(shape.consent),
         filter_groups=wanted.groups,
@@ -179,14 +186,15 @@ def _pacing(shape: OrderShape) -> Pacing | None:
 
 def _schedule(shape: ScheduleShape | None) -> Schedule | None:
     """When an order is open; None where that is always."""
-    found = Schedule() if shape is None else shape.value()
+    found = None if shape is None else shape.value()
     return None if found == Schedule() else found
 
 
 def _limits(shape: CapsShape | BudgetShape | None) -> dict[Period, int]:
     """The windows that have a limit."""
-    found = {period: getattr(shape, period.value, None) for period in Period}
-    return {period: limit for period, limit in found.items() if limit is not None}
+    if shape is None:
+        return {}
+    return {period: limit for period, name in _PERIODS if (limit := getattr(shape, name, None)) is not None}
 
 
 def _duplicates(shape: DuplicatesShape | None) -> Duplicates | None:

@@ -177,8 +177,9 @@ def read_delivery_filters(
 
 def check_endpoint_templates(endpoint: object, path: str, catalogue: Catalogue, problems: Problems) -> None:
     """Reports an order whose endpoint has templates that speak of what its leads do not have."""
-    known = _names(catalogue)
-    for where, template in _templates(endpoint):
+    templates = list(_templates(endpoint))
+    known = _names(catalogue) if templates else []
+    for where, template in templates:
         for said in names_in(template):
             if said not in known:
                 message = f"the endpoint's {where} speaks of {shown(said)}, which its leads do not have"

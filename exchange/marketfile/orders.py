@@ -49,7 +49,9 @@ def read_order(key: str, raw: object, index: Index, problems: Problems) -> Order
     endpoints = index.endpoints.get(name_in(raw, "buyer") or "")
     if shape is None or not endpoints or len(problems) > before:
         return None
-    return build_order(key, shape, endpoints, tuple(catalogue.stages), found, whens, sub_caps, followings)
+    return build_order(
+        key, shape, endpoints, tuple(catalogue.stages), found, whens, sub_caps, followings, catalogue.schedules
+    )
 
 
 def read_whens(

@@ -83,10 +83,10 @@ def _listed(count_max: int, *, may_be_empty: bool = False) -> AfterValidator:
             raise refuse("is an empty list")
         if len(values) > count_max:
             raise refuse(f"holds more than {count_max:,} entries")
-        for value, count in Counter(values).items():
-            if count > 1:
-                raise refuse(f"{_written(value)} is listed twice")
-        return values
+        if len(set(values)) == len(values):
+            return values
+        twice = next(value for value, count in Counter(values).items() if count > 1)
+        raise refuse(f"{_written(twice)} is listed twice")
 
     return AfterValidator(check)
 

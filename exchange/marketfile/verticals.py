@@ -14,6 +14,7 @@ from exchange.marketfile.references import check_list
 from exchange.marketfile.shapes.verticals import FieldShape, VerticalShape
 from exchange.rules.fields import reader_for
 from exchange.values.filters import Filter
+from exchange.values.schedule import Schedule
 from exchange.values.vertical import CONTACT_TYPES, ORDERED_TYPES, Field, FieldType, Stage, Value, Vertical
 
 
@@ -22,7 +23,7 @@ class Catalogue:
     """A vertical as the rest of the file sees it. `stages` knows every field's name, also of fields that are wrong.
 
     `fields` and `conditions` hold the right ones. `vertical` is None where any part is wrong. `filters` are those that
-    have been read without a problem so far, by how they are written.
+    have been read without a problem so far, by how they are written. Of equal `schedules` orders share one.
     """
 
     stages: Mapping[str, Stage | None]
@@ -30,6 +31,7 @@ class Catalogue:
     conditions: Mapping[str, ConditionReader]
     vertical: Vertical | None
     filters: dict[str, Filter] = field(default_factory=dict)
+    schedules: dict[Schedule, Schedule] = field(default_factory=dict)
 
 
 def read_vertical(key: str, raw: object, path: str, problems: Problems) -> Catalogue:

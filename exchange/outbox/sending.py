@@ -72,9 +72,10 @@ class Outbox:
         room = self._pace.at_once_max - len(self._running)
         if room <= 0:
             return 0
-        await self._directory.refresh()
         busy = set(self._running.values())
         taken = await outbox.take(self._database, limit=room, each_max=self._pace.each_max, busy=busy, lease_s=LEASE_S)
+        if taken:  # who has nothing to send need not read a market, which takes a CPU from gateways that do just then
+            await self._directory.refresh()
         for item in taken:
             task = asyncio.create_task(self._see_to(item))
             self._running[task] = item.target

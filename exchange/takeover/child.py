@@ -2,7 +2,7 @@
 
 It is started as `python -m exchange.takeover.child` with a socket as standard input. For each request, a Postgres URL
 and whether there is a mail server, it reads the newest market and answers with its pieces. It ends with its gateway,
-when the socket closes.
+when the socket closes. Where CPUs are short it comes last: pings must not wait for one because of it.
 """
 
 import asyncio
@@ -12,7 +12,9 @@ import queue
 import socket
 import sys
 import threading
+import time
 from contextlib import closing
+from pathlib import Path
 from typing import Final
 
 import orjson
@@ -31,11 +33,23 @@ from exchange.takeover.taking import Answer, Kept, Ours, Taken, Unavailable, Unr
 
 POSTGRES_TIMEOUT_S: Final = 10.0
 
+NICE: Final = 5
+"""How far it stands back: enough for who wakes up not to wait for its turn to end.
+
+Beside another process that is never idle it still has a quarter of a CPU, and all of one that is.
+"""
+
+AUTOGROUP: Final = Path("/proc/self/autogroup")
+"""Where Linux groups processes by session, niceness counts only within a group: then that of the group matters."""
+
+TRIES: Final = 5
+
 log = structlog.get_logger(__name__)
 
 
 def main() -> None:
     logs.configure()
+    stand_back()
     gc.collect()
     gc.freeze()
     with closing(socket.socket(fileno=os.dup(0))) as line:
@@ -48,6 +62,20 @@ def main() -> None:
         except Exception:
             log.exception("market_not_read")  # without its text, which may quote a secret; the gateway sees the end
             sys.exit(1)
+
+
+def stand_back(by: int = NICE) -> None:
+    """Lets all other processes have a CPU first that they and this one want, which has a session of its own."""
+    os.nice(by)
+    for _ in range(TRIES):
+        try:
+            AUTOGROUP.write_text(str(by))
+        except BlockingIOError:  # Linux grants one such wish of all processes in a tenth of a second
+            time.sleep(0.1)
+        except OSError:  # no such file: niceness counts
+            return
+        else:
+            return
 
 
 def _listen(line: socket.socket, requests: "queue.SimpleQueue[bytes]") -> None:

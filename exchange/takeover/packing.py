@@ -1,14 +1,17 @@
 """Packs what was made of a market in pieces that are unpacked in well under a millisecond each.
 
-Each piece is a pickle. A collection that is long goes ahead, some entries a piece. All that a piece has made has a
-number, by which the pieces after it name it: so what two of them have in common is sent once.
+Each piece is a pickle. A collection that is long goes ahead, some entries a piece, and has a number by which what holds
+it names it. All else that two pieces have in common is sent once, too: both ends keep what a pickle remembers.
 """
 
+import copyreg
 import io
 import pickle
-from collections.abc import Iterable, Iterator, Sequence
+import sys
+from array import array
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import MISSING, fields, is_dataclass
-from sys import getrefcount
+from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 from exchange.rules.book import OrderEntry
@@ -20,8 +23,8 @@ from exchange.values.vertical import Vertical
 ENTRIES: Final = 10
 """Entries of a collection in one piece; as many orders take some 0.2 ms to unpack. Shorter collections go whole."""
 
-FORGOTTEN_AT_ONCE: Final = 5_000
-"""How many numbers are forgotten in one go."""
+AT_ONCE: Final = 2_000
+"""How many things are remembered, or forgotten, in one go."""
 
 _WHOLE: Final = frozenset(
     {str, int, float, bool, bytes, type(None), Order, OrderEntry, Buyer, Seller, Vertical, Timeline}
@@ -29,16 +32,16 @@ _WHOLE: Final = frozenset(
 )
 """What is not looked into for long collections: entries go whole."""
 
-_REFERENCES: Final = 4
-"""To what only the memo of a pickle holds: its own, that of its copy, a variable's, and an argument's."""
-
 _COLLECTIONS: Final = frozenset({dict, list, tuple})
+
+_BEGIN: Final = pickle.PROTO + bytes([pickle.HIGHEST_PROTOCOL]) + pickle.FRAME
+
+_Taker = Callable[[Any], tuple[Any, ...]]
 
 
 class _Part(NamedTuple):
-    """Some entries of a long collection, of a mapping with their keys. The first makes it, the last completes it."""
+    """Some entries of a long collection, of a mapping with their keys. The last one completes it."""
 
-    collection: int
     kind: type[Any]
     keys: Sequence[object]
     values: Sequence[object]
@@ -51,19 +54,29 @@ class _All(NamedTuple):
     value: object
 
 
+class _Sent(NamedTuple):
+    """Stands for a collection that went ahead, until it is unpacked."""
+
+    number: int
+
+
 def pack(value: object, known: Sequence[object] = ()) -> Iterator[bytes]:
     """The pieces of a value, which must not change meanwhile. What the unpacker knows already is named, not sent."""
+    for start in range(0, len(known), AT_ONCE):
+        each = pickle.BINPERSID + pickle.MEMOIZE + pickle.POP
+        yield _repeated(pickle.BININT, range(start, min(start + AT_ONCE, len(known))), each)
     packer = _Packer(known)
-    for number, collection in enumerate(long_collections(value)):
-        for part in _parts(number, collection):
-            yield packer.piece(part)
-        packer.name(collection, number)
+    for collection in long_collections(value):
+        yield from packer.parts(collection)
     yield packer.piece(_All(value))
 
 
 def long_collections(value: object) -> Iterator[Any]:
-    """The long mappings, lists and tuples in a value, each once, and after those that it holds."""
-    yield from _found(value, set())
+    """The long mappings, lists and tuples in a value, each once, and after those that it holds.
+
+    Short ones that hold one of them are among them.
+    """
+    yield from _found(value, {})
 
 
 class Unpacker:
@@ -73,124 +86,158 @@ class Unpacker:
         self.is_complete = False
         self.value: Any = None
         self._collections: list[Any] = []
-        self._made: list[Any] = [*known]
+        self._collection: Any = None
+        self._piece = io.BytesIO()
+        self._unpickler = _Unpickler(self._piece, known, self._collections)
+        self._remembered_max = 0
 
     def take(self, piece: bytes) -> None:
         """Takes the next piece."""
-        unpickler = _Unpickler(piece, self._made, self._collections)
-        found = unpickler.load()
-        self._made.extend(unpickler.memo.copy().values())
+        self._remembered_max += piece.count(pickle.MEMOIZE)  # or a few more, where it is part of something else
+        found = self._load(piece)
         if isinstance(found, _All):
             self.value, self.is_complete = found.value, True
-        else:
+        elif found is not None:
             self._add(found)
 
     def forget(self) -> Iterator[None]:
         """Lets go, in small steps, of what holds the value together no longer."""
         self.value = None
         self._collections.clear()
-        while self._made:
-            del self._made[-FORGOTTEN_AT_ONCE:]
+        for start in range(0, self._remembered_max, AT_ONCE):
+            self._load(_repeated(pickle.LONG_BINPUT, range(start, start + AT_ONCE), b""))
             yield
 
+    def _load(self, piece: bytes) -> Any:
+        self._piece.seek(0)
+        self._piece.write(piece)
+        self._piece.truncate()
+        self._piece.seek(0)
+        return self._unpickler.load()
+
     def _add(self, part: _Part) -> None:
-        if part.collection == len(self._collections):
-            self._collections.append({} if part.kind is dict else [])
-        into = self._collections[part.collection]
+        if self._collection is None:
+            self._collection = {} if part.kind is dict else []
+        into = self._collection
         if part.kind is dict:
             into.update(zip(part.keys, part.values, strict=True))
         else:
             into.extend(part.values)
-        if part.is_last and part.kind is tuple:
-            self._collections[part.collection] = tuple(into)
+        if part.is_last:
+            self._collections.append(tuple(into) if part.kind is tuple else into)
+            self._collection = None
 
 
 class _Packer(pickle.Pickler):
-    """Numbers are those of what is known, and of what the pieces make; below zero, of collections."""
+    """Its memo holds what is known and what was in former pieces: that is named without a call of Python."""
 
     def __init__(self, known: Sequence[object]) -> None:
         self._file = io.BytesIO()
         super().__init__(self._file, pickle.HIGHEST_PROTOCOL)
-        self._numbers = {id(found): number for number, found in enumerate(known)}
-        self._count = len(known)
-        self._held: list[object] = [known]  # so that nothing else gets its place in memory
-        self._fields: dict[type, list[tuple[str, object]] | None] = {}
+        self.memo = {id(found): (number, found) for number, found in enumerate(known)}
+        self._sent: dict[int, _Sent] = {}
+        self._takers: dict[type, _Taker | None] = {}
 
     def piece(self, value: object) -> bytes:
         self.dump(value)
         found = self._file.getvalue()
         self._file.seek(0)
         self._file.truncate()
-        self._number(self.memo.copy())
-        self.clear_memo()
         return found
 
-    def _number(self, made: dict[int, tuple[int, object]]) -> None:
-        """Numbers what a piece has made, but for what was there only to make it: nothing else will name that."""
-        for place, (number, found) in made.items():
-            if getrefcount(found) > _REFERENCES:
-                self._numbers[place] = self._count + number
-                self._held.append(found)
-        self._count += len(made)
-
-    def name(self, collection: object, number: int) -> None:
-        """From now on a collection is named by its number."""
-        self._numbers[id(collection)] = -1 - number
-
-    def persistent_id(self, found: object) -> int | None:
-        return self._numbers.get(id(found))
+    def parts(self, collection: Any) -> Iterator[bytes]:
+        """The pieces of a long collection, which is named from then on."""
+        kind = type(collection)
+        keys = list(collection) if kind is dict else []
+        values = self._named(collection.values() if kind is dict else collection)
+        for at in range(0, len(values), ENTRIES):
+            end = at + ENTRIES
+            yield self.piece(_Part(kind, keys[at:end], values[at:end], end >= len(values)))
+        self._sent[id(collection)] = _Sent(len(self._sent))
 
     def reducer_override(self, found: object) -> Any:
         """Frozen values are made anew from their fields: much faster than what dataclasses do by themselves."""
         kind = type(found)
-        if kind not in self._fields:
-            self._fields[kind] = _defaults(kind) if is_dataclass(kind) else None
-        defaults = self._fields[kind]
-        if defaults is None:
-            return NotImplemented
-        values = [getattr(found, name) for name, _ in defaults]
-        for _, default in reversed(defaults):
-            if default is MISSING or values[-1] != default:
-                break
-            values.pop()
-        return kind, tuple(values)
+        if kind not in self._takers:
+            self._takers[kind] = _taker(kind)
+        take = self._takers[kind]
+        if take is not None:
+            return kind, tuple(self._named(take(found)))
+        if _is_slotted(kind):
+            names = getattr(kind, "__slots__", ())
+            values = self._named([getattr(found, name) for name in names])
+            return copyreg.__newobj__, (kind,), (None, dict(zip(names, values, strict=True)))  # type: ignore[attr-defined]
+        return NotImplemented
+
+    def _named(self, values: Iterable[object]) -> list[Any]:
+        """Values with what stands for them where they were sent ahead."""
+        listed = list(values)
+        return list(map(self._sent.get, map(id, listed), listed))
 
 
 class _Unpickler(pickle.Unpickler):
-    def __init__(self, piece: bytes, made: Sequence[Any], collections: Sequence[Any]) -> None:
-        super().__init__(io.BytesIO(piece))
-        self._made = made
+    def __init__(self, file: io.BytesIO, known: Sequence[Any], collections: Sequence[Any]) -> None:
+        super().__init__(file)
+        self._known = known
         self._collections = collections
 
     def persistent_load(self, number: int) -> Any:
-        return self._made[number] if number >= 0 else self._collections[-1 - number]
+        return self._known[number]
+
+    def find_class(self, module: str, name: str) -> Any:
+        found = super().find_class(module, name)
+        return self._collections.__getitem__ if found is _Sent else found
 
 
-def _defaults(kind: type[Any]) -> list[tuple[str, object]]:
-    return [
-        (item.name, item.default if item.default_factory is MISSING else item.default_factory())
-        for item in fields(kind)
-    ]
+def _taker(kind: type[Any]) -> _Taker | None:
+    """What finds the arguments that a value of a kind is made from again; None where a pickle knows better."""
+    if issubclass(kind, tuple) and hasattr(kind, "_fields"):
+        return tuple
+    if not is_dataclass(kind) or not fields(kind):
+        return None
+    items = fields(kind)
+    defaults = [item.default if item.default_factory is MISSING else item.default_factory() for item in reversed(items)]
+    find = attrgetter(*(item.name for item in items))
+
+    def take(found: object) -> tuple[Any, ...]:
+        values = find(found) if len(items) > 1 else (find(found),)
+        count = len(values)
+        for default in defaults:
+            value = values[count - 1]
+            if default is MISSING or (value is not default and value != default):
+                break
+            count -= 1
+        return values[:count]
+
+    return take
 
 
-def _parts(number: int, collection: Any) -> Iterator[_Part]:
-    kind = type(collection)
-    keys = list(collection) if kind is dict else []
-    values = list(collection.values() if kind is dict else collection)
-    for at in range(0, len(values), ENTRIES):
-        end = at + ENTRIES
-        yield _Part(number, kind, keys[at:end], values[at:end], end >= len(values))
+def _repeated(before: bytes, numbers: range, after: bytes) -> bytes:
+    """A pickle that does the same for many numbers, with None at hand, and makes nothing."""
+    written = array("I", numbers)
+    if sys.byteorder == "big":
+        written.byteswap()
+    text, width = written.tobytes(), len(before) + 4 + len(after)
+    found = bytearray((before + bytes(4) + after) * len(numbers))
+    for place in range(4):
+        found[len(before) + place :: width] = text[place::4]
+    frame = pickle.NONE + bytes(found) + pickle.STOP
+    return _BEGIN + len(frame).to_bytes(8, "little") + frame
 
 
-def _found(value: object, seen: set[int]) -> Iterator[Any]:
+def _found(value: object, seen: dict[int, bool]) -> Generator[Any, None, bool]:
+    """Yields long collections; whether the value is among them."""
     if id(value) in seen:
-        return
-    seen.add(id(value))
+        return seen[id(value)]
+    holds_one = False
     for member in _members(value):
         if type(member) not in _WHOLE:
-            yield from _found(member, seen)
-    if type(value) in _COLLECTIONS and len(value) > ENTRIES:  # type: ignore[arg-type]  # it has a length
+            holds_one = (yield from _found(member, seen)) or holds_one
+    is_long = type(value) in _COLLECTIONS and (holds_one or len(value) > ENTRIES)  # type: ignore[arg-type]  # it has a length
+    seen[id(value)] = is_long
+    if is_long:
         yield value
+    return is_long
 
 
 def _members(value: object) -> Iterable[Any]:
@@ -199,5 +246,10 @@ def _members(value: object) -> Iterable[Any]:
     if isinstance(value, (list, tuple)):
         return value
     kind = type(value)
-    is_ours = kind.__module__.startswith("exchange.") and kind.__reduce__ is object.__reduce__
-    return (getattr(value, name) for name in getattr(kind, "__slots__", ())) if is_ours else ()
+    return (getattr(value, name) for name in kind.__slots__) if _is_slotted(kind) else ()  # type: ignore[attr-defined]
+
+
+def _is_slotted(kind: type[Any]) -> bool:
+    """Whether it is of our kinds, and all that a value of it has is in its slots."""
+    is_ours = kind.__module__.startswith("exchange.") and bool(getattr(kind, "__slots__", ()))
+    return is_ours and not any("__reduce__" in vars(base) for base in kind.__mro__[:-1])
