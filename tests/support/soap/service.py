@@ -49,8 +49,8 @@ Does = Callable[[Told], Says | Fails]
 @cache
 def binding_of(name: str) -> Any:
     """One way of the WSDL to speak. Some of what is used of it has no types, and one name begins with a line."""
-    client = zeep.Client(str(Path(__file__).with_name("leads.wsdl")))
-    return client.wsdl.bindings[f"{{{NAMESPACE}}}{name}"]
+    make: Any = zeep.Client
+    return make(str(Path(__file__).with_name("leads.wsdl"))).wsdl.bindings[f"{{{NAMESPACE}}}{name}"]
 
 
 class Service:
