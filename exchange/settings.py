@@ -5,6 +5,7 @@ import binascii
 import os
 import secrets
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,8 @@ from exchange.errors import SettingsError
 PREFIX = "EXCHANGE_"
 MASTER_KEY_BYTES = 32
 MASTER_KEY_FILE = "master.key"
+_NEARLY = 0.85
+"""How much alike a misspelt name is: what a cluster sets for a service of our name, such as EXCHANGE_PORT, is less."""
 
 Milliseconds = Annotated[int, Field(ge=1, le=60_000)]
 Seconds = Annotated[float, Field(gt=0, le=3_600)]
@@ -117,6 +120,14 @@ def load() -> Settings:
     except ValidationError as error:
         wrong = "; ".join(f"{PREFIX}{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
         raise SettingsError(wrong) from None
+
+
+def misspelt() -> dict[str, str]:
+    """Variables of the environment that nothing reads but whose names are nearly a setting's, and that name."""
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    strange = sorted(name for name in os.environ if name.upper().startswith(PREFIX) and name.upper() not in known)
+    nearest = {name: get_close_matches(name.upper(), known, 1, _NEARLY) for name in strange}
+    return {name: found[0] for name, found in nearest.items() if found}
 
 
 def secret_environment() -> Mapping[str, str]:

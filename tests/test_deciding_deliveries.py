@@ -2,14 +2,16 @@
 
 import base64
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 from support.buyer import ACCEPTS, Buyer, bids
+from support.certificates import make_certificate, serving_with
 from support.file_servers import PASSWORD, USER, FileServer, sftp_server
+from support.ftps_server import ftps_server
 from support.mail_server import Mailbox, mail_server
 from support.market import CONTACT, Document, market
 from support.outbox import SECRET, Receiver, verified
@@ -21,6 +23,15 @@ from exchange.embedded.lease import Services
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 Opened = tuple[World, Mailbox]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A server's own, which the exchange trusts as it does the authorities of the world."""
+    file = make_certificate(tmp_path_factory.mktemp("certificates"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("certifi.where", lambda: str(file))
+        yield file
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -121,23 +132,65 @@ async def test_what_may_have_arrived_is_pending_goes_to_nobody_else_and_is_never
     await world.assert_sound()
 
 
+@pytest.mark.parametrize(
+    ("step", "status", "state"),
+    [
+        ("EHLO", "accepted", "not_sent"),
+        ("MAIL", "accepted", "not_sent"),
+        ("RCPT", "accepted", "not_sent"),
+        ("DATA", "accepted", "not_sent"),
+        ("MESSAGE", "pending", "unknown"),
+        ("END", "pending", "unknown"),
+    ],
+)
+async def test_wherever_the_mail_server_dies_nobody_has_the_lead_twice(
+    world: World, box: Mailbox, step: str, status: str, state: str
+) -> None:
+    box.dies_at, box.says = step, None
+    async with Buyer(bids("11.00"), ACCEPTS) as second:
+        await world.apply(deciding(f"dead-at-{step.lower()}", by_mail(), second))
+        post = await world.post((await world.ping())["ping_id"])
+    assert (post["status"], (await states(world, post))[f"dead-at-{step.lower()}"][0]) == (status, state)
+    assert len(box.taken) == (1 if step == "END" else 0)
+    assert len(second.posts) == (1 if state == "not_sent" else 0)
+    await world.assert_sound()
+
+
 def by_sftp(server: FileServer) -> Document:
     access = {"host": "127.0.0.1", "port": server.port, "user": USER, "password": PASSWORD}
     return {"sftp": access | {"host_key": server.host_key}}
 
 
+def by_ftps(server: FileServer) -> Document:
+    return {"ftps": {"host": "localhost", "port": server.port, "user": USER, "password": PASSWORD}}
+
+
+@pytest.mark.parametrize("protocol", ["sftp", "ftps"])
 @pytest.mark.parametrize(
     ("dies", "status", "state"),
-    [("", "accepted", "accepted"), ("open", "accepted", "not_sent"), ("renamed", "pending", "unknown")],
+    [
+        ("", "accepted", "accepted"),
+        ("login", "accepted", "not_sent"),
+        ("open", "accepted", "not_sent"),
+        ("middle", "pending", "unknown"),
+        ("rename", "pending", "unknown"),
+        ("renamed", "pending", "unknown"),
+    ],
 )
-async def test_a_file_decides_as_well(world: World, tmp_path: Path, dies: str, status: str, state: str) -> None:
-    async with sftp_server(tmp_path / "files") as server, Buyer(bids("11.00"), ACCEPTS) as second:
-        server.dies_at = dies
-        await world.apply(deciding("filed", by_sftp(server), second))
+async def test_a_file_decides_as_well_wherever_its_server_dies(
+    world: World, tmp_path: Path, certificate: Path, protocol: str, dies: str, status: str, state: str
+) -> None:
+    folder = tmp_path / "files"
+    opening = sftp_server(folder) if protocol == "sftp" else ftps_server(folder, serving_with(certificate))
+    async with opening as server, Buyer(bids("11.00"), ACCEPTS) as second:
+        server.dies_in, server.dies_at = (1, "") if dies == "middle" else (0, dies)
+        name = f"{protocol}-{dies or 'alive'}"
+        await world.apply(deciding(name, by_sftp(server) if protocol == "sftp" else by_ftps(server), second))
         post = await world.post((await world.ping())["ping_id"])
         found = [json.loads(content)["lead"]["zip"] for content in server.files().values()]
-    assert (post["status"], (await states(world, post))["filed"][0]) == (status, state)
-    assert len(found) + len(second.posts) == 1, "nothing is lost, and nothing sold twice"
+    assert (post["status"], (await states(world, post))[name][0]) == (status, state)
+    assert len(found) == (1 if dies in {"", "renamed"} else 0)
+    assert len(second.posts) == (1 if state == "not_sent" else 0), "what may be there is sold to nobody else"
     await world.assert_sound()
 
 

@@ -25,6 +25,8 @@ async def read_json_object(arrival: Arrival) -> tuple[dict[str, Any], bytes]:
     content_type = arrival.header(b"content-type")
     if content_type != JSON_TYPE:
         check_media_type(content_type or "")
+    if arrival.header(b"content-encoding") not in {None, "identity"}:
+        raise Problem(415, "unsupported_media_type", "Send the body as it is, without a Content-Encoding.")
     return parse_object(body), body
 
 

@@ -22,7 +22,8 @@ from exchange.api.auth import bearer
 from exchange.api.body import BODY_BYTES_MAX
 from exchange.api.door import ARRIVED_S, Answer, Arrival, Door
 from exchange.api.places import Places
-from exchange.api.problems import Prepared
+from exchange.api.problems import Prepared, prepared
+from exchange.errors import Problem
 from exchange.observe import metrics
 
 HEAD_BYTES_MAX = 32_768
@@ -30,6 +31,10 @@ HEAD_KEPT_BYTES_MAX = 1_024
 HEADS_KEPT_MAX = 1_024
 TIMER_GRAIN_S = 0.002
 """Event loops round: a timer may be this early."""
+
+MALFORMED = prepared(Problem(400, "malformed_http", "The request is not HTTP as it should be."))
+TOO_SLOW = prepared(Problem(408, "request_timeout", "The request did not come to its end in time."))
+HEAD_TOO_LARGE = prepared(Problem(431, "head_too_large", f"The head may have at most {HEAD_BYTES_MAX} bytes."))
 
 _UNUSUAL = frozenset({b"expect", b"transfer-encoding", b"upgrade"})
 
@@ -131,18 +136,24 @@ class DoorProtocol(HttpToolsProtocol):
         begins = not self._receiving
         if begins and self._begin_known(data):
             return
-        if not self._head_is_whole:
-            self._head_bytes += len(data)
+        if not self._head_is_whole and self._head_goes_on(data):
+            self._receiving = True
+            self._cut_off()
+            return
         before: object = self.cycle
         super().data_received(data)
         if not self._receiving:
             if begins and self.cycle is not before:
                 self._remember(data)
             return
-        if not self._head_is_whole and self._head_bytes > HEAD_BYTES_MAX:
-            self._cut_off()
-        elif self._cut is None:  # most requests come whole, and need no clock
+        if self._cut is None:  # most requests come whole, and need no clock
             self._cut = self.loop.call_later(self.receive_timeout_s, self._cut_off)
+
+    def _head_goes_on(self, data: bytes) -> bool:
+        """Counts the bytes of a head; whether it goes on beyond the most that it may have."""
+        room = max(0, HEAD_BYTES_MAX - self._head_bytes)
+        self._head_bytes += len(data)
+        return len(data) > room and data.find(b"\r\n\r\n", 0, room) < 0
 
     def on_message_begin(self) -> None:
         self._stop_clock()
@@ -310,13 +321,42 @@ class DoorProtocol(HttpToolsProtocol):
             self._cut = None
 
     def _cut_off(self) -> None:
-        """Hangs up. What the application had begun for this request sees that its client is gone."""
-        self._cut = None
-        if self._receiving:
-            metrics.REQUESTS_SHED.add(("slow_client",))
-            metrics.LIMITS_HIT.add(("receive_timeout_s" if self._head_bytes <= HEAD_BYTES_MAX else "head_bytes",))
-        if not self.transport.is_closing():
+        """Hangs up. Whoever had begun a request is told why."""
+        self._stop_clock()
+        if not self._receiving:
             self.transport.abort()
+            return
+        is_slow = self._head_bytes <= HEAD_BYTES_MAX
+        metrics.REQUESTS_SHED.add(("slow_client",))
+        metrics.LIMITS_HIT.add(("receive_timeout_s" if is_slow else "head_bytes",))
+        self._break_off(TOO_SLOW if is_slow else HEAD_TOO_LARGE)
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002  # uvicorn's words for what is no HTTP
+        self._break_off(MALFORMED)
+
+    def _break_off(self, refusal: Prepared) -> None:
+        """Answers a request that will never be whole, unless another answer is under way, and hangs up."""
+        if self.transport.is_closing():
+            return
+        if self.pipeline or self.flow.write_paused or not self._leave():
+            self.transport.abort()
+            return
+        metrics.PROBLEMS.add(("other", refusal.code))
+        self.transport.write(self._reply(refusal.parts, keep_alive=False))
+        self.transport.close()
+
+    def _leave(self) -> bool:
+        """Has the application see that its client is gone; false where it is in the middle of an answer."""
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete:
+            return True
+        if isinstance(cast("object", cycle), Straight):
+            return self._head_is_whole  # else it is the request before, and whole
+        if cycle.response_started or not self._head_is_whole:
+            return False
+        cycle.disconnected = True
+        cycle.message_event.set()
+        return True
 
 
 def door_protocol(receive_timeout_s: float, doors: Mapping[str, Door], places: Places) -> type[DoorProtocol]:

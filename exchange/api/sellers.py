@@ -1,6 +1,8 @@
 """The sellers' door: pings, posts and whole leads in, answers out (contract, section 1)."""
 
+import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
@@ -25,8 +27,12 @@ from exchange.storage.pings import RecordedPing
 from exchange.storage.posts import PostState, RecordedPost, Result
 from exchange.storage.queue_list import Listed
 from exchange.values.deadline import Deadline
+from exchange.values.ids import age_s
 from exchange.values.reason import Reason
 from exchange.values.trace import PingStatus
+
+LOOK_AGAIN_AFTER_S = (0.02, 0.08, 0.2, 0.3, 0.4)
+"""A ping without an offer is answered before it is written down, which may take a second."""
 
 
 class SellerDoor:
@@ -139,7 +145,8 @@ class SellerDoor:
         """GET /v1/pings/{ping_id}."""
         seller = await seller_key(arrival, self._desk.keys)
         identifier = read_uuid(arrival.parameters["ping_id"])
-        found = None if identifier is None else await pings.find(self._desk.engine.database, identifier)
+        database = self._desk.engine.database
+        found = None if identifier is None else await _recorded(identifier, lambda it: pings.find(database, it))
         ping = _own(found, seller)
         return orjson.dumps(answers.ping_state(ping, datetime.now(UTC)))
 
@@ -184,11 +191,23 @@ class SellerDoor:
         identifier = read_uuid(ping_id)
         made = None if identifier is None else self._desk.engine.recorder.offers.take(identifier)
         if made is None and identifier is not None:
-            made = await pings.look_up(self._desk.engine.database, identifier)
+            database = self._desk.engine.database
+            made = await _recorded(identifier, lambda it: pings.look_up(database, it))
         ping = _own(made, seller)
         if ping.status is not PingStatus.OFFERED:
             raise Problem(409, "not_offered", "This ping was not answered with an offer.")
         return ping
+
+
+async def _recorded(ping_id: UUID, look: Callable[[UUID], Awaitable[RecordedPing | None]]) -> RecordedPing | None:
+    """A ping as it is recorded. One that was made just now may be on its way there, and is looked for again."""
+    found = await look(ping_id)
+    for pause_s in LOOK_AGAIN_AFTER_S if abs(age_s(ping_id, time.time())) < sum(LOOK_AGAIN_AFTER_S) else ():
+        if found is not None:
+            break
+        await asyncio.sleep(pause_s)
+        found = await look(ping_id)
+    return found
 
 
 def _own(ping: RecordedPing | None, seller: str) -> RecordedPing:

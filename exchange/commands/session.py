@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from exchange.embedded.lease import Lease, Services, hold
 from exchange.observe import logs
-from exchange.settings import Settings, load
+from exchange.settings import Settings, load, misspelt
 from exchange.storage.database import Database
 from exchange.storage.migrate import check_schema, migrate, migrations_folder
 
@@ -21,8 +21,10 @@ def say(text: str) -> None:
 
 
 def loaded_settings() -> Settings:
-    """The settings of the environment, with the log set up as they say."""
+    """The settings of the environment, with the log set up as they say. A name that is misspelt is told."""
     loaded = load()
+    for name, meant in misspelt().items():
+        say(f"nothing reads {name}: did you mean {meant}?")
     logs.configure(loaded.log_level, loaded.log_style)
     return loaded
 

@@ -13,17 +13,19 @@ from exchange.values.money import parse_amount
 from exchange.values.reason import Reason
 
 PROBLEM_CODES: Mapping[int, frozenset[str]] = {
-    400: frozenset({"malformed_json"}),
+    400: frozenset({"malformed_http", "malformed_json"}),
     401: frozenset({"unauthorized"}),
     403: frozenset({"forbidden"}),
     404: frozenset({"not_found", "unknown_campaign", "unknown_ping", "unknown_post"}),
     405: frozenset({"method_not_allowed"}),
+    408: frozenset({"request_timeout"}),
     409: frozenset({"already_posted", "in_progress", "not_offered"}),
     410: frozenset({"offer_expired"}),
     413: frozenset({"too_large"}),
     415: frozenset({"unsupported_media_type"}),
     422: frozenset({"invalid_lead", "invalid_request", "idempotency_key_reused"}),
     429: frozenset({"rate_limited"}),
+    431: frozenset({"head_too_large"}),
     500: frozenset({"internal_error"}),
     503: frozenset({"unavailable", "overloaded"}),
 }

@@ -61,6 +61,11 @@ def moment_of(identifier: UUID) -> datetime:
     return datetime.fromtimestamp((identifier.int >> 80) / 1000, UTC)
 
 
+def age_s(identifier: UUID, now_s: float) -> float:
+    """How long ago a UUIDv7 was made, by Unix time; less than nothing where another clock is ahead."""
+    return now_s - (identifier.int >> 80) / 1000
+
+
 def first_of(moment: datetime) -> UUID:
     """The least UUIDv7 that can be made at a moment: where a stretch of time begins among the ids."""
     milliseconds = int(moment.timestamp() * 1000)

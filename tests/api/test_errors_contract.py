@@ -164,6 +164,14 @@ async def test_other_media_types_are_refused(shared_world: World, media_type: st
     problem(await send(shared_world, "/v1/ping", b"{}", media_type), 415, "unsupported_media_type")
 
 
+@pytest.mark.parametrize(("coding", "status"), [("gzip", 415), ("br", 415), ("identity", 422)])
+async def test_a_body_that_is_coded_is_told_so_and_not_that_its_json_is_bad(
+    shared_world: World, coding: str, status: int
+) -> None:
+    answer = await shared_world.send("/v1/ping", {}, **{"Content-Encoding": coding})
+    problem(answer, status, "unsupported_media_type" if status == 415 else "invalid_request")
+
+
 @pytest.mark.parametrize(
     "media_type",
     ["application/json", "Application/JSON", "application/json; charset=utf-8", 'application/json;charset="UTF-8"'],

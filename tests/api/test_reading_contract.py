@@ -8,6 +8,8 @@ from support.market import CONTACT, market
 from support.waiting import Held, until
 from support.world import World
 
+from exchange.values.ids import uuid7
+
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
@@ -44,6 +46,32 @@ async def test_an_offer_whose_time_is_over_is_expired_unless_it_was_posted(share
     await shared_world.rows("update pings set expires_at = now() where ping_id = $1 returning 1", posted["ping_id"])
     assert (await read(shared_world, f"/v1/pings/{left['ping_id']}"))["status"] == "expired"
     assert (await read(shared_world, f"/v1/pings/{posted['ping_id']}"))["status"] == "posted"
+
+
+async def test_a_ping_that_is_not_written_down_yet_is_there_all_the_same(shared_world: World) -> None:
+    """Whoever reads or posts it at once learns what it is, not that there is none."""
+    await shared_world.apply(market({}))
+    async with shared_world.locked("pings"):
+        answer = await shared_world.ping()
+        reading = asyncio.create_task(read(shared_world, f"/v1/pings/{answer['ping_id']}"))
+        posting = asyncio.create_task(
+            shared_world.send("/v1/post", {"ping_id": answer["ping_id"], "lead": CONTACT}),
+        )
+        await asyncio.sleep(0.2)
+        assert not reading.done()
+        assert not posting.done()
+    assert (await reading)["status"] == "unsold"
+    refused = await posting
+    assert (refused.status_code, refused.json()["code"]) == (409, "not_offered")
+
+
+async def test_an_id_that_was_made_just_now_and_is_no_ping_is_unknown_soon(shared_world: World) -> None:
+    await shared_world.apply(market({}))
+    for answer in (
+        await shared_world.get(f"/v1/pings/{uuid7()}"),
+        await shared_world.send("/v1/post", {"ping_id": str(uuid7()), "lead": CONTACT}),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (404, "unknown_ping")
 
 
 async def test_an_unsold_ping_can_be_read_within_a_second(shared_world: World) -> None:

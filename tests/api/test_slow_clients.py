@@ -1,6 +1,7 @@
 """Clients that are slow or rude at the door: cut off in time, and nobody else notices."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
@@ -8,9 +9,11 @@ from urllib.parse import urlsplit
 
 import pytest
 from support.buyer import Buyer, bids
-from support.market import market
+from support.market import LEAD, market
+from support.waiting import Held
 from support.world import World, open_world
 
+from exchange.api.protocol import HEAD_BYTES_MAX
 from exchange.embedded.lease import Services
 
 HEAD = b"POST /v1/ping HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
@@ -56,8 +59,18 @@ async def test_a_request_that_does_not_come_to_its_end_is_cut_off(hasty: World, 
     key = f"Authorization: Bearer {hasty.keys['acme']}\r\n".encode()  # without one it would be answered at once
     writer.write(begun.replace(b"Host: x\r\n", b"Host: x\r\n" + key))
     async with asyncio.timeout(60):
-        assert await answer_before_the_cut(reader) == b""
+        assert told(await answer_before_the_cut(reader)) == (408, "request_timeout")
     await drop(writer)
+
+
+def told(answer: bytes) -> tuple[int, str]:
+    """The status and the code of one problem that ends a connection."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    lines = head.decode().lower().split("\r\n")
+    assert {"content-type: application/problem+json", "connection: close", f"content-length: {len(body)}"} <= {*lines}
+    document = json.loads(body)
+    assert lines[0].split()[1] == str(document["status"])
+    return document["status"], document["code"]
 
 
 async def test_dripping_bytes_does_not_buy_time(hasty: World) -> None:
@@ -69,7 +82,7 @@ async def test_dripping_bytes_does_not_buy_time(hasty: World) -> None:
         dripped += 1
         await asyncio.sleep(0.02)
     assert dripped < 60
-    assert await cut == b""
+    assert told(await cut) == (408, "request_timeout")
     await drop(writer)
 
 
@@ -77,8 +90,65 @@ async def test_an_endless_head_is_cut_off_by_its_size(hasty: World) -> None:
     reader, writer = await open_to(hasty)
     writer.write(HEAD + b"X-Long: " + b"a" * 100_000)
     async with asyncio.timeout(0.25):  # sooner than the clock would
-        assert await answer_before_the_cut(reader) == b""
+        answer = await answer_before_the_cut(reader)
+    assert answer == b"" or told(answer) == (431, "head_too_large")  # nothing of it is heard while more comes
     await drop(writer)
+
+
+@pytest.mark.parametrize("end", [b"", b"\r\n\r\n"], ids=["without its end", "whole"])
+async def test_a_head_that_is_too_long_is_told_so_however_it_comes(world: World, end: bytes) -> None:
+    for pieces in (1, 3):
+        reader, writer = await open_to(world)
+        head = HEAD + b"X-Long: " + b"a" * HEAD_BYTES_MAX + end
+        size = -(-len(head) // pieces)
+        for start in range(0, len(head), size):
+            writer.write(head[start : start + size])
+            await writer.drain()
+            await asyncio.sleep(0.05)
+        assert told(await answer_before_the_cut(reader)) == (431, "head_too_large")
+        await drop(writer)
+
+
+async def test_a_head_may_be_as_long_as_it_may_be(world: World) -> None:
+    reader, writer = await open_to(world)
+    head = b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Long: "
+    writer.write(head + b"a" * (HEAD_BYTES_MAX - len(head) - 4) + b"\r\n\r\n")
+    assert (await reader.read()).startswith(b"HTTP/1.1 200")
+    await drop(writer)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"NONSENSE\r\n\r\n",
+        HEAD + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\n",
+        HEAD + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        HEAD + b"Content-Length: -1\r\n\r\n",
+        HEAD + b"Bad Header: 1\r\n\r\n",
+    ],
+    ids=["no request", "two lengths", "two ends", "less than nothing", "a blank in a name"],
+)
+async def test_what_is_no_http_is_a_problem_as_any_other(world: World, sent: bytes) -> None:
+    reader, writer = await open_to(world)
+    writer.write(sent)
+    assert told(await answer_before_the_cut(reader)) == (400, "malformed_http")
+    await drop(writer)
+
+
+async def test_nothing_is_said_in_the_middle_of_another_answer(world: World) -> None:
+    held = Held({"bid": "21.00"})
+    async with Buyer(held) as buyer:
+        await world.apply(market({"only": buyer}))
+        reader, writer = await open_to(world)
+        body = json.dumps({"campaign": "auto-us", "lead": LEAD}).encode()
+        key = f"Authorization: Bearer {world.keys['acme']}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+        writer.write(HEAD + key + body)
+        await held.asked.wait()
+        writer.write(b"NONSENSE\r\n\r\n")
+        assert await answer_before_the_cut(reader) == b""
+        held.release.set()
+        assert (await world.ping())["status"] == "offered"
+        await drop(writer)
 
 
 @pytest.mark.parametrize("setting", ["connections_max", "connections_per_address_max"])

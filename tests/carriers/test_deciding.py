@@ -6,11 +6,14 @@ import io
 import json
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import asyncssh
 import pytest
 import pytest_asyncio
+from support.buyer import Buyer
 from support.certificates import make_certificate, serving_with, trusting
 from support.file_servers import PASSWORD, USER, FileServer, sftp_server
 from support.ftps_server import ftps_server
@@ -21,7 +24,7 @@ from exchange.buyers.delivery import Courier
 from exchange.buyers.dialects.wire import Post
 from exchange.buyers.tls import bare_context
 from exchange.carriers.deciding import Carriers
-from exchange.carriers.mail import Relay, relay_of
+from exchange.carriers.mail import Relay, Security, relay_of
 from exchange.values.bid import Accepted, Delivery, NotSent, Rejected, Unknown
 from exchange.values.deliveries import FileFormat, Files, Mail, Means, Protocol
 from exchange.values.ids import uuid7
@@ -103,6 +106,34 @@ async def test_a_mail_server_that_dies_once_the_message_comes_may_have_it(courie
         box.dies_at, box.says = step, None
         assert isinstance(await carry(courier, MAIL, relay=relay(box.port)), Unknown)
         assert len(box.taken) == (1 if step == "END" else 0)
+
+
+async def test_a_mail_server_that_dies_in_the_middle_of_a_long_message_may_have_it(courier: Courier) -> None:
+    async with mail_server() as box:
+        box.dies_after_bytes = 200_000
+        found = await carry(courier, MAIL, relay=relay(box.port), lead=post(note="x" * 2_000_000))
+        assert isinstance(found, Unknown)
+        assert box.taken == []
+
+
+@pytest.mark.parametrize("scheme", ["smtp", "smtps", "smtp+plain"])
+async def test_a_mail_server_that_never_greets_was_sent_nothing(
+    courier: Courier, scheme: str, certificate: Path
+) -> None:
+    async with Buyer(lambda _: None) as mute:  # waits for a request, which is no greeting
+        given = replace(relay(mute.port), security=Security(scheme))
+        found = await carry(courier, MAIL, relay=given, trusted=certificate, timeout_ms=SHORT_MS)
+        assert isinstance(found, NotSent)
+
+
+async def test_a_mail_server_that_dies_at_the_beginning_of_tls_was_sent_nothing(
+    courier: Courier, certificate: Path
+) -> None:
+    async with mail_server(serving_with(certificate)) as box:
+        box.dies_at = "STARTTLS"
+        given = replace(relay(box.port), security=Security.STARTTLS, host="localhost")
+        assert isinstance(await carry(courier, MAIL, relay=given, trusted=certificate), NotSent)
+        assert (box.words, box.taken) == (["EHLO", "STARTTLS"], [])
 
 
 async def test_nobody_listens_and_nothing_is_sent(courier: Courier) -> None:
@@ -216,6 +247,34 @@ async def test_a_server_that_dies_from_then_on_may_have_it(
     server.dies_in, server.dies_at = (1, "") if step == "middle" else (0, step)
     assert isinstance(await carry(courier, files(server, protocol), trusted=certificate), Unknown)
     assert len(server.files()) == (1 if step == "renamed" else 0)
+
+
+@pytest.mark.parametrize("step", ["rename", "renamed"])
+async def test_a_server_without_the_rename_that_replaces_may_have_it_as_well(
+    courier: Courier, tmp_path: Path, step: str
+) -> None:
+    async with sftp_server(tmp_path / "files") as server:
+        server.posix_rename, server.dies_at = False, step
+        assert isinstance(await carry(courier, files(server, Protocol.SFTP)), Unknown)
+        assert len(server.files()) == (1 if step == "renamed" else 0)
+
+
+async def test_a_server_that_has_no_room_has_said_no(
+    courier: Courier, server: FileServer, protocol: Protocol, certificate: Path
+) -> None:
+    server.is_full = True
+    assert isinstance(await carry(courier, files(server, protocol), trusted=certificate), Rejected)
+    assert server.files() == {}
+
+
+async def test_a_server_that_never_greets_was_sent_nothing(
+    courier: Courier, protocol: Protocol, certificate: Path
+) -> None:
+    async with Buyer(lambda _: None) as mute:
+        key = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode().strip()
+        means = replace(files(FileServer(Path(), mute.port), protocol), host_key=key)
+        found = await carry(courier, means, trusted=certificate, timeout_ms=SHORT_MS)
+        assert isinstance(found, NotSent)
 
 
 async def test_a_folder_that_is_not_there_is_a_no_and_a_wrong_password_is_our_own_trouble(

@@ -315,6 +315,21 @@ async def test_a_mail_server_that_hangs_up_after_the_last_byte_is_sent_the_same_
     assert await states(world) == [("done", "")]
 
 
+@pytest.mark.parametrize("step", ["EHLO", "MAIL", "RCPT", "DATA", "MESSAGE", "END"])
+async def test_wherever_the_mail_server_dies_the_message_arrives_in_the_end(world: World, step: str) -> None:
+    async with mail_server() as box, Buyer(bids("21.00"), ACCEPTS) as buyer:
+        await sold(world, mailing(f"dying-at-{step.lower()}", buyer))
+        box.dies_at, box.says = step, None
+        await send_all(world, relay=plain(box))
+        assert (await states(world))[0][0] == "waiting"
+        box.dies_at, box.says = "", "250 taken"
+        await make_due(world)
+        await send_all(world, relay=plain(box))
+    assert await states(world) == [("done", "")]
+    assert len(box.taken) == (2 if step == "END" else 1), "a repeat only where it may have been lost"
+    assert len({message["Message-ID"] for message in box.messages}) == 1
+
+
 @pytest.mark.parametrize(
     ("says", "state", "detail"),
     [
@@ -455,6 +470,33 @@ async def test_a_server_that_dies_in_the_middle_shows_no_half_file_and_gets_it_w
         [content] = server.files().values()
     assert json.loads(content)["lead"] == buyer.posts[0].json["lead"]
     assert await states(world) == [("done", "")]
+
+
+@pytest.mark.parametrize("protocol", ["sftp", "ftps"])
+@pytest.mark.parametrize("step", ["login", "open", "rename", "renamed"])
+async def test_wherever_a_server_dies_there_is_one_whole_file_in_the_end(
+    world: World, tmp_path: Path, certificate: Path, protocol: str, step: str
+) -> None:
+    opening = (
+        sftp_server(tmp_path / "files")
+        if protocol == "sftp"
+        else ftps_server(tmp_path / "files", serving_with(certificate))
+    )
+    async with opening as server, Buyer(bids("21.00"), ACCEPTS) as buyer:
+        drop = by_sftp(server) if protocol == "sftp" else by_ftps(server)
+        await sold(world, followed(f"{protocol}-{step}", buyer, drop=drop))
+        server.dies_at = step
+        await send_all(world, tls=trusting(certificate))
+        assert (len(server.files()), (await states(world))[0][0]) == (1 if step == "renamed" else 0, "waiting")
+        server.dies_at = ""
+        before = list(server.log)
+        await make_due(world)
+        await send_all(world, tls=trusting(certificate))
+        [content] = server.files().values()
+        assert (server.log == before) is (step == "renamed"), "what is there already is not put down again"
+        assert not [path for path in server.folder.rglob("*") if path.is_file() and path.name.startswith(".")]
+    assert json.loads(content)["lead"] == buyer.posts[0].json["lead"]
+    assert await states(world) == [("done", "it was there from an earlier try" if step == "renamed" else "")]
 
 
 @pytest.mark.parametrize("protocol", ["sftp", "ftps"])

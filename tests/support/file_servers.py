@@ -1,7 +1,7 @@
 """SFTP and FTPS servers on loopback, each with a folder, that can be told to die in the middle of a file."""
 
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,7 @@ class FileServer:
     """`dies_in` counts down: that many files are cut off in their middle. `log` is what was done, by path.
 
     `dies_at` is a step at which it hangs up: before it has done `login`, `open` or `rename`, or when it has `renamed`.
-    FTPS servers are silent at `waits_at` until they may go on.
+    FTPS servers are silent at `waits_at` until they may go on. One that `is_full` opens files and keeps none.
     """
 
     folder: Path
@@ -27,6 +27,7 @@ class FileServer:
     log: list[tuple[str, str]] = field(default_factory=list)
     posix_rename: bool = True
     dies_at: str = ""
+    is_full: bool = False
     waits_at: str = ""
     may_go_on: threading.Event = field(default_factory=threading.Event)
 
@@ -68,46 +69,56 @@ class _Logins(asyncssh.SSHServer):
         return username == USER and key.export_public_key().decode().split()[1] in self._known
 
 
+class _Folder(asyncssh.SFTPServer):
+    def __init__(self, channel: Any, server: FileServer) -> None:
+        super().__init__(channel, chroot=str(server.folder).encode())
+        self._server = server
+        self._connection = channel.get_connection()
+
+    def open(self, path: bytes, pflags: int, attrs: asyncssh.SFTPAttrs) -> Any:
+        if self._server.dies_at == "open":
+            self._connection.abort()
+        return super().open(path, pflags, attrs)
+
+    def write(self, file_obj: object, offset: int, data: bytes) -> int:
+        if self._server.dies_in:
+            self._server.dies_in -= 1
+            super().write(file_obj, offset, data[: len(data) // 2])
+            self._connection.abort()
+        if self._server.is_full:
+            raise asyncssh.SFTPNoSpaceOnFilesystem("full")
+        return super().write(file_obj, offset, data)  # type: ignore[return-value]  # ours is not a coroutine
+
+    def rename(self, oldpath: bytes, newpath: bytes) -> Any:
+        return self._named(super().rename, oldpath, newpath)
+
+    def posix_rename(self, oldpath: bytes, newpath: bytes) -> Any:
+        if not self._server.posix_rename:
+            raise asyncssh.SFTPOpUnsupported("not here")
+        return self._named(super().posix_rename, oldpath, newpath)
+
+    def _named(self, rename: Callable[[bytes, bytes], Any], oldpath: bytes, newpath: bytes) -> Any:
+        if self._server.dies_at == "rename":
+            self._connection.abort()
+            raise asyncssh.SFTPFailure("too late")
+        self._server.log.append(("named", newpath.decode()))
+        done = rename(oldpath, newpath)
+        if self._server.dies_at == "renamed":
+            self._connection.abort()
+        return done
+
+
 @asynccontextmanager
 async def sftp_server(folder: Path, known_keys: tuple[str, ...] = ()) -> AsyncIterator[FileServer]:
     """`known_keys` are the base64 parts of public keys that may log in."""
     found, key = FileServer.at(folder), asyncssh.generate_private_key("ssh-ed25519")
-
-    class Server(asyncssh.SFTPServer):
-        def __init__(self, channel: Any) -> None:
-            super().__init__(channel, chroot=str(folder).encode())
-            self._connection = channel.get_connection()
-
-        def open(self, path: bytes, pflags: int, attrs: asyncssh.SFTPAttrs) -> Any:
-            if found.dies_at == "open":
-                self._connection.abort()
-            return super().open(path, pflags, attrs)
-
-        def write(self, file_obj: object, offset: int, data: bytes) -> int:
-            if found.dies_in:
-                found.dies_in -= 1
-                super().write(file_obj, offset, data[: len(data) // 2])
-                self._connection.abort()
-            return super().write(file_obj, offset, data)  # type: ignore[return-value]  # ours is not a coroutine
-
-        def posix_rename(self, oldpath: bytes, newpath: bytes) -> Any:
-            if not found.posix_rename:
-                raise asyncssh.SFTPOpUnsupported("not here")
-            if found.dies_at == "rename":
-                self._connection.abort()
-                raise asyncssh.SFTPFailure("too late")
-            found.log.append(("named", newpath.decode()))
-            done = super().posix_rename(oldpath, newpath)
-            if found.dies_at == "renamed":
-                self._connection.abort()
-            return done
 
     acceptor = await asyncssh.listen(
         "127.0.0.1",
         0,
         server_host_keys=[key],
         server_factory=lambda: _Logins(found, list(known_keys)),
-        sftp_factory=Server,
+        sftp_factory=lambda channel: _Folder(channel, found),
     )
     found.port = acceptor.get_port()
     found.host_key = key.export_public_key().decode().strip()

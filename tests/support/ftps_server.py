@@ -115,6 +115,8 @@ class _Session:
             self._path(name).write_bytes(content[: len(content) // 2])
             self._control.shutdown(socket.SHUT_RDWR)
             return ""
+        if self._server.is_full:
+            return "552 full"
         self._path(name).write_bytes(content)
         self._server.log.append(("received", name))
         return "226 have it"

@@ -33,7 +33,11 @@ class Mailbox:
     was_known: list[bool] = field(default_factory=list)
     dies_at: str = ""
     refusal: str = "550 no such user"
+    dies_after_bytes: int | None = None
+    """Of a message: how much of it comes before it hangs up."""
     waits: dict[str, asyncio.Event] = field(default_factory=dict)
+    words: list[str] = field(default_factory=list)
+    """Those of the words above that it has heard."""
 
     @property
     def messages(self) -> list[EmailMessage]:
@@ -67,6 +71,7 @@ class _Mortal(SMTP):
 
     async def _come_to(self, word: str) -> bool:
         box: Mailbox = self.event_handler
+        box.words.append(word)
         if word in box.waits:
             await box.waits[word].wait()
         if box.dies_at == word and isinstance(self.transport, asyncio.Transport):
@@ -88,6 +93,19 @@ class _Mortal(SMTP):
     async def smtp_DATA(self, arg: str) -> None:  # noqa: N802
         if await self._come_to("DATA"):
             await super().smtp_DATA(arg)
+
+    async def smtp_STARTTLS(self, arg: str) -> None:  # noqa: N802
+        if await self._come_to("STARTTLS"):
+            await super().smtp_STARTTLS(arg)
+
+    def data_received(self, data: bytes) -> None:
+        box: Mailbox = self.event_handler
+        if box.dies_after_bytes is not None:
+            box.dies_after_bytes -= len(data)
+            if box.dies_after_bytes < 0 and isinstance(self.transport, asyncio.Transport):
+                self.transport.abort()
+                return
+        super().data_received(data)
 
     async def push(self, status: Any) -> None:
         await super().push(status)
