@@ -259,7 +259,7 @@ def test_a_request_of_its_own_kind_is_read_covered_and_compared() -> None:
             "auth: oauth2 is for endpoints, not for what follows a sale",
         ),
         ({"reply": CALL["reply"] | {"reference": "id"}}, "http",
-         "reply: price, bid_id, reason, reference, redirect_url are not read here"),
+         "reply: price, bid_id, sale, max_shares, bids, not_found, reason, reference, redirect_url are not read here"),
         ({"reply": {"format": "json", "success": []}}, "http.reply",
          "success has no condition: nothing would ever be a yes"),
         ({"method": "GET"}, "http", "method GET goes with body query only"),

@@ -111,6 +111,8 @@ def usual_of(rules: ReplyRules) -> Usual | None:
     conditions = [part for condition in _conditions(rules) for part in (condition, *condition.also)]
     sayings = [saying for saying in (rules.price, rules.bid_id) if saying is not None]
     places = [condition.at for condition in conditions] + [saying.at for saying in sayings]
+    if rules.bids is not None or rules.sale is not None or rules.max_shares is not None:
+        return None
     if rules.format is not Format.JSON or rules.charset != "utf-8" or any(saying.matches for saying in sayings):
         return None
     paths = [json_path(place) for place in places if place is not None]

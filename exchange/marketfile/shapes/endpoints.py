@@ -109,4 +109,6 @@ class EndpointShape(MeansShape):
             raise refuse(f"mapping is missing: dialect {self.dialect} has fields of the buyer's own")
         if self.mapping is not None and (self.ping_url is None) is not (self.mapping.ping is None):
             raise refuse("ping_url and mapping.ping go together: give both, or none of them")
+        if self.mapping is not None and self.mapping.status is not None and self.status_url is None:
+            raise refuse("mapping.status goes with a status_url only")
         return self
