@@ -198,8 +198,8 @@ class ReplyRules:
     """What an answer means. Of each kind of rule one condition that holds is enough; `error` goes before all others.
 
     `confirmed` is the price that a yes to a post repeats; one that is `less` than was bid is no sale. `not_found` is
-    the buyer's word that he knows no such post. Without a `success` a list of `bids` is a yes, and so is each of them of
-    which nothing says no.
+    the buyer's word that he knows no such post. Without a `success` a list of `bids` is a yes, and each of them, of
+    which nothing says no, too.
     """
 
     format: Format

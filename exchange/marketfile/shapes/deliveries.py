@@ -50,6 +50,7 @@ class LeadWebhookShape(SigningShape):
     """A lead as JSON to an address."""
 
     url: Url
+    auth: Annotated[AuthShape | None, BeforeValidator(read_auth)] = None
 
 
 class MailShape(Shape):
@@ -120,8 +121,6 @@ class CallShape(MessageShape):
 
     @model_validator(mode="after")
     def _says_what_is_known(self) -> Self:
-        if self.auth is not None and self.auth.oauth2 is not None:
-            raise refuse("auth: oauth2 is for endpoints, not for what follows a sale")
         unknown = next((name for name in self.facts() if name not in POST_FACTS), None)
         if unknown is not None:
             raise refuse(f"there is no {unknown} once a lead is sold")

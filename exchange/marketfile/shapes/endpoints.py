@@ -97,6 +97,8 @@ class EndpointShape(MeansShape):
             raise refuse("must say one of post_url, webhook, email, sftp and ftps")
         if self.post_url is None and (wrong := sorted(self.model_fields_set - _WITHOUT_URL)):
             raise refuse(f"{wrong[0]} goes with a post_url only")
+        if self.webhook is not None and self.webhook.auth is not None:
+            raise refuse("webhook.auth is for what follows a sale: a webhook that decides one is signed, and no more")
         if any(part is not None and part.every_min is not None for part in (self.sftp, self.ftps)):
             raise refuse("every_min is for what follows a sale: what decides one is put down at once")
         return self
