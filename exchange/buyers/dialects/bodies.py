@@ -41,14 +41,17 @@ class Writer:
         self._query = _gets(in_query, secrets)
         self._charset = message.charset
         self._body = _body(message, secrets, runs)
-        self._is_plain = not self._headers and not self._query
+        self.write = self._write if self._headers or self._query else _plain(self._body)
+        """Writes the request for a ping or post. It raises Unsendable."""
 
-    def write(self, facts: Facts) -> Request:
-        """The request for a ping or post. Raises Unsendable."""
-        if self._is_plain:
-            return _new(Request, (self._body(facts), "", NO_HEADERS))
+    def _write(self, facts: Facts) -> Request:
         headers = {name: _in_head(name, value) for name, get in self._headers if (value := get(facts)) is not ABSENT}
         return Request(self._body(facts), _urlencoded(self._query, facts, self._charset, quote), headers)
+
+
+def _plain(body: Write) -> Callable[[Facts], Request]:
+    """What most requests are: a body and no more."""
+    return lambda facts: _new(Request, (body(facts), "", NO_HEADERS))
 
 
 def _in_head(name: str, value: Any) -> str:

@@ -84,7 +84,7 @@ def value_test(condition: Condition) -> Suits:
     """Whether a condition at a path holds of what stands there: text, true or false; None is nothing."""
     suits, exists = _text_test(condition), condition.exists
     if suits is None:
-        return _is_nothing if exists is False else _is_something
+        return is_nothing if exists is False else is_something
 
     def holds(value: Any) -> bool:
         text = text_in(value)
@@ -93,11 +93,13 @@ def value_test(condition: Condition) -> Suits:
     return holds
 
 
-def _is_something(value: Any) -> bool:
+def is_something(value: Any) -> bool:
+    """Whether there is a text, a number or a truth value."""
     return isinstance(value, (str, bool))
 
 
-def _is_nothing(value: Any) -> bool:
+def is_nothing(value: Any) -> bool:
+    """Whether there is nothing, or no single value."""
     return not isinstance(value, (str, bool))
 
 

@@ -1,6 +1,7 @@
 """The mapped dialects: an endpoint's own wire, as its mapping in the market file says it."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from exchange.buyers.dialects.bodies import Writer
 from exchange.buyers.dialects.json_writing import Runs
@@ -11,6 +12,8 @@ from exchange.values.bid import Delivery
 from exchange.values.mapping import EndpointMapping
 from exchange.values.market import Sale
 
+NO_READERS: Mapping[Sale, Read] = MappingProxyType({})
+
 
 class Mapped:
     """A mapping, compiled. Where it says nothing of a status query, that is as in the native dialect."""
@@ -20,7 +23,7 @@ class Mapped:
         runs = runs or Runs()
         self._ping = None if mapping.ping is None else Writer(mapping.ping, secrets, runs)
         self.ping = _no_ping if self._ping is None else self._ping.write
-        self._ping_reader = None if mapping.ping is None else Reader(mapping.ping.reply)
+        self._readers = NO_READERS if mapping.ping is None else Reader(mapping.ping.reply).bid_readers
         self._post, self._post_reader = Writer(mapping.post, secrets, runs), Reader(mapping.post.reply)
         self.ping_method = PLAIN_METHOD if mapping.ping is None else mapping.ping.method
         self._status = None if mapping.status is None else Writer(mapping.status, secrets, runs)
@@ -32,9 +35,7 @@ class Mapped:
         return NO_HEADERS if self._ping is None else self._ping.standing
 
     def bid_reader(self, *, sale: Sale, currency: str) -> Read:  # noqa: ARG002  # prices come in the market's
-        if self._ping_reader is None:
-            raise Unsendable("the mapping has no ping")
-        return self._ping_reader.bid_reader(sale=sale)
+        return self._readers[sale]
 
     def post(self, post: Post) -> Request:
         return _whole(self._post, post)

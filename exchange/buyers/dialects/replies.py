@@ -5,6 +5,7 @@ answer that says yes and no at once is taken for neither.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import orjson
@@ -71,22 +72,27 @@ class Reader:
         self._list = None if rules.bids is None else list_finder(rules.bids.at, xml=rules.format is Format.XML)
         self._each = None if rules.bids is None else Reader(rules.bids.each)
         usual = None if rules.price is None else usual_of(rules)
-        self._readers = {sale: self._bid_reader(sale, usual) for sale in (Sale.EXCLUSIVE, Sale.SHARED, Sale.EITHER)}
-
-    def bid_reader(self, *, sale: Sale) -> Read:
-        """What reads the answers to one ping. A bid is for the sale that it says, else for the one that was asked."""
-        return self._readers[sale]
+        self.bid_readers = {sale: self._bid_reader(sale, usual) for sale in (Sale.EXCLUSIVE, Sale.SHARED, Sale.EITHER)}
 
     def _bid_reader(self, sale: Sale, usual: Usual | None) -> Read:
-        look, bid_of, usual_sale = None if usual is None else usual.read, self._bid, _usual_sale(sale)
+        if usual is None:
+            return partial(self._read_as, sale)
+        forms, look, bid_of, usual_sale = usual.forms, usual.read, self._bid, _usual_sale(sale)
 
         def read(status: int, body: bytes) -> Reply:
-            if look is not None and status == 200 and (found := look(body)) is not None:
-                text, bid_id = found
-                return bid_of(text, bid_id, usual_sale)
+            if status == 200:
+                for form in forms:
+                    if (clear := form(body)) is not None:
+                        gross_micros, bid_id = clear
+                        return _new(Bid, (gross_micros, bid_id, usual_sale, None, ()))
+                if (found := look(body)) is not None:
+                    return bid_of(*found, usual_sale)
             return self.read_bid(status, body, sale)
 
         return read
+
+    def _read_as(self, sale: Sale, status: int, body: bytes) -> Reply:
+        return self.read_bid(status, body, sale)
 
     def read_bid(self, status: int, body: bytes, sale: Sale) -> Reply:
         """What an answer to a ping means, read the long way; `sale` is what was asked for."""
