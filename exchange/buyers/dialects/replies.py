@@ -240,6 +240,8 @@ def _read_xml(status: int, text: str) -> Answer:
         root = read_xml(text)
     except UnreadableXmlError as error:
         return Answer(status, text, UNREADABLE, f"not XML: {error}")
+    if root.name.lower() == "html":
+        return Answer(status, text, UNREADABLE, "a page in HTML")
     if _is_fault(root):
         return Answer(status, text, UNREADABLE, "a SOAP fault")
     return Answer(status, text, root)
