@@ -453,6 +453,38 @@ async def test_of_several_bids_the_one_that_brings_more_wins_and_its_token_goes_
         await world.assert_sound()
 
 
+# Several values
+
+
+async def test_a_field_with_several_values_goes_the_whole_way(world: World) -> None:
+    form = {
+        "dialect": "leadspedia",
+        "mapping": {
+            "ping": {
+                "fields": {"zip_code": "zip", "car": "cars", "cars": {"field": "cars", "join": ";"}, "age": "age"}
+            },
+            "post": {"fields": {"zip_code": "zip", "car": "cars", "first_name": "first_name"}},
+        },
+    }
+    says_sold, cars = b'{"result":"success","lead_id":"L7"}', ["Saab", "Opel & Co"]
+    async with Buyer(form_bids, lambda _: answer(says_sold)) as buyer, Buyer(bids("20.00")) as other:
+        document = mapped({"form": buyer, "other": other}, "form", form)
+        vertical = document["verticals"]["auto"]
+        several = {"cars": {"type": "text", "in": "ping", "multiple": True}}
+        document["verticals"] = {"auto": vertical | {"fields": vertical["fields"] | several}}
+        await world.apply(document)
+        wrong = await world.send("/v1/ping", {"campaign": "auto-us", "lead": LEAD | {"cars": "Saab"}})
+        assert (wrong.status_code, wrong.json()["errors"][0]["code"]) == (422, "wrong_type")
+        ping = await world.ping(LEAD | {"cars": [*cars, "Saab", " "]})
+        assert (await world.post(ping["ping_id"], CONTACT | {"cars": cars}))["changed_fields"] == []
+        asked, sold = (parse_qsl(sent.body.decode()) for sent in (buyer.pings[0], buyer.posts[0]))
+        assert [text for name, text in asked if name == "car"] == cars
+        assert dict(asked)["cars"] == "Saab;Opel & Co"
+        assert [text for name, text in sold if name == "car"] == cars
+        assert other.pings[0].json["lead"]["cars"] == cars
+        await world.assert_sound()
+
+
 # What became of a post
 
 

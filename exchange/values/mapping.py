@@ -107,7 +107,7 @@ class Source:
     """Where a value comes from and how it is written. `name` is a field, a fact, a constant or a secret's template.
 
     `values` are pairs of what is meant and what is sent; `otherwise` is sent for what is not among them, `default`
-    where there is nothing to send. `boolean` are the words for yes and no.
+    where there is nothing to send. `boolean` are the words for yes and no. `join` makes one text of several values.
     """
 
     origin: Origin

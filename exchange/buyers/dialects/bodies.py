@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote, quote_plus, urlencode
 
 from exchange.buyers.dialects.json_writing import Runs, json_writer
-from exchange.buyers.dialects.sources import ABSENT, Facts, Get, compile_source, text_of
+from exchange.buyers.dialects.sources import ABSENT, Facts, Get, compile_source, single_text, text_of
 from exchange.buyers.dialects.trees import OWN_TEXT, tree
 from exchange.buyers.dialects.wire import NO_HEADERS, Request, Unsendable
 from exchange.buyers.dialects.xml_writing import Tag, write_xml
@@ -56,7 +56,7 @@ def _plain(body: Write) -> Callable[[Facts], Request]:
 
 def _in_head(name: str, value: Any) -> str:
     """A header's value that arrives as it is: in one line, and without blanks at its ends, which a reader drops."""
-    text = text_of(value)
+    text = single_text(name, value)
     if not _HEADER_VALUE.fullmatch(text) or text != text.strip():
         raise Unsendable(f"{name}: a value that no header can carry")
     return text
@@ -146,9 +146,9 @@ def _fill(tag: Tag, value: Any) -> None:
         return
     for name, item in value.items():
         if name.startswith("@"):
-            tag.attributes[name[1:]] = text_of(item)
+            tag.attributes[name[1:]] = single_text(name, item)
         elif name == OWN_TEXT:
-            tag.text = text_of(item)
+            tag.text = single_text(name, item)
         else:
             for one in item if isinstance(item, list) else (item,):
                 child = Tag(name)

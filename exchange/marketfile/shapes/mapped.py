@@ -100,8 +100,8 @@ class SourceShape(ItemShape):
             raise refuse("must say one of field, value, const, secret and list")
         if self.items is not None and not 0 < len(self.items) <= PARTS_MAX:
             raise refuse(f"list must have 1 to {PARTS_MAX} entries")
-        if self.join is not None and self.items is None:
-            raise refuse("join goes with list only")
+        if self.join is not None and self.items is None and self.field is None:
+            raise refuse("join goes with list, or with a field that has several values")
 
 
 Source = Annotated[SourceShape, BeforeValidator(_field_in_short)]
