@@ -64,6 +64,8 @@ def loaded(own: Mapping[str, Any], usual: Mapping[str, Any]) -> Loaded:
         raise CaseError("the endpoint has no post_url, so there is no wire to check")
     if case.message == "ping" and endpoint.ping_url is None:
         raise CaseError("a ping, and the endpoint has no ping_url")
+    if case.message == "status" and endpoint.status_url is None:
+        raise CaseError("a status query, and the endpoint has no status_url")
     wire = Wires(secrets).of(BUYER, endpoint)
     if wire is None:
         raise CaseError("the case has no value for a secret of its endpoint: give it under secrets")

@@ -1,7 +1,7 @@
 """The commands about buyers' wires: recorded cases, and a sample lead sent before a real one is at stake."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -13,6 +13,7 @@ buyer_app = typer.Typer(help="Buyers' endpoints, tried with sample leads.", no_a
 Order = Annotated[str, typer.Argument(help="The order whose endpoint is tried.")]
 Sample = Annotated[Path, typer.Option("--lead", help="A JSON file with the fields of a sample lead.")]
 WithPost = Annotated[bool, typer.Option("--post", help="Post the sample, too, at the price that was bid.")]
+WithStatus = Annotated[bool, typer.Option("--status", help="Ask afterwards what became of the post.")]
 NotATest = Annotated[bool, typer.Option("--not-a-test", help="Send the sample as a lead, without the mark of a test.")]
 
 
@@ -30,9 +31,11 @@ def check(
 
 
 @buyer_app.command("try")
-def try_buyer(order: Order, lead: Sample, post: WithPost = False, not_a_test: NotATest = False) -> None:
+def try_buyer(
+    order: Order, lead: Sample, post: WithPost = False, status: WithStatus = False, not_a_test: NotATest = False
+) -> None:
     """Send a sample lead to an order's endpoint, and show every byte; nothing is sold or recorded."""
-    _try(order, lead, post=post, test=not not_a_test, out=None)
+    _try(order, lead, _Way(post, status, not not_a_test), out=None)
 
 
 @buyer_app.command("record")
@@ -41,16 +44,24 @@ def record(
     lead: Sample,
     out: Annotated[Path, typer.Option(help="The case file to be written; it must not be there yet.")],
     post: WithPost = False,
+    status: WithStatus = False,
     not_a_test: NotATest = False,
 ) -> None:
     """As try, and write down the last answer as a case that check can run."""
-    _try(order, lead, post=post, test=not not_a_test, out=out)
+    _try(order, lead, _Way(post, status, not not_a_test), out=out)
 
 
-def _try(order: str, lead: Path, *, post: bool, test: bool, out: Path | None) -> None:
+class _Way(NamedTuple):
+    post: bool
+    status: bool
+    test: bool
+
+
+def _try(order: str, lead: Path, way: _Way, *, out: Path | None) -> None:
     from exchange.commands import buyers
 
-    settings, environment, wish = loaded_settings(), secret_environment(), buyers.Wish(order, lead, post, test)
+    settings, environment = loaded_settings(), secret_environment()
+    wish = buyers.Wish(order, lead, way.post, way.test, way.status)
     if out is not None:
         buyers.check_free(out)
     ready = with_database(settings, lambda database: buyers.prepare(database, wish, environment))

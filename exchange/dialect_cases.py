@@ -22,10 +22,12 @@ ORDER, CAMPAIGN, VERTICAL, CURRENCY = "north", "auto-us", "auto", "USD"
 PADDING_MAX = 16_777_216
 """The most blanks after an answer: more than any answer that is read."""
 
-_KEYS = frozenset({"why", "ping", "post", "sends", "answers", "endpoint", "secrets"})
+_MESSAGES = ("ping", "post", "status")
+_KEYS = frozenset({"why", *_MESSAGES, "sends", "answers", "endpoint", "secrets"})
 _GIVEN = {
     "ping": frozenset({"lead", "test", "sale", "currency", "floor"}),
     "post": frozenset({"lead", "test", "sale", "currency", "price", "bid_id"}),
+    "status": frozenset({"test", "sale", "currency", "price", "bid_id"}),
 }
 _SENDS = frozenset({"method", "url", "headers", "body", "body_hex", "refused"})
 _ANSWER = frozenset({"status", "body", "body_hex", "padding", "means"})
@@ -37,7 +39,7 @@ class CaseError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One case: `message` is ping or post, `given` what is told, `sends` and `answers` what must come of it."""
+    """One case: `message` is ping, post or status, `given` what is told, `sends` and `answers` what must come of it."""
 
     why: str
     message: str
@@ -61,9 +63,9 @@ class Difference:
 def read_case(document: Mapping[str, Any]) -> Case:
     """A case as written. Raises CaseError."""
     _check_keys("", document, _KEYS)
-    messages = [message for message in ("ping", "post") if message in document]
+    messages = [message for message in _MESSAGES if message in document]
     if len(messages) != 1 or not isinstance(document.get("why"), str):
-        raise CaseError("a case says why, and is either a ping or a post")
+        raise CaseError("a case says why, and is either a ping or a post, or asks for the status of one")
     [message] = messages
     given, sends, answers = document[message] or {}, document.get("sends"), document.get("answers") or []
     _check_keys(message, given, _GIVEN[message])
@@ -94,6 +96,8 @@ def request_of(case: Case, endpoint: Endpoint, wire: Wire) -> Written:
     """What is sent for a case. Raises Unsendable."""
     if case.message == "ping":
         return wire.written_ping(endpoint, _ping(case.given), SIGNED_AT_S)
+    if case.message == "status":
+        return wire.written_status(endpoint, _post(case.given), SIGNED_AT_S)
     return wire.written_post(endpoint, _post(case.given), SIGNED_AT_S)
 
 
@@ -101,6 +105,8 @@ def heard(case: Case, wire: Wire, status: int, body: bytes) -> Reply | Delivery:
     """What an answer to a case's request means."""
     if case.message == "post":
         return wire.dialect.read_delivery(status, body, _post(case.given).gross_micros)
+    if case.message == "status":
+        return wire.dialect.read_status(status, body, _post(case.given).gross_micros)
     sale, currency = Sale(case.given.get("sale", "exclusive")), case.given.get("currency", CURRENCY)
     return wire.dialect.bid_reader(sale=sale, currency=currency)(status, body)
 
@@ -109,9 +115,8 @@ def meaning(found: Reply | Delivery) -> dict[str, Any]:
     """What an answer means, as cases write it."""
     match found:
         case Bid():
-            return _present(
-                {"bid": format_amount(found.gross_micros), "bid_id": found.bid_id, "sale": _sale(found.sale)}
-            )
+            others = [meaning(other) for other in found.others]
+            return _bid(found) | ({"others": others} if others else {})
         case Refusal():
             return _present({"refused": found.reason.wire_name, "detail": found.detail})
         case Accepted():
@@ -122,6 +127,11 @@ def meaning(found: Reply | Delivery) -> dict[str, Any]:
             return _present({"unknown": True, "detail": found.detail})
         case NotSent():
             return _present({"not_sent": True, "detail": found.detail})
+
+
+def _bid(found: Bid) -> dict[str, Any]:
+    price, sale = format_amount(found.gross_micros), None if found.sale is Sale.EXCLUSIVE else found.sale.value
+    return _present({"bid": price, "bid_id": found.bid_id, "sale": sale, "max_shares": found.shares_max})
 
 
 def _sent(case: Case, endpoint: Endpoint, wire: Wire) -> Iterator[Difference]:
@@ -163,9 +173,14 @@ def _meant(case: Case, wire: Wire) -> Iterator[Difference]:
 
 def _wanted(means: object) -> dict[str, Any]:
     """`accepted` and `unknown` in a word; amounts as they are written anywhere."""
-    found = {means: True} if isinstance(means, str) else dict(means) if isinstance(means, Mapping) else {}
+    if isinstance(means, str):
+        return {means: True}
+    found = dict(means) if isinstance(means, Mapping) else {}
     if "bid" in found:
         found["bid"] = format_amount(_amount(found["bid"]))
+    others = found.get("others")
+    if isinstance(others, list):
+        found["others"] = [_wanted(other) for other in others]
     return found
 
 
@@ -210,10 +225,6 @@ def _bytes(said: Mapping[str, Any]) -> bytes | None:
     if "body_hex" in said:
         return bytes.fromhex(said["body_hex"])
     return said["body"].encode() if "body" in said else None
-
-
-def _sale(sale: Sale) -> str | None:
-    return None if sale is Sale.EXCLUSIVE else sale.value
 
 
 def _present(keys: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,14 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import assert_never
-from uuid import UUID
 
 import orjson
 import structlog
 from cryptography.exceptions import InvalidTag
 
 from exchange.buyers.delivery import Courier
-from exchange.buyers.dialects.wire import Post, Unsendable, with_query
+from exchange.buyers.dialects.wire import Post, Unsendable
 from exchange.buyers.tokens import Tokens
 from exchange.errors import MarketFileError, StorageUnavailable
 from exchange.marketfile.reader import read
@@ -33,9 +32,8 @@ from exchange.storage.vault import Vault
 from exchange.storage.verdicts import How, Resolved, Verdict, resolve, verdict_by, verdict_of
 from exchange.values.bid import Delivery, NotSent, Unknown
 from exchange.values.market import Endpoint, Market
-from exchange.wires import NO_TOKEN, TOKEN_WAIT_S, Wire, Wires, deliver
+from exchange.wires import NO_TOKEN, STATUS_TIMEOUT_MS, TOKEN_WAIT_S, Wire, Wires, deliver
 
-STATUS_TIMEOUT_MS = 10_000
 LEASE_S = 300.0
 """Longer than asking by every means can take."""
 UNREADABLE_WAIT_S = 3_600.0
@@ -142,25 +140,27 @@ class Reconciler:
                     return Unknown("the lead cannot be opened")
                 return await deliver(self._courier, wire, endpoint, post)
             case Means.STATUS:
-                return await self._asked(wire, endpoint, plan.attempt_id)
+                return await self._asked(wire, endpoint, delivered_post(attempt.post, plan, {}))
         assert_never(means)
 
-    async def _asked(self, wire: Wire, endpoint: Endpoint, attempt_id: UUID) -> Delivery:
+    async def _asked(self, wire: Wire, endpoint: Endpoint, post: Post) -> Delivery:
         """A buyer's word on an attempt. One who could not be asked has said nothing, not even that he knows none."""
         heard: list[Delivery] = []
 
         def read(status: int, body: bytes) -> Delivery:
-            heard.append(wire.dialect.read_status(status, body))
+            heard.append(wire.dialect.read_status(status, body, post.gross_micros))
             return heard[0]
 
-        url = wire.url(with_query(endpoint.status_url or "", wire.dialect.status_query(attempt_id)))
         if not await wire.ready(TOKEN_WAIT_S):
             return Unknown(f"not asked: {NO_TOKEN}")
         try:
-            headers = wire.headers_of("GET", url, b"", time.time())
+            written = wire.written_status(endpoint, post, time.time())
         except Unsendable as error:
             return Unknown(f"not asked: {error}")
-        found = await self._courier.deliver(url, headers, None, STATUS_TIMEOUT_MS, wire.heeding(read))
+        body, read_on = None if written.method == "GET" else written.body, wire.heeding(read)
+        found = await self._courier.deliver(
+            written.url, written.headers, body, STATUS_TIMEOUT_MS, read_on, method=written.method
+        )
         return found if heard or not isinstance(found, NotSent) else Unknown(f"not asked: {found.detail}")
 
     def _post(self, attempt: OpenAttempt) -> Post | None:

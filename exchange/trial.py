@@ -16,18 +16,21 @@ from exchange.values.ids import uuid7
 from exchange.values.market import Market, Sale
 from exchange.values.reason import Reason
 from exchange.values.vertical import Lead, Vertical
-from exchange.wires import Wire, Written
+from exchange.wires import STATUS_TIMEOUT_MS, Wire, Written
 
 CONNECT_MS = int((LIMITS.connect_s + LIMITS.handshake_s) * 1000)
 """What a ping of a trial may take longer than one in an auction, which finds connections that are open."""
+
+PING, POST, STATUS = "ping", "post", "status"
 
 
 class Heard(NamedTuple):
     """One exchange with a buyer: what was sent, what came back (`status` None: nothing), and what it means.
 
-    `elapsed_ms` is from dialling to the answer.
+    `kind` is ping, post or status; `elapsed_ms` is from dialling to the answer.
     """
 
+    kind: str
     written: Written
     request: bytes
     status: int | None
@@ -43,7 +46,9 @@ class Heard(NamedTuple):
                 return True
             case Refusal():
                 return found.reason is Reason.NO_BID
-            case NotSent() | Unknown():
+            case NotSent():
+                return self.kind == STATUS and self.status is not None
+            case Unknown():
                 return False
 
 
@@ -112,22 +117,28 @@ async def ask(courier: Courier, wire: Wire, stage: Stage, ping: Ping) -> Heard:
     headers = {**written.headers, TIMEOUT_HEADER: str(endpoint.ping_timeout_ms)}
     read = wire.dialect.bid_reader(sale=ping.sale, currency=ping.currency)
     written = written._replace(headers=headers)
-    return await _sent(courier, written, written.body, endpoint.ping_timeout_ms + CONNECT_MS, read)
+    return await _sent(courier, PING, written, endpoint.ping_timeout_ms + CONNECT_MS, read)
 
 
 async def deliver(courier: Courier, wire: Wire, stage: Stage, post: Post) -> Heard:
     """Sends a post, once. Raises Unsendable."""
     endpoint = stage.entry.endpoint
     written = wire.written_post(endpoint, post, time.time())
-    body = None if written.method == "GET" else written.body
     read = partial(wire.dialect.read_delivery, gross_micros=post.gross_micros)
-    return await _sent(courier, written, body, endpoint.post_timeout_ms, read)
+    return await _sent(courier, POST, written, endpoint.post_timeout_ms, read)
+
+
+async def inquire(courier: Courier, wire: Wire, stage: Stage, post: Post) -> Heard:
+    """Asks what became of a post. Raises Unsendable."""
+    written = wire.written_status(stage.entry.endpoint, post._replace(lead={}), time.time())
+    read = partial(wire.dialect.read_status, gross_micros=post.gross_micros)
+    return await _sent(courier, STATUS, written, STATUS_TIMEOUT_MS, read)
 
 
 async def _sent(
     courier: Courier,
+    kind: str,
     written: Written,
-    body: bytes | None,
     timeout_ms: int,
     read: Callable[[int, bytes], Reply | Delivery],
 ) -> Heard:
@@ -137,14 +148,15 @@ async def _sent(
         came.append((status, body))
         return Unknown()
 
+    body = written.body if kind == PING or written.method != "GET" else None
     request = _bytes(written, body)
     started_s = time.monotonic()
     delivery = await courier.deliver(written.url, written.headers, body, timeout_ms, keep, method=written.method)
     elapsed_ms = int((time.monotonic() - started_s) * 1000)
     if not came:
-        return Heard(written, request, None, b"", delivery, elapsed_ms)
+        return Heard(kind, written, request, None, b"", delivery, elapsed_ms)
     [(status, content)] = came
-    return Heard(written, request, status, content, read(status, content), elapsed_ms)
+    return Heard(kind, written, request, status, content, read(status, content), elapsed_ms)
 
 
 def _bytes(written: Written, body: bytes | None) -> bytes:

@@ -24,6 +24,9 @@ NO_TOKEN = "no access token"  # noqa: S105  # says that there is none
 TOKEN_WAIT_S = 2.0
 """How long a post may wait for a token before nothing is sent, of its own time: as long as for a connection."""
 
+STATUS_TIMEOUT_MS = 10_000
+"""How long a buyer has to say what became of a post."""
+
 UNAUTHORIZED = 401
 
 Heard = TypeVar("Heard")
@@ -110,6 +113,11 @@ class Wire:
         return written._replace(
             headers={**written.headers, **signed(post.attempt_id, request.body, self.signing_keys, now_s)}
         )
+
+    def written_status(self, endpoint: Endpoint, post: Post, now_s: float) -> Written:
+        """The question what became of a post, written. Raises Unsendable."""
+        request = self.dialect.status(post)
+        return self._written(self.dialect.status_method, endpoint.status_url or "", NO_HEADERS, request, now_s)
 
     def _written(self, method: str, url: str, standing: Mapping[str, str], request: Request, now_s: float) -> Written:
         called = self.url(url, request)

@@ -10,9 +10,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from lxml import etree
-from support.buyer import Answer, Behaviour, Buyer, Received, bids, says
+from support.buyer import Answer, Behaviour, Buyer, Received, bids, says, silent
 from support.market import LEAD, Document, market
-from support.unknowns import KEY, attempt_of, reconcile, state_of
+from support.unknowns import KEY, age, attempt_of, reconcile, state_of
 from support.waiting import until
 from support.world import World, open_world
 
@@ -400,6 +400,147 @@ async def test_what_a_wire_cannot_carry_is_not_sent_and_the_next_buyer_has_it(wo
         post = await world.post(ping["ping_id"], odd)
         assert post["status"] == "accepted"
         assert (len(buyer.posts), len(other.posts)) == (0, 1)
+
+
+# Several bids
+
+
+LIST: Document = {
+    "dialect": "mapped",
+    "mapping": {
+        "ping": {
+            "body": "json",
+            "fields": {"zip": "zip", "sale": {"value": "sale"}, "test": {"value": "test"}},
+            "reply": {
+                "format": "json",
+                "reject": {"at": "pass", "is": True},
+                "bids": {
+                    "at": "offers",
+                    "price": "amount",
+                    "bid_id": "token",
+                    "sale": {"at": "kind", "exclusive": "alone", "shared": "split"},
+                    "max_shares": "legs",
+                },
+            },
+        },
+        "post": {
+            "body": "json",
+            "fields": {"token": {"value": "bid_id"}, "sale": {"value": "sale"}, "test": {"value": "test"}},
+            "reply": {"format": "json", "success": {"at": "sold", "is": True}},
+        },
+    },
+}
+BOTH_WAYS = {"offers": [
+    {"kind": "split", "amount": "12.00", "token": "s", "legs": 2}, {"kind": "alone", "amount": "20.00", "token": "e"},
+]}  # fmt: skip
+
+
+@pytest.mark.parametrize(("other", "token", "price"), [("7.00", "e", "17.00"), ("11.00", "s", "19.55")])
+async def test_of_several_bids_the_one_that_brings_more_wins_and_its_token_goes_back(
+    world: World, other: str, token: str, price: str
+) -> None:
+    shared = says({"bids": [{"sale": "shared", "bid": other, "bid_id": "o"}]})
+    async with Buyer(says(BOTH_WAYS), says({"sold": True})) as buyer, Buyer(shared) as second:
+        await world.apply(mapped({"list": buyer, "other": second}, "list", LIST, sale="best"))
+        ping = await world.ping()
+        assert ping["price"] == price
+        post = await world.post(ping["ping_id"], CONTACT)
+        assert post["status"] == "accepted"
+        [asked], [sold] = buyer.pings, buyer.posts
+        assert asked.json["sale"] == "either"
+        assert sold.json["token"] == token
+        assert len(second.posts) == (token == "s")
+        await world.assert_sound()
+
+
+# Several values
+
+
+async def test_a_field_with_several_values_goes_the_whole_way(world: World) -> None:
+    form = {
+        "dialect": "leadspedia",
+        "mapping": {
+            "ping": {
+                "fields": {"zip_code": "zip", "car": "cars", "cars": {"field": "cars", "join": ";"}, "age": "age"}
+            },
+            "post": {"fields": {"zip_code": "zip", "car": "cars", "first_name": "first_name"}},
+        },
+    }
+    says_sold, cars = b'{"result":"success","lead_id":"L7"}', ["Saab", "Opel & Co"]
+    async with Buyer(form_bids, lambda _: answer(says_sold)) as buyer, Buyer(bids("20.00")) as other:
+        document = mapped({"form": buyer, "other": other}, "form", form)
+        vertical = document["verticals"]["auto"]
+        several = {"cars": {"type": "text", "in": "ping", "multiple": True}}
+        document["verticals"] = {"auto": vertical | {"fields": vertical["fields"] | several}}
+        await world.apply(document)
+        wrong = await world.send("/v1/ping", {"campaign": "auto-us", "lead": LEAD | {"cars": "Saab"}})
+        assert (wrong.status_code, wrong.json()["errors"][0]["code"]) == (422, "wrong_type")
+        ping = await world.ping(LEAD | {"cars": [*cars, "Saab", " "]})
+        assert (await world.post(ping["ping_id"], CONTACT | {"cars": cars}))["changed_fields"] == []
+        asked, sold = (parse_qsl(sent.body.decode()) for sent in (buyer.pings[0], buyer.posts[0]))
+        assert [text for name, text in asked if name == "car"] == cars
+        assert dict(asked)["cars"] == "Saab;Opel & Co"
+        assert [text for name, text in sold if name == "car"] == cars
+        assert other.pings[0].json["lead"]["cars"] == cars
+        await world.assert_sound()
+
+
+# What became of a post
+
+
+STATUS: Document = {
+    "method": "GET",
+    "body": "query",
+    "fields": {"id": {"value": "bid_id"}},
+    "headers": {"X-Ours": {"value": "attempt_id"}},
+    "reply": {
+        "format": "json",
+        "error": {"at": "error", "exists": True},
+        "success": {"at": "state", "is": "sold"},
+        "reject": {"at": "state", "is": "refused"},
+        "not_found": {"status": "404"},
+        "reference": "number",
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("said", "status", "code"),
+    [
+        (says({"state": "sold", "number": 7}), "accepted", None),
+        (says({"state": "refused"}), "rejected", Reason.REJECTED_BY_BUYER),
+        (says({}, 404), "rejected", Reason.NOT_SENT),
+        (says({"state": "sold", "error": "busy"}), "pending", Reason.UNKNOWN),
+        (says({"state": "soon"}), "pending", Reason.UNKNOWN),
+        (silent, "pending", Reason.UNKNOWN),
+    ],
+    ids=["sold", "refused", "not-found", "error", "no-rule", "silence"],
+)
+async def test_a_buyer_is_asked_in_his_own_words_what_became_of_a_post(
+    world: World, said: Behaviour, status: str, code: Reason | None
+) -> None:
+    def behave(received: Received) -> Any:
+        if received.path == "/bid":
+            return answer(b'<Bid token="T&amp;1"><Take>Yes</Take><Price>21.00</Price></Bid>')
+        return said(received)
+
+    async with Buyer(behave, lambda _: answer(b"<html>busy</html>", 502)) as buyer:
+        xml = {"mapping": XML["mapping"] | {"status": STATUS}, "status_url": f"{buyer.url}/status?v=1"}
+        await world.apply(mapped({"xml": buyer}, "xml", XML | xml | {"auth": {"bearer": "k-1"}}))
+        post = await world.post((await world.ping())["ping_id"], CONTACT)
+        assert post["status"] == "pending"
+        await age(world, post, "5 minutes")
+        await reconcile(world)
+        question = buyer.pings[-1]
+        assert len(buyer.posts) == 1
+    attempt = await attempt_of(world, post)
+    assert (question.method, question.path, question.body) == ("GET", "/status?v=1&id=T%261", b"")
+    assert question.headers["x-ours"] == str(attempt["attempt_id"])
+    assert question.headers["authorization"] == "Bearer k-1"
+    found = await state_of(world, post)
+    assert (found["status"], found.get("reason", {}).get("code")) == (status, code)
+    assert attempt["reference"] == ("7" if status == "accepted" else None)
+    await world.assert_sound()
 
 
 async def test_an_unclear_answer_is_asked_again_with_the_same_bytes(services: Services, tmp_path: Path) -> None:

@@ -151,18 +151,23 @@ class Round:
     def _start(self) -> float:
         """Sends all requests; the moment at which the first order will be past its deadline."""
         started_s, first_due_s = self.started_s, self._decide_at_s
-        body, timeout_ms, told_ms, due_s, rest = None, -1, -1, 0.0, b""
+        body, timeout_ms, told_ms, size, due_s, middle, rest = None, -1, -1, -1, 0.0, b"", b""
         for call in self._calls:
             line, pool = call.line, call.line.pool
             call.round = self
             if pool is None or (told := call.timeout_ms - pool.network_ms) < TOLD_MS_MIN:
                 call.left_out(line.refusal if pool is None else NO_TIME_LEFT)
                 continue
-            if told != told_ms or call.timeout_ms != timeout_ms or call.body is not body:
-                body, timeout_ms, told_ms = call.body, call.timeout_ms, told
+            if call.timeout_ms != timeout_ms:
+                timeout_ms = call.timeout_ms
                 due_s = min(started_s + timeout_ms / 1000, self._decide_at_s)
                 first_due_s = min(first_due_s, due_s)
-                rest = b"%d\r\nContent-Length: %d\r\n\r\n%b" % (told_ms, len(body), body)
+            if call.body is not body or told != told_ms:
+                body = call.body
+                if told != told_ms or len(body) != size:
+                    told_ms, size = told, len(body)
+                    middle = b"%d\r\nContent-Length: %d\r\n\r\n" % (told_ms, size)
+                rest = middle + body
             call.due_s = due_s
             try:
                 call.request = line.head + rest

@@ -82,7 +82,7 @@ def formula_in(lead: Lead, vertical: Vertical | None) -> str | None:
     """The first of the text fields that a spreadsheet would take for a formula: such a lead is not written as CSV."""
     fields = {} if vertical is None else vertical.fields
     texts = (name for name, item in fields.items() if item.type is FieldType.TEXT)
-    return next((name for name in texts if str(lead.get(name, "")).startswith(_FORMULA)), None)
+    return next((name for name in texts if as_text(lead.get(name)).startswith(_FORMULA)), None)
 
 
 def template_values(parcel: Parcel) -> dict[str, str]:
@@ -96,6 +96,8 @@ def template_values(parcel: Parcel) -> dict[str, str]:
 def as_text(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, list):
+        return ", ".join(map(as_text, value))
     return "" if value is None else str(value)
 
 

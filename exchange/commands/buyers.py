@@ -23,13 +23,13 @@ from exchange.marketfile.source import Document, parse
 from exchange.rules.intake import LeadReader
 from exchange.storage import catalogue
 from exchange.storage.database import Database
-from exchange.trial import Heard, Stage
+from exchange.trial import PING, POST, STATUS, Heard, Stage
 from exchange.values.bid import Bid
 from exchange.values.deliveries import kind_of
 from exchange.values.market import Market, Sale
 from exchange.values.money import format_amount
 from exchange.values.vertical import Lead
-from exchange.wires import Wire, Wires
+from exchange.wires import STATUS_TIMEOUT_MS, Wire, Wires
 
 SAMPLE_BYTES_MAX = 65_536
 """The largest file with a sample lead."""
@@ -39,12 +39,16 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What is to be tried: an order, a sample of a lead, whether it is posted, too, and marked as a test."""
+    """What is to be tried: an order, a sample of a lead, whether it is posted, too, and marked as a test.
+
+    With `status` the buyer is asked afterwards what became of the post.
+    """
 
     order: str
     sample: Path
     post: bool
     test: bool
+    status: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,9 @@ def prepared(market: Market, document: Document, wish: Wish, environment: Mappin
         raise CommandError(f"{wish.order} is delivered to by {way}: there is no answer to show. Send it a test lead")
     if stage.fixed_micros is not None and not wish.post:
         raise CommandError(f"{wish.order} has a fixed price and is not asked for bids: say --post to try its post")
+    if wish.status and (not wish.post or entry.endpoint.status_url is None):
+        missing = "say --post, too" if entry.endpoint.status_url else "the endpoint has no status_url"
+        raise CommandError(f"there is no post whose status could be asked for: {missing}")
     if wish.test and not entry.endpoint.marks_tests:
         raise CommandError(
             f"the endpoint of {wish.order} cannot mark tests: the buyer would take the sample for a lead. "
@@ -131,6 +138,8 @@ async def run(ready: Prepared, wish: Wish, environment: Mapping[str, str], *, al
             return Tried(ready, cover, tuple(sent), "there is no bid, so nothing was posted")
         post = trial.post_of(ready.ping, bid, ready.lead)
         sent.append((post, await trial.deliver(courier, wire, ready.stage, post)))
+        if wish.status:
+            sent.append((post._replace(lead={}), await trial.inquire(courier, wire, ready.stage, post)))
         return Tried(ready, cover, tuple(sent))
     except Unsendable as error:
         return Tried(ready, cover, tuple(sent), f"nothing more was sent: {error}")
@@ -157,11 +166,13 @@ def case_text(found: Tried, wish: Wish) -> str:
     message, heard = found.sent[-1]
     if heard.status is None:
         raise CommandError("nothing was recorded: there was no answer")
-    kind = "ping" if isinstance(message, Ping) else "post"
-    why = f"What {found.prepared.stage.entry.buyer.key} answered when this {kind} was tried."
+    what = "ping" if heard.kind == PING else "post"
+    asked = "he was asked for the status of this post" if heard.kind == STATUS else f"this {what} was tried"
+    why = f"What {found.prepared.stage.entry.buyer.key} answered when {asked}."
     body = found.cover.content(heard.body)
+    given = {key: value for key, value in _given(message).items() if heard.kind != STATUS or key != "lead"}
     try:
-        text = recording(why, kind, _given(message), found.prepared.raw, heard.status, body)
+        text = recording(why, heard.kind, given, found.prepared.raw, heard.status, body)
         again = loaded(parse(text), {})
         wrong = compared(again.case, again.endpoint, again.wire)
     except CaseError as error:
@@ -239,20 +250,21 @@ def _given(message: Ping | Post) -> Document:
 
 
 def _told(found: Tried, message: Ping | Post, heard: Heard) -> list[str]:
-    kind = "Ping" if isinstance(message, Ping) else "Post"
+    kind = {PING: "Ping to", POST: "Post to", STATUS: "Status query to"}[heard.kind]
     buyer, marked = found.prepared.stage.entry.buyer.key, "a test" if message.test else "a lead, not a test"
-    lines = [f"{kind} to {buyer}, as {marked}:", *_shown(">", found.cover.content(heard.request))]
+    lines = [f"{kind} {buyer}, as {marked}:", *_shown(">", found.cover.content(heard.request))]
     if heard.status is None:
         lines.append("No answer.")
     else:
         lines += [f"Answer: status {heard.status}", *_shown("<", found.cover.content(heard.body))]
     said = ", ".join(f"{key}: {value}" for key, value in meaning(heard.found).items())
-    return [*lines, f"It means: {_plain(found.cover.text(said))}", _time(found, message, heard), ""]
+    return [*lines, f"It means: {_plain(found.cover.text(said))}", _time(found, heard), ""]
 
 
-def _time(found: Tried, message: Ping | Post, heard: Heard) -> str:
+def _time(found: Tried, heard: Heard) -> str:
     endpoint = found.prepared.stage.entry.endpoint
-    may_ms = endpoint.ping_timeout_ms if isinstance(message, Ping) else endpoint.post_timeout_ms
+    times_ms = {PING: endpoint.ping_timeout_ms, POST: endpoint.post_timeout_ms, STATUS: STATUS_TIMEOUT_MS}
+    may_ms = times_ms[heard.kind]
     late = "; an auction would not have waited for it" if heard.elapsed_ms > may_ms else ""
     return f"It took {heard.elapsed_ms} ms with connecting, of {may_ms} ms{late}."
 

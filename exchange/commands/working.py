@@ -10,6 +10,7 @@ from exchange import worker
 from exchange.background import Background
 from exchange.buyers.delivery import Courier
 from exchange.buyers.tls import bare_context
+from exchange.buyers.tokens import Tokens
 from exchange.carriers.mail import relay_from
 from exchange.children import say_ready, stop_on_signals, stop_without_parent
 from exchange.commands.session import prepare_schema, services
@@ -60,7 +61,9 @@ def run_worker(settings: Settings, *, leashed: bool, ready: int | None) -> None:
             stack.push_async_callback(courier.close)
             reconciler = _reconciler(settings, database, courier)
             stack.push_async_callback(reconciler.close)
-            sending = _outbox(settings, database, courier)
+            tokens = Tokens(courier)
+            stack.push_async_callback(tokens.close)
+            sending = _outbox(settings, database, courier, tokens)
             stack.push_async_callback(sending.close, OUTBOX_GRACE_S)
             waiting = WaitingLeads(
                 database,
@@ -91,7 +94,7 @@ def _reconciler(settings: Settings, database: Database, courier: Courier) -> Rec
     return Reconciler(database, courier, Vault(master_key(settings)), secret_environment(), limits)
 
 
-def _outbox(settings: Settings, database: Database, courier: Courier) -> Outbox:
+def _outbox(settings: Settings, database: Database, courier: Courier, tokens: Tokens) -> Outbox:
     directory, environment = Directory(database), secret_environment()
     sellers = SellerWebhooks(database, directory, courier, environment)
     followings = Followings(
@@ -100,6 +103,7 @@ def _outbox(settings: Settings, database: Database, courier: Courier) -> Outbox:
         courier,
         Vault(master_key(settings)),
         environment,
+        tokens,
         relay_from(settings),
         bare_context(),
         allow_private=settings.allow_private_addresses,

@@ -15,7 +15,7 @@ from exchange.rules.ages import DAY_S, HOUR_S
 from exchange.rules.fields import reader_for
 from exchange.rules.filters import accepts
 from exchange.values.filters import Condition, Filter, Group, Junction, Radius
-from exchange.values.vertical import AGED_TYPES, ORDERED_TYPES, Field, FieldType, Value
+from exchange.values.vertical import AGED_TYPES, ORDERED_TYPES, Field, FieldType, Single
 
 AGES: Mapping[str, tuple[int, tuple[int, int], frozenset[FieldType]]] = MappingProxyType(
     {
@@ -40,10 +40,10 @@ OPERATORS = (
 class _Parts:
     """What the operators of one condition say together."""
 
-    any_of: frozenset[Value] | None = None
-    none_of: frozenset[Value] = frozenset()
-    minima: list[Value] = field(default_factory=list)
-    maxima: list[Value] = field(default_factory=list)
+    any_of: frozenset[Single] | None = None
+    none_of: frozenset[Single] = frozenset()
+    minima: list[Single] = field(default_factory=list)
+    maxima: list[Single] = field(default_factory=list)
     exists: bool | None = None
     prefixes: frozenset[str] = frozenset()
     patterns: frozenset[str] = frozenset()
@@ -52,7 +52,7 @@ class _Parts:
     max_ages_s: list[int] = field(default_factory=list)
     groups: list[Group[Condition]] = field(default_factory=list)
 
-    def narrow(self, values: frozenset[Value]) -> None:
+    def narrow(self, values: frozenset[Single]) -> None:
         self.any_of = values if self.any_of is None else self.any_of & values
 
     def condition(self) -> Condition:
@@ -178,7 +178,7 @@ class ConditionReader:
         if operator != "min":
             parts.maxima.extend(self._value(greatest, path, problems, bound=True))
 
-    def _values(self, raw: object, path: str, problems: Problems) -> frozenset[Value]:
+    def _values(self, raw: object, path: str, problems: Problems) -> frozenset[Single]:
         return frozenset(
             found for value in _listed(raw, path, problems) for found in self._value(value, path, problems)
         )
@@ -193,7 +193,7 @@ class ConditionReader:
                 found.add(text)
         return frozenset(found)
 
-    def _value(self, raw: object, path: str, problems: Problems, *, bound: bool = False) -> tuple[Value, ...]:
+    def _value(self, raw: object, path: str, problems: Problems, *, bound: bool = False) -> tuple[Single, ...]:
         """The value that a lead would have, alone; nothing where no lead can have it."""
         item = self._item
         wanted, value = _as_written(item.type, raw)
@@ -204,7 +204,7 @@ class ConditionReader:
         if isinstance(outcome, FieldError):
             problems.add(path, f"no lead has {shown(raw)} as its {item.name}: {_lower_first(outcome.detail)}")
             return ()
-        if outcome is None:
+        if outcome is None or isinstance(outcome, list):  # fields with several values have no conditions
             problems.add(path, "is blank")
             return ()
         return (outcome.casefold() if item.type is FieldType.TEXT and isinstance(outcome, str) else outcome,)
@@ -267,7 +267,7 @@ def _listed(raw: object, path: str, problems: Problems) -> list[object]:
     return values
 
 
-def _as_written(kind: FieldType, raw: object) -> tuple[str, Value | None]:
+def _as_written(kind: FieldType, raw: object) -> tuple[str, Single | None]:
     """What a value of this type looks like in the file, and the value where it looks like that."""
     if kind is FieldType.BOOLEAN:
         return "true or false", raw if isinstance(raw, bool) else None
@@ -276,7 +276,7 @@ def _as_written(kind: FieldType, raw: object) -> tuple[str, Value | None]:
     return "text", as_text(raw)
 
 
-def _order(value: Value) -> tuple[int, str]:
+def _order(value: Single) -> tuple[int, str]:
     """A sort key for values of one ordered type: numbers by size, dates as their text."""
     return (0, value) if isinstance(value, str) else (int(value), "")
 

@@ -24,5 +24,7 @@ def check_consent(raw: object, path: str, catalogue: Catalogue | None, problems:
         field = catalogue.fields.get(name)
         if field is not None and field.stage is Stage.POST:
             problems.add(where, f"{shown(name)} is sent with the post only: consent must be there at the ping")
+        elif field is not None and field.multiple:
+            problems.add(where, f"{shown(name)} has several values: consent has one")
         elif field is not None and field.type not in _TYPES:
             problems.add(where, f"{shown(name)} is {field.type}: consent is a boolean or a text field")

@@ -82,7 +82,7 @@ def _means(shape: DeliveryShape) -> Means | Call:
 def build_means(shape: MeansShape) -> Means:
     """The one way that is given."""
     if shape.webhook is not None:
-        return LeadWebhook(shape.webhook.url, shape.webhook.all_secrets())
+        return LeadWebhook(shape.webhook.url, shape.webhook.all_secrets(), build_auth(shape.webhook.auth))
     if shape.email is not None:
         return _mail(shape.email)
     found = shape.sftp or shape.ftps

@@ -100,8 +100,9 @@ def _call(item: Call) -> Tree:
 
 def _means(means: Means) -> Tree:
     match means:
-        case LeadWebhook(url, secrets):
-            return {"url": Leaf(url), **_signing(secrets)}
+        case LeadWebhook(url, secrets, auth):
+            known_by = {} if auth.kind is AuthKind.NONE else {"auth": _auth(auth)}
+            return {"url": Leaf(url), **_signing(secrets), **known_by}
         case Mail(to, subject, text, html):
             texts = {"subject": shown(subject), "text": shown(text), "html": shown(html)}
             return tidy({"to": listed(to), **texts})

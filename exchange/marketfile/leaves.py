@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from exchange.values.vertical import Value
+from exchange.values.vertical import Single
 
 _PLAIN = re.compile(r"[\w+@$%&/.-][\w +@$%&/.-]*")
 """Text that reads well without quotes."""
@@ -38,15 +38,15 @@ def named(values: Sequence[str]) -> Leaf | None:
     return listed(values) if values else None
 
 
-def listed(values: Iterable[Value]) -> Leaf:
+def listed(values: Iterable[Single]) -> Leaf:
     return Leaf("[" + ", ".join(map(written, values)) + "]")
 
 
-def shown(value: Value | None) -> Leaf | None:
+def shown(value: Single | None) -> Leaf | None:
     return None if value is None else Leaf(written(value))
 
 
-def written(value: Value) -> str:
+def written(value: Single) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int) or _PLAIN.fullmatch(value):
@@ -54,6 +54,6 @@ def written(value: Value) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def in_order(values: Iterable[Value]) -> list[Value]:
+def in_order(values: Iterable[Single]) -> list[Single]:
     """Numbers by size, text by the alphabet."""
     return sorted(values, key=lambda value: (0, value) if isinstance(value, str) else (int(value), ""))

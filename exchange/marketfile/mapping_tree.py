@@ -11,6 +11,7 @@ from exchange.values.mapping import (
     Origin,
     Part,
     ReplyRules,
+    SaleWords,
     Saying,
     Source,
     When,
@@ -30,7 +31,8 @@ Plain = dict[str, object]
 
 def mapping_nodes(item: EndpointMapping) -> Plain:
     """A mapping as plain mappings, lists and values."""
-    return {name: message_nodes(message) for name, message in (("ping", item.ping), ("post", item.post)) if message}
+    messages = {"ping": item.ping, "post": item.post, "status": item.status}
+    return {name: message_nodes(message) for name, message in messages.items() if message is not None}
 
 
 def message_nodes(item: Message) -> Plain:
@@ -84,7 +86,13 @@ def _when(item: When) -> Plain:
 
 
 def _reply(item: ReplyRules) -> Plain:
-    rules = {"error": item.error, "duplicate": item.duplicate, "reject": item.reject, "success": item.success}
+    rules = {
+        "error": item.error,
+        "duplicate": item.duplicate,
+        "reject": item.reject,
+        "success": item.success,
+        "not_found": item.not_found,
+    }
     sayings = {
         "price": item.price,
         "bid_id": item.bid_id,
@@ -92,6 +100,7 @@ def _reply(item: ReplyRules) -> Plain:
         "reference": item.reference,
         "redirect_url": item.redirect_url,
         "confirmed": item.confirmed,
+        "max_shares": item.max_shares,
     }
     return _said(
         format=str(item.format),
@@ -99,7 +108,13 @@ def _reply(item: ReplyRules) -> Plain:
         **{key: [_condition(condition) for condition in found] for key, found in rules.items()},
         **{key: _saying(found) for key, found in sayings.items() if found},
         less=str(item.less) if item.less is not Less.UNKNOWN else None,
+        sale=None if item.sale is None else _sale(item.sale),
+        bids=None if item.bids is None else {"at": item.bids.at, **_reply(item.bids.each)},
     )
+
+
+def _sale(item: SaleWords) -> Plain:
+    return {**_saying(item.saying), "exclusive": list(item.exclusive), "shared": list(item.shared)}
 
 
 def _condition(item: Condition) -> Plain:

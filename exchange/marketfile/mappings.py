@@ -2,17 +2,10 @@
 
 from collections.abc import Mapping
 
-from exchange.marketfile.shapes.mapped import (
-    ConditionShape,
-    ItemShape,
-    MappingShape,
-    MessageShape,
-    ReplyShape,
-    SayingShape,
-    SourceShape,
-    WhenShape,
-)
+from exchange.marketfile.shapes.mapped import ItemShape, MappingShape, MessageShape, SourceShape, WhenShape
+from exchange.marketfile.shapes.replies import BidsShape, ConditionShape, ReplyShape, SaleShape, SayingShape
 from exchange.values.mapping import (
+    BidList,
     Body,
     Case,
     Condition,
@@ -26,6 +19,7 @@ from exchange.values.mapping import (
     Part,
     Phone,
     ReplyRules,
+    SaleWords,
     Saying,
     Source,
     When,
@@ -34,7 +28,8 @@ from exchange.values.mapping import (
 
 def build_mapping(shape: MappingShape) -> EndpointMapping:
     """A mapping."""
-    return EndpointMapping(None if shape.ping is None else build_message(shape.ping), build_message(shape.post))
+    ping, status = (None if item is None else build_message(item) for item in (shape.ping, shape.status))
+    return EndpointMapping(ping, build_message(shape.post), status)
 
 
 def build_message(shape: MessageShape) -> Message:
@@ -109,7 +104,31 @@ def _reply(shape: ReplyShape) -> ReplyRules:
         redirect_url=_saying(shape.redirect_url),
         confirmed=_saying(shape.confirmed),
         less=Less.UNKNOWN if shape.less is None else Less(shape.less),
+        not_found=tuple(map(_condition, shape.not_found)),
+        sale=_sale(shape.sale),
+        max_shares=_saying(shape.max_shares),
+        bids=None if shape.bids is None else BidList(shape.bids.at, _each(shape.bids, Format(shape.format))),
     )
+
+
+def _each(shape: BidsShape, form: Format) -> ReplyRules:
+    """The rules of one bid of a list."""
+    return ReplyRules(
+        format=form,
+        error=tuple(map(_condition, shape.error)),
+        duplicate=tuple(map(_condition, shape.duplicate)),
+        reject=tuple(map(_condition, shape.reject)),
+        success=tuple(map(_condition, shape.success)),
+        price=_saying(shape.price),
+        bid_id=_saying(shape.bid_id),
+        reason=_saying(shape.reason),
+        sale=_sale(shape.sale),
+        max_shares=_saying(shape.max_shares),
+    )
+
+
+def _sale(shape: SaleShape | None) -> SaleWords | None:
+    return None if shape is None else SaleWords(Saying(shape.at, shape.matches), shape.exclusive, shape.shared)
 
 
 def _condition(shape: ConditionShape) -> Condition:

@@ -112,13 +112,22 @@ def _order(raw: Any, keys: tuple[str, ...], change: _Change) -> Any:
 
 def _delivery(raw: Any, keys: tuple[str, ...], change: _Change) -> Any:
     raw = _with(raw, keys, change, **_MEANS)
-    if not isinstance(raw, dict) or not isinstance(raw.get("http"), dict):
+    if not isinstance(raw, dict):
         return raw
-    call, inner = raw["http"], (*keys, "http")
-    found = _mapping({key: item for key, item in call.items() if key != "auth"}, inner, change)
-    if "auth" in call:
-        found["auth"] = call["auth"] if call["auth"] == _NO_AUTH else _auth(call["auth"], (*inner, "auth"), change)
-    return {**raw, "http": {key: found[key] for key in call}}
+    found = dict(raw)
+    for part in {"webhook", "http"} & set(raw):
+        if isinstance(raw[part], dict):
+            found[part] = _call(raw[part], (*keys, part), change, is_mapping=part == "http")
+    return found
+
+
+def _call(raw: Document, keys: tuple[str, ...], change: _Change, *, is_mapping: bool) -> Document:
+    """A request with its `auth` covered, and what stands under `secret` in the mapping that it may be."""
+    auth = raw.get("auth", _NO_AUTH)
+    known_by = auth if auth == _NO_AUTH else _auth(auth, (*keys, "auth"), change)
+    rest = {key: item for key, item in raw.items() if key != "auth"}
+    found = (_mapping(rest, keys, change) if is_mapping else rest) | {"auth": known_by}
+    return {key: found[key] for key in raw}
 
 
 def _endpoint(raw: Any, keys: tuple[str, ...], change: _Change) -> Any:

@@ -6,7 +6,7 @@ from exchange.marketfile.limits import ALTERNATIVES_MAX
 from exchange.rules.alternatives import Row, alternatives, count
 from exchange.rules.literals import Aged, Listed, Literal, Stepped
 from exchange.values.filters import Filter
-from exchange.values.vertical import ORDERED_TYPES, Field, FieldType, Value
+from exchange.values.vertical import ORDERED_TYPES, Field, FieldType, Single
 
 
 def dead_end(item: Filter, fields: Mapping[str, Field]) -> str | None:
@@ -18,7 +18,7 @@ def dead_end(item: Filter, fields: Mapping[str, Field]) -> str | None:
     return None
 
 
-def domain(item: Field) -> frozenset[Value] | None:
+def domain(item: Field) -> frozenset[Single] | None:
     """All values that a field can have, where they are few."""
     if item.type is FieldType.ENUM:
         return frozenset(item.values)
@@ -63,7 +63,7 @@ def _stands_absence(literal: Literal) -> bool:
     return literal.absent if isinstance(literal, (Listed, Stepped)) else literal.turned
 
 
-def _passes(value: Value, listed: Sequence[Listed], stepped: Sequence[Stepped]) -> bool:
+def _passes(value: Single, listed: Sequence[Listed], stepped: Sequence[Stepped]) -> bool:
     return all((value in literal.values) is not literal.but for literal in listed) and all(
         literal.holds(value) for literal in stepped
     )

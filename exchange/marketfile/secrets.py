@@ -48,6 +48,7 @@ def _secrets(market: Market) -> Iterator[tuple[str, str]]:
 def _of_means(path: str, means: Means | Call) -> Iterator[tuple[str, str]]:
     if isinstance(means, LeadWebhook):
         yield from _signing(path, means.secrets)
+        yield f"{path}.auth.{_SECRET_KEYS[means.auth.kind]}", means.auth.secret
     elif isinstance(means, Files):
         login = {"password": means.password, "key": means.key}
         yield from ((f"{path}.{name}", secret) for name, secret in login.items() if secret is not None)

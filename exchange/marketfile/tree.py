@@ -78,6 +78,7 @@ def _field(item: Field) -> Tree:
             "max_length": shown(item.max_length),
             "values": listed(item.values) if item.type is FieldType.ENUM else None,
             "region": Leaf(item.region) if item.type is FieldType.PHONE else None,
+            "multiple": Leaf("true") if item.multiple else None,
         }
     )
 

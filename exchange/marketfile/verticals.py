@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from exchange.errors import FieldError
 from exchange.marketfile.conditions import ConditionReader
 from exchange.marketfile.entries import below, named, shaped
 from exchange.marketfile.limits import FIELDS_MAX, VALUES_MAX
@@ -15,7 +14,16 @@ from exchange.marketfile.shapes.verticals import FieldShape, VerticalShape
 from exchange.rules.fields import reader_for
 from exchange.values.filters import Filter
 from exchange.values.schedule import Schedule
-from exchange.values.vertical import CONTACT_TYPES, ORDERED_TYPES, Field, FieldType, Stage, Value, Vertical
+from exchange.values.vertical import (
+    CONTACT_TYPES,
+    MULTIPLE_TYPES,
+    ORDERED_TYPES,
+    Field,
+    FieldType,
+    Single,
+    Stage,
+    Vertical,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +56,17 @@ def read_vertical(key: str, raw: object, path: str, problems: Problems) -> Catal
         item = _read_field(name, entry, below(f"{path}.fields", name), problems)
         if item is not None:
             fields[name] = item
+    for name in shape.identity if shape else ():
+        if name in fields and fields[name].multiple:
+            problems.add(f"{path}.identity", f"{shown(name)} has several values: nobody could be told by one of them")
     return Catalogue(
         stages={name: fields[name].stage if name in fields else None for name in entries},
         fields=fields,
-        conditions={name: ConditionReader(item) for name, item in fields.items() if item.stage is Stage.PING},
+        conditions={
+            name: ConditionReader(item)
+            for name, item in fields.items()
+            if item.stage is Stage.PING and not item.multiple
+        },
         vertical=Vertical(key, fields, tuple(shape.identity)) if shape and len(problems) == before else None,
     )
 
@@ -65,7 +80,7 @@ def _read_field(name: str, raw: object, path: str, problems: Problems) -> Field 
     if item.type in CONTACT_TYPES and item.stage is Stage.PING:
         problems.add(f"{path}.in", f"{item.type} names a person: it is sent with the post, never with a ping")
     _check_fit(item.type, shape, path, problems)
-    item = replace(item, values=tuple(shape.values or ()), region=shape.region)
+    item = replace(item, values=tuple(shape.values or ()), region=shape.region, multiple=shape.multiple)
     item = _with_bounds(item, shape, path, problems)
     return item if len(problems) == before else None
 
@@ -83,6 +98,9 @@ def _check_fit(kind: FieldType, shape: FieldShape, path: str, problems: Problems
         if attribute in shape.model_fields_set and kind not in kinds:
             key = FieldShape.model_fields[attribute].alias or attribute
             problems.add(f"{path}.{key}", f"is for {_listed(sorted(kinds))} fields only, this one is {kind}")
+    if shape.multiple and kind not in MULTIPLE_TYPES:
+        kinds_told = _listed(sorted(MULTIPLE_TYPES))
+        problems.add(f"{path}.multiple", f"is for {kinds_told} fields only, this one is {kind}")
     if kind is not FieldType.ENUM:
         return
     values = shape.values or []
@@ -119,10 +137,10 @@ _BOUNDS_WANTED = {
 }
 
 
-def _bound(item: Field, raw: object, path: str, problems: Problems) -> Value | None:
+def _bound(item: Field, raw: object, path: str, problems: Problems) -> Single | None:
     wanted = _BOUNDS_WANTED[item.type]
-    outcome = reader_for(item)(raw)
-    if outcome is None or isinstance(outcome, FieldError):
+    outcome = reader_for(replace(item, multiple=False))(raw)
+    if not isinstance(outcome, str | int):
         problems.add(path, f"must be {wanted}, not {shown(raw)}" if isinstance(raw, (str, int)) else wrong(wanted, raw))
         return None
     return outcome

@@ -12,6 +12,7 @@ import structlog
 from cryptography.exceptions import InvalidTag
 
 from exchange.buyers.delivery import Courier
+from exchange.buyers.tokens import Tokens
 from exchange.carriers import documents, mail
 from exchange.carriers.deciding import NO_RELAY
 from exchange.carriers.departure import Departure
@@ -66,6 +67,7 @@ class Followings:
         courier: Courier,
         vault: Vault,
         environment: Mapping[str, str],
+        tokens: Tokens,
         relay: Relay | None,
         tls: ssl.SSLContext,
         *,
@@ -77,7 +79,7 @@ class Followings:
         self._courier = courier
         self._vault = vault
         self._environment = environment
-        self._wires = Wires(environment)
+        self._wires = Wires(environment, tokens)
         self._relay = relay
         self._tls = tls
         self._servers = FileServers(tls, allow_private=allow_private)
@@ -151,8 +153,8 @@ class Followings:
         keys = signing_keys(webhook.secrets, self._environment)
         if keys is None:
             return NO_SECRET
-        body = documents.lead_event(opened.parcel)
-        return await http.call(self._courier, webhook.url, opened.item.outbox_id, body, keys)
+        item, body = opened.item, documents.lead_event(opened.parcel)
+        return await http.tell(self._courier, self._wires, webhook, item, body, keys)
 
     async def _ask(self, call: Call, opened: Opened) -> Fate:
         return await http.ask(self._courier, self._wires, opened.item.target, call, opened.parcel.post)

@@ -15,10 +15,13 @@ from email_validator import EmailNotValidError, validate_email
 
 from exchange.errors import FieldError
 from exchange.rules.geography import STATES
-from exchange.values.vertical import Field, FieldType, Value
+from exchange.values.vertical import Field, FieldType, Single, Value
 
 TEXT_LENGTH_MAX = 1000
 """Characters of a text field that sets no `max_length` of its own."""
+
+SEVERAL_MAX = 50
+"""Values of a field that may have several."""
 
 EMAIL_LENGTH_MAX = 254
 """Characters of an e-mail address (RFC 5321, 4.5.3.1.3, less the angle brackets)."""
@@ -69,6 +72,7 @@ class FieldCode(StrEnum):
     TOO_SMALL = "too_small"
     TOO_LARGE = "too_large"
     TOO_LONG = "too_long"
+    TOO_MANY = "too_many"
     NOT_ALLOWED = "not_allowed"
     INVALID_TEXT = "invalid_text"
     INVALID_DATE = "invalid_date"
@@ -87,7 +91,8 @@ Reader = Callable[[object], Outcome]
 
 def reader_for(item: Field) -> Reader:
     """Compiles the reader of one field. It never raises, whatever it is given; null is its caller's business."""
-    return _COMPILERS[item.type](item)
+    read = _COMPILERS[item.type](item)
+    return _several(item, read) if item.multiple else read
 
 
 def required_error(item: Field) -> FieldError:
@@ -105,6 +110,29 @@ def _unstorable(item: Field) -> FieldError:
 
 def _too_long(item: Field, limit: int) -> FieldError:
     return FieldError(item.name, FieldCode.TOO_LONG, f"Must have at most {limit} characters.")
+
+
+def _several(item: Field, read_one: Reader) -> Reader:
+    """Reads a list: each value once, in the order in which they come; the first that is wrong tells why."""
+    wrong_type = FieldError(item.name, FieldCode.WRONG_TYPE, "Must be a JSON list of values.")
+    too_many = FieldError(item.name, FieldCode.TOO_MANY, f"Must have at most {SEVERAL_MAX} values.")
+    empty = FieldError(item.name, FieldCode.EMPTY, "Must not be empty.") if item.required else None
+
+    def read(raw: object) -> Outcome:
+        if not isinstance(raw, list):
+            return wrong_type
+        if len(raw) > SEVERAL_MAX:
+            return too_many
+        found: list[Single] = []
+        for one in raw:
+            outcome = read_one(one)
+            if isinstance(outcome, FieldError):
+                return outcome
+            if isinstance(outcome, str | int) and outcome not in found:
+                found.append(outcome)
+        return found or empty
+
+    return read
 
 
 def _text(item: Field) -> Reader:

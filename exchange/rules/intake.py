@@ -153,8 +153,8 @@ def _is_ping_field(item: Field) -> bool:
 def _states_from_zip(vertical: Vertical) -> dict[str, Field]:
     """The ZIP code field that a state is derived from, by the state's name; only where there is one of each."""
     ping_fields = [item for item in vertical.fields.values() if _is_ping_field(item)]
-    zips = [item for item in ping_fields if item.type is FieldType.US_ZIP]
-    states = [item for item in ping_fields if item.type is FieldType.US_STATE]
+    zips = [item for item in ping_fields if item.type is FieldType.US_ZIP and not item.multiple]
+    states = [item for item in ping_fields if item.type is FieldType.US_STATE and not item.multiple]
     return {states[0].name: zips[0]} if len(zips) == len(states) == 1 else {}
 
 

@@ -10,7 +10,7 @@ from functools import reduce
 from typing import Generic, Self, TypeVar
 
 from exchange.values.filters import Condition, Radius
-from exchange.values.vertical import Value
+from exchange.values.vertical import Single
 
 Test = TypeVar("Test")
 
@@ -19,7 +19,7 @@ Test = TypeVar("Test")
 class Listed:
     """Whether a value is one of `values`, or with `but` is none of them; `absent` is the answer where there is none."""
 
-    values: frozenset[Value]
+    values: frozenset[Single]
     but: bool = False
     absent: bool = False
 
@@ -36,7 +36,7 @@ class Listed:
         return Listed(self.values - other.values if other.but else self.values & other.values, absent=absent)
 
 
-Start = tuple[Value, bool]
+Start = tuple[Single, bool]
 """Where something changes along the values: at the value itself (False), or right after it (True)."""
 
 
@@ -64,7 +64,7 @@ class Stepped:
                 steps.append(step)
         return Stepped(first, tuple(steps), self.absent and other.absent)
 
-    def holds(self, value: Value) -> bool:
+    def holds(self, value: Single) -> bool:
         return self.first ^ (sum(step <= (value, False) for step in self.steps) % 2 == 1)
 
 
@@ -168,7 +168,7 @@ def _tested(items: Sequence[TestedKind]) -> list[TestedKind]:
     return found
 
 
-def _between(least: Value | None, greatest: Value | None) -> Stepped:
+def _between(least: Single | None, greatest: Single | None) -> Stepped:
     if least is not None and greatest is not None and least > greatest:  # type: ignore[operator]  # of one type
         return Stepped(first=False, steps=())
     starts: list[Start] = [] if least is None else [(least, False)]

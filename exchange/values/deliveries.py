@@ -47,10 +47,11 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True)
 class LeadWebhook:
-    """A lead as JSON to an address, signed."""
+    """A lead as JSON to an address, signed; `auth` is what else the receiver knows us by."""
 
     url: str
     secrets: tuple[str, ...]
+    auth: Auth = field(default_factory=Auth)
 
 
 @dataclass(frozen=True, slots=True)

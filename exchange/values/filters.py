@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Generic, TypeVar
 
-from exchange.values.vertical import Value
+from exchange.values.vertical import Single
 
 Member = TypeVar("Member")
 
@@ -51,10 +51,10 @@ class Condition:
     prefixes and patterns of text fields compare without regard to case; values and prefixes are held case-folded.
     """
 
-    any_of: frozenset[Value] | None = None
-    none_of: frozenset[Value] = frozenset()
-    minimum: Value | None = None
-    maximum: Value | None = None
+    any_of: frozenset[Single] | None = None
+    none_of: frozenset[Single] = frozenset()
+    minimum: Single | None = None
+    maximum: Single | None = None
     exists: bool | None = None
     prefixes: frozenset[str] = frozenset()
     patterns: frozenset[str] = frozenset()

@@ -41,6 +41,7 @@ class Fact(StrEnum):
 
 PING_FACTS = frozenset(Fact) - {Fact.ATTEMPT_ID, Fact.BID_ID, Fact.PRICE}
 POST_FACTS = frozenset(Fact) - {Fact.FLOOR}
+"""What is known of a post, and when it is asked what became of one."""
 
 
 class Origin(StrEnum):
@@ -106,7 +107,7 @@ class Source:
     """Where a value comes from and how it is written. `name` is a field, a fact, a constant or a secret's template.
 
     `values` are pairs of what is meant and what is sent; `otherwise` is sent for what is not among them, `default`
-    where there is nothing to send. `boolean` are the words for yes and no.
+    where there is nothing to send. `boolean` are the words for yes and no. `join` makes one text of several values.
     """
 
     origin: Origin
@@ -176,10 +177,29 @@ class Saying:
 
 
 @dataclass(frozen=True, slots=True)
+class SaleWords:
+    """Where a bid says how the lead would be bought, and the words for that."""
+
+    saying: Saying
+    exclusive: tuple[str, ...]
+    shared: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BidList:
+    """Where an answer has a list of bids, and what each of them says, as an answer of its own."""
+
+    at: str
+    each: "ReplyRules"
+
+
+@dataclass(frozen=True, slots=True)
 class ReplyRules:
     """What an answer means. Of each kind of rule one condition that holds is enough; `error` goes before all others.
 
-    `confirmed` is the price that a yes to a post repeats; one that is `less` than was bid is no sale.
+    `confirmed` is the price that a yes to a post repeats; one that is `less` than was bid is no sale. `not_found` is
+    the buyer's word that he knows no such post. Without a `success` a list of `bids` is a yes, and each of them, of
+    which nothing says no, too.
     """
 
     format: Format
@@ -195,6 +215,10 @@ class ReplyRules:
     redirect_url: Saying | None = None
     confirmed: Saying | None = None
     less: Less = Less.UNKNOWN
+    not_found: tuple[Condition, ...] = ()
+    sale: SaleWords | None = None
+    max_shares: Saying | None = None
+    bids: BidList | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,19 +255,23 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class EndpointMapping:
-    """How an endpoint is spoken to. Without a `ping` it is not asked for bids."""
+    """How an endpoint is spoken to. Without a `ping` it is not asked for bids.
+
+    Without a `status` it is asked what became of a post as in the native dialect.
+    """
 
     ping: Message | None
     post: Message
+    status: Message | None = None
 
     @property
     def messages(self) -> tuple[Message, ...]:
-        return (self.post,) if self.ping is None else (self.ping, self.post)
+        return tuple(message for message in (self.ping, self.post, self.status) if message is not None)
 
     @property
     def marks_tests(self) -> bool:
         """Whether a buyer can tell tests from leads."""
-        return all(message.names(Fact.TEST) for message in self.messages)
+        return all(message.names(Fact.TEST) for message in (self.ping, self.post) if message is not None)
 
     @property
     def differs_by_order(self) -> bool:

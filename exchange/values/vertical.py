@@ -4,8 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-Value = str | int | bool
-"""A field's value after normalisation. Dates and times are ISO text: every type compares in its natural order."""
+Single = str | int | bool
+"""One value after normalisation. Dates and times are ISO text: every type compares in its natural order."""
+
+Value = Single | list[Single]
+"""A field's value: of a field with several values the list of them."""
 
 Lead = Mapping[str, Value]
 """Normalised field values by field name; an absent field has no key."""
@@ -30,6 +33,9 @@ CONTACT_TYPES = frozenset({FieldType.PHONE, FieldType.EMAIL})
 AGED_TYPES = frozenset({FieldType.DATE, FieldType.DATE_TIME})
 """Types that have an age."""
 
+MULTIPLE_TYPES = frozenset({FieldType.TEXT, FieldType.INTEGER, FieldType.ENUM, FieldType.US_ZIP, FieldType.US_STATE})
+"""Types of which a field may have several values."""
+
 ORDERED_TYPES = AGED_TYPES | {FieldType.INTEGER}
 """Types that a filter may bound with `min`, `max` and `between`."""
 
@@ -43,17 +49,21 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field of a vertical. `minimum` and `maximum` are inclusive; `max_length` is in characters."""
+    """One field of a vertical. `minimum` and `maximum` are inclusive; `max_length` is in characters.
+
+    What a field with `multiple` says of a value holds for each of its values.
+    """
 
     name: str
     type: FieldType
     stage: Stage
     required: bool = False
-    minimum: Value | None = None
-    maximum: Value | None = None
+    minimum: Single | None = None
+    maximum: Single | None = None
     max_length: int | None = None
     values: tuple[str, ...] = ()
     region: str = "US"
+    multiple: bool = False
 
 
 @dataclass(frozen=True, slots=True)

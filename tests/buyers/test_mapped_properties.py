@@ -119,6 +119,90 @@ def test_a_header_holds_a_value_or_is_not_sent(text: str) -> None:
     assert len(received) == len(lines) - 1
 
 
+LISTS = st.lists(TEXTS, min_size=1, max_size=4)
+
+
+@given(LISTS, TEXTS)
+def test_several_values_in_json_are_a_list_or_one_text(several: list[str], one: str) -> None:
+    body = SEVERAL["json"].ping(lead_of(several, one)).body
+    joined, all_of_them = "|".join(several), [*several, one]
+    assert json.loads(body) == {
+        "a": {"all": several, "joined": joined, "in": [all_of_them], "text": " ".join(all_of_them)}
+    }
+
+
+@pytest.mark.parametrize("body", ["form", "query"])
+@given(LISTS, TEXTS)
+def test_several_values_in_forms_and_queries_are_the_same_name_again(body: str, several: list[str], one: str) -> None:
+    request = SEVERAL[body].ping(lead_of(several, one))
+    sent = request.query or request.body.decode("ascii")
+    meant = [*(("all", item) for item in several), ("joined", "|".join(several)), ("one", one)]
+    assert parse_qsl(sent, keep_blank_values=True) == meant
+
+
+@pytest.mark.parametrize("body", ["xml", "soap11"])
+@given(LISTS, TEXTS)
+def test_several_values_in_xml_are_the_same_element_again_or_not_sent(body: str, several: list[str], one: str) -> None:
+    try:
+        sent = SEVERAL[body].ping(lead_of(several, one)).body
+    except Unsendable:
+        assert any(not _in_xml(character) for character in "".join(several) + one)
+        return
+    root = etree.fromstring(sent, etree.XMLParser(resolve_entities=False))
+    assert [(item.text or "") for item in root.findall(".//{*}all")] == several
+    [parent] = root.findall(".//{*}joined")
+    assert parent.get("x") == "|".join(several)
+    assert [(item.text or "") for item in root.findall(".//{*}one")] == [one]
+
+
+@pytest.mark.parametrize(("body", "place"), [("headed", "X-All"), ("attribute", "@x"), ("own-text", "#")])
+def test_several_values_are_not_sent_where_one_can_stand(body: str, place: str) -> None:
+    with pytest.raises(Unsendable, match=f"{place}: several values where one can stand"):
+        SEVERAL[body].ping(lead_of(["a", "b"], "c"))
+
+
+def test_each_of_several_values_is_written_as_it_is_said() -> None:
+    asked = Ping(
+        PING_ID, "o", "c", "v", False, "USD", 5_000_000, Sale.EXCLUSIVE, {"all": ["a", "b", "c"], "n": [1, 22]}
+    )
+    assert json.loads(SEVERAL["written"].ping(asked).body) == {
+        "words": ["one", "two", "?"], "numbers": ["1", "22"], "joined": "1,2", "cut": ["A", "B", "C"], "some": "there",
+    }  # fmt: skip
+
+
+def lead_of(several: list[str], one: str) -> Ping:
+    return Ping(PING_ID, "o", "c", "v", False, "USD", 5_000_000, Sale.EXCLUSIVE, {"all": list(several), "one": one})
+
+
+JOINED: dict[str, Any] = {"field": "all", "join": "|"}
+SEVERAL_JSON: dict[str, Any] = {
+    "a.all": "all",
+    "a.joined": JOINED,
+    "a.in[0]": {"list": ["all", "one"]},
+    "a.text": {"list": ["all", "one"], "join": " "},
+}
+SEVERAL_FORM: dict[str, Any] = {"all": "all", "joined": JOINED, "one": "one"}
+SEVERAL_XML: dict[str, Any] = {"a.all": "all", "a.joined.@x": JOINED, "a.one": "one"}
+WRITTEN: dict[str, Any] = {
+    "words": {"field": "all", "values": {"a": "one", "b": "two"}, "otherwise": "?"},
+    "numbers": {"field": "n", "as": "text"},
+    "joined": {"field": "n", "values": {"22": "2"}, "join": ","},
+    "cut": {"field": "all", "case": "upper", "max_chars": 1},
+    "some": {"const": "there", "when": {"field": "all", "is": ["b", "x"]}},
+    "none": {"const": "there", "when": {"field": "all", "is": ["x"]}},
+    "not": {"const": "there", "when": {"field": "all", "not": ["b"]}},
+}
+SEVERAL = {
+    "json": dialect("json", fields=SEVERAL_JSON),
+    "form": dialect("form", fields=SEVERAL_FORM),
+    "query": dialect("query", method="GET", fields=SEVERAL_FORM),
+    "xml": dialect("xml", root="L", fields=SEVERAL_XML),
+    "soap11": dialect("soap11", root="L", namespace="urn:x", fields=SEVERAL_XML),
+    "headed": dialect("json", fields={}, headers={"X-All": "all"}),
+    "attribute": dialect("xml", root="L", fields={"a.@x": "all"}),
+    "own-text": dialect("xml", root="L", fields={"a.#": "all", "a.@y": "one"}),
+    "written": dialect("json", fields=WRITTEN),
+}
 XML_FIELDS = {"a.first": "one", "a.second.@x": "two"}
 DIALECTS = {
     "json": dialect("json"),

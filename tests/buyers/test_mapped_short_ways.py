@@ -3,15 +3,16 @@
 import json
 from typing import Any
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.dialects import endpoint_of
 
 from exchange.buyers.dialects import usual
-from exchange.buyers.dialects.json_writing import Runs
+from exchange.buyers.dialects.json_writing import Run, Runs
 from exchange.buyers.dialects.mapped import Mapped
 from exchange.buyers.dialects.replies import Reader
-from exchange.buyers.dialects.wire import Ping
+from exchange.buyers.dialects.wire import Ping, Unsendable
 from exchange.dialect_cases import PING_ID
 from exchange.values.bid import Bid
 from exchange.values.mapping import EndpointMapping
@@ -101,7 +102,7 @@ def test_equal_fields_are_written_once_for_a_ping() -> None:
         fields = {"key": {"const": key}, "z": "zip", "a": "age"}
         sent = Mapped(mapping_of(fields, REPLY), {}, runs).ping(asked).body
         assert json.loads(sent) == {"key": key, "z": "60601", "a": 41}
-        assert list(written.values()) == [b'"z":"60601","a":41']
+        assert _runs(written) == [b'"z":"60601","a":41']
 
 
 def test_what_differs_from_order_to_order_is_never_shared() -> None:
@@ -115,7 +116,34 @@ def test_what_differs_from_order_to_order_is_never_shared() -> None:
         if asked.sale is Sale.SHARED:
             meant["shared"] = "1"
         assert json.loads(mapped.ping(asked).body) == meant
-    assert len(written) == 2, "the lead's field, and the ping's id"
+    assert len(_runs(written)) == 2, "the lead's field, and the ping's id"
+
+
+def _runs(written: dict[object, bytes]) -> list[bytes]:
+    """What was written of whole members, for all who have the same in a row."""
+    return [text for key, text in written.items() if isinstance(key, Run)]
+
+
+def test_values_under_names_of_their_own_are_written_once_for_a_ping() -> None:
+    runs = Runs()
+    written: dict[object, bytes] = {}
+    lead = {"zip": "60601", "age": 41}
+    asked = ping(lead, test=True, written=written)
+    for name in ("a", "b%b", "c"):
+        fields = {"key": {"const": name}, f"{name}-z": "zip", f"{name}-t": {"value": "test"}, f"{name}-a": "age"}
+        sent = Mapped(mapping_of(fields, REPLY), {}, runs).ping(asked).body
+        assert json.loads(sent) == {"key": name, f"{name}-z": "60601", f"{name}-t": True, f"{name}-a": 41}
+    values = [text for key, text in written.items() if not isinstance(key, Run)]
+    assert sorted(values) == [b'"60601"', b"41", b"true"]
+
+
+def test_what_cannot_be_sent_is_told_by_the_place_of_each_buyer() -> None:
+    runs = Runs()
+    written: dict[object, bytes] = {}
+    for name in ("a", "b"):
+        fields = {"key": {"const": name}, f"{name}-born": {"field": "zip", "date": "YYYY"}}
+        with pytest.raises(Unsendable, match=f"{name}-born: not a day"):
+            Mapped(mapping_of(fields, REPLY), {}, runs).ping(ping({"zip": "60601"}, test=False, written=written))
 
 
 VALUES = (
@@ -147,11 +175,52 @@ def test_the_short_way_reads_bids_as_the_long_one_does(answers: list[list[tuple[
         reader = Reader(message.reply)
         assert usual.usual_of(message.reply) is not None
         for sale in (Sale.EXCLUSIVE, Sale.SHARED):
-            read = reader.bid_reader(sale=sale)
+            read = reader.bid_readers[sale]
             for pairs in answers:
                 text = _document(pairs)
                 body = (f'{{"response": {text}, "bid": 1}}' if wrapped else text).encode(errors="surrogatepass")
                 assert read(200, body) == reader.read_bid(200, body, sale)
+
+
+PLAIN = {"bid": "21.10", "status": "ok", "why": "-", "bid_id": "b-1"}
+WORDS = VALUES | st.sampled_from(
+    [21, 21.105, 0, "0.00", "000000000021", "1" * 13, "é", 'a"b', "x" * 255, "x" * 256, -1]
+)
+
+
+@settings(max_examples=200)
+@given(st.permutations(list(PLAIN)), st.lists(st.fixed_dictionaries(dict.fromkeys(PLAIN, WORDS)), max_size=6))
+def test_what_is_written_as_a_bid_before_it_is_read_as_ever(keys: list[str], answers: list[dict[str, Any]]) -> None:
+    for rules, wrapped in ((REPLY, False), (NESTED, True)):
+        ok = {"ok": True} if wrapped else {}
+        message = mapping_of(FIELDS, rules).ping
+        assert message is not None
+        reader = Reader(message.reply)
+        read = reader.bid_readers[Sale.SHARED]
+        for values in (PLAIN, PLAIN, *answers, PLAIN):
+            document: Any = {key: values[key] for key in keys} | ok
+            for compact in (", ", ": "), (",", ":"):
+                text = json.dumps({"response": document} if wrapped else document, separators=compact)
+                body = text.encode(errors="surrogatepass")
+                assert read(200, body) == reader.read_bid(200, body, Sale.SHARED)
+
+
+def test_what_is_written_as_a_bid_before_it_is_not_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    message = mapping_of(FIELDS, REPLY).ping
+    assert message is not None
+    read = Reader(message.reply).bid_readers[Sale.EXCLUSIVE]
+    first = b'{"status": "ok", "sold": true, "bid": "21.10", "bid_id": "b-1"}'
+    assert read(200, first) == Bid(21_100_000, "b-1")
+    monkeypatch.delattr(usual.Usual, "_object")
+    monkeypatch.delattr(Reader, "read_bid")
+    for price, micros in (('"7"', 7_000_000), ("21.109", 21_100_000), ("0.01", 10_000)):
+        body = f'{{"status":"OK","sold":true,"bid":{price},"bid_id":77}}'.encode()
+        assert read(200, body) == Bid(micros, "77")
+    with pytest.raises(AttributeError):
+        read(200, first.replace(b"true", b"false"))  # which the rules take for a no
+    for other in (b'"x\\u0041"', b"null", b"[21]", b"021"):
+        with pytest.raises(AttributeError):
+            read(200, first.replace(b'"21.10"', other))
 
 
 def test_the_short_way_is_taken_and_remembers_no_more_than_it_may() -> None:
@@ -165,4 +234,4 @@ def test_the_short_way_is_taken_and_remembers_no_more_than_it_may() -> None:
     assert short.read(b'{"bid": 21.10, "bid": 22}') is None
     assert short.read(b'{"bid": 21.10}') == ("21.10", None)
     assert short.read(b'{"bid": "1", "x": "%b"}' % (b"x" * usual.BYTES_MAX)) is None
-    assert Reader(message.reply).bid_reader(sale=Sale.EXCLUSIVE)(200, b'{"bid": 21.109}') == Bid(21_100_000)
+    assert Reader(message.reply).bid_readers[Sale.EXCLUSIVE](200, b'{"bid": 21.109}') == Bid(21_100_000)

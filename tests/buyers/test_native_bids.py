@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from exchange.buyers.dialects import native
 from exchange.buyers.dialects.native import bid_reader, read_bid
-from exchange.buyers.dialects.said import NO_BID
+from exchange.buyers.dialects.said import BIDS_MAX, NO_BID
 from exchange.values.bid import Bid, Refusal, Reply
 from exchange.values.market import Sale
 from exchange.values.reason import Reason
@@ -93,7 +93,7 @@ def test_the_best_of_several_bids() -> None:
     )
     assert meaning('{"bids":[{"bid":0},{"bid":"x"}]}') == Refusal(Reason.INVALID_PRICE, "`bid` is not an amount")
     assert meaning('{"bids":[]}') == NO_BID
-    assert reason(json.dumps({"bids": [{"bid": "1"}] * (native.BIDS_MAX + 1)})) is Reason.INVALID_RESPONSE
+    assert reason(json.dumps({"bids": [{"bid": "1"}] * (BIDS_MAX + 1)})) is Reason.INVALID_RESPONSE
 
 
 def test_a_sale_that_either_may_be() -> None:

@@ -3,9 +3,12 @@
 from uuid import UUID
 
 import pytest
+from support.dialects import endpoint_of, wire_of
 
 from exchange.buyers.dialects import native
+from exchange.buyers.dialects.wire import Post
 from exchange.values.bid import Accepted, Delivery, NotSent, Rejected, Unknown
+from exchange.values.market import Sale
 from exchange.values.reason import Reason
 
 ATTEMPT = UUID("01a204e4-75fc-72b0-8a11-5f0c7a2f7d10")
@@ -19,7 +22,10 @@ ATTEMPT = UUID("01a204e4-75fc-72b0-8a11-5f0c7a2f7d10")
     ],
 )
 def test_the_attempt_is_named_in_the_query(given: str, asked: str) -> None:
-    assert native.status_url(given, ATTEMPT) == asked
+    post = Post(ATTEMPT, ATTEMPT, None, "o", "c", False, 21_000_000, "USD", Sale.EXCLUSIVE, {})
+    endpoint = endpoint_of({"post_url": "https://b.example/post", "status_url": given})
+    written = wire_of(endpoint).written_status(endpoint, post, 0.0)
+    assert (written.method, written.url, written.body) == ("GET", asked, b"")
 
 
 @pytest.mark.parametrize(

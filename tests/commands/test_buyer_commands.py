@@ -309,6 +309,39 @@ async def test_what_was_answered_is_a_case_that_check_runs(shell: Shell, local: 
     assert (await local.run("check", "changed.yaml")).status == 1
 
 
+async def test_the_status_of_a_post_is_asked_for_and_recorded(shell: Shell, local: Shell) -> None:
+    status = {
+        "method": "GET", "body": "query", "fields": {"id": {"value": "bid_id"}, "k": {"secret": "${env:KEY}"}},
+        "reply": {"format": "json", "success": {"at": "is", "is": "sold"}, "not_found": {"at": "is", "is": "nowhere"}},
+    }  # fmt: skip
+
+    def answers(received: Received) -> Answer:
+        return reply({"is": "nowhere", "echo": KEY} if received.path.startswith("/status") else BID)
+
+    async with Buyer(answers, says({"status": "success"})) as buyer:
+        document = plain_market(buyer)
+        await apply(shell, document)
+        nowhere = await tried(shell, "try", "--post", "--status")
+        endpoint = document["buyers"]["north"]["endpoint"]
+        endpoint |= {"status_url": f"{buyer.url}/status", "mapping": endpoint["mapping"] | {"status": status}}
+        await apply(shell, document)
+        unposted = await tried(shell, "try", "--status")
+        done = await tried(shell, "try", "--post", "--status")
+        kept = await tried(shell, "record", "--post", "--status", "--out", "case.yaml")
+        question = buyer.pings[-1]
+    assert (nowhere.status, "the endpoint has no status_url" in nowhere.err) == (1, True)
+    assert (unposted.status, "say --post, too" in unposted.err) == (1, True)
+    assert (done.status, done.err, kept.status, kept.err) == (0, "", 0, "")
+    assert "Status query to north, as a test:\n> GET /status?id=T1&k=***&api=*** HTTP/1.1" in done.out
+    assert "It means: not_sent: True" in done.out
+    assert (question.method, question.body) == ("GET", b"")
+    text = (shell.folder / "case.yaml").read_text()
+    assert KEY not in text + done.out
+    assert "status:" in text
+    assert "first_name" not in text
+    assert (await local.run("check", "case.yaml")).status == 0
+
+
 async def test_a_native_answer_in_another_currency_is_recorded_as_it_was(shell: Shell, local: Shell) -> None:
     async with Buyer(says({"bid": "21.00", "currency": "EUR"})) as buyer:
         await apply(shell, market({"north": buyer}) | {"currency": "EUR"})

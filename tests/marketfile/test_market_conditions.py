@@ -12,12 +12,12 @@ from exchange.marketfile.problems import Problems
 from exchange.marketfile.reader import read
 from exchange.marketfile.source import parse
 from exchange.values.filters import Condition
-from exchange.values.vertical import Field, FieldType, Stage, Value
+from exchange.values.vertical import Field, FieldType, Single, Stage
 
 FILTER = "orders/northwind-il/filter"
 
 
-def any_of(*values: Value) -> Condition:
+def any_of(*values: Single) -> Condition:
     return Condition(any_of=frozenset(values))
 
 

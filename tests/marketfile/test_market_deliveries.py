@@ -14,6 +14,7 @@ from exchange.marketfile.reader import read
 from exchange.marketfile.scalars import KEY_RULE
 from exchange.marketfile.secrets import references, resolve, signing_keys
 from exchange.marketfile.warnings import warnings_of
+from exchange.values.auth import AuthKind
 from exchange.values.deliveries import (
     Call,
     FileFormat,
@@ -253,13 +254,8 @@ def test_a_request_of_its_own_kind_is_read_covered_and_compared() -> None:
     ("changes", "path", "message"),
     [
         ({"fields": {"x": {"value": "floor"}}}, "http", "there is no floor once a lead is sold"),
-        (
-            {"auth": {"oauth2": {"token_url": "https://a.example/", "client_id": "lx", "secret": "${env:X}"}}},
-            "http",
-            "auth: oauth2 is for endpoints, not for what follows a sale",
-        ),
         ({"reply": CALL["reply"] | {"reference": "id"}}, "http",
-         "reply: price, bid_id, reason, reference, redirect_url are not read here"),
+         "reply: price, bid_id, sale, max_shares, bids, not_found, reason, reference, redirect_url are not read here"),
         ({"reply": {"format": "json", "success": []}}, "http.reply",
          "success has no condition: nothing would ever be a yes"),
         ({"method": "GET"}, "http", "method GET goes with body query only"),
@@ -268,6 +264,38 @@ def test_a_request_of_its_own_kind_is_read_covered_and_compared() -> None:
 )  # fmt: skip
 def test_a_request_that_cannot_be_is_refused(changes: dict[str, Any], path: str, message: str) -> None:
     assert problems_of(deliver(http=CALL | changes)) == [f"{X}.{path}: {message}"]
+
+
+OAUTH2 = {"token_url": "https://a.example/t", "client_id": "lx", "secret": "hush"}
+
+
+@pytest.mark.parametrize("way", [{"http": CALL}, {"webhook": HOOK}], ids=["http", "webhook"])
+def test_whom_a_delivery_is_known_by_is_read_covered_and_compared(way: dict[str, Any]) -> None:
+    [(kind, terms)] = way.items()
+    auth = {"oauth2": OAUTH2 | {"secret": "${env:CLIENT}-hush"}}
+    whole = deliver(**{kind: terms | {"auth": auth}})
+    [found] = read(whole).orders["northwind-il"].deliver
+    assert isinstance(found.means, LeadWebhook | Call)
+    assert (found.means.auth.kind, found.means.auth.name) == (AuthKind.OAUTH2, "lx")
+    covered = mask(whole)
+    assert covered["orders"]["northwind-il"]["deliver"]["x"][kind]["auth"]["oauth2"]["secret"] == "${env:CLIENT}***"
+    assert list(covered["orders"]["northwind-il"]["deliver"]["x"][kind]) == [*terms, *({"auth"} - set(terms))]
+    assert unmask(covered, whole) == whole
+    assert (f"{X}.{kind}.auth.oauth2.secret", "CLIENT") in references(read(whole))
+    other = deliver(**{kind: terms | {"auth": {"oauth2": OAUTH2 | {"secret": "${env:CLIENT}-other"}}}})
+    [change] = map(str, compare(read(whole), read(other)))
+    assert change == f"~ {X}.{kind}.auth.oauth2.secret: ${{env:CLIENT}}*** -> ${{env:CLIENT}}***"
+    assert (
+        mask(deliver(**{kind: terms | {"auth": "none"}}))["orders"]["northwind-il"]["deliver"]["x"][kind]["auth"]
+        == "none"
+    )
+
+
+def test_a_webhook_that_decides_a_sale_has_no_other_auth_than_its_signature() -> None:
+    decides = changed("buyers/northwind/endpoint", {"webhook": HOOK | {"auth": {"bearer": "x"}}})
+    decides["orders"]["northwind-il"]["price"] = "12.00"
+    [problem] = problems_of(decides)
+    assert "webhook.auth is for what follows a sale" in problem
 
 
 def test_a_request_that_speaks_of_fields_that_are_not_there_is_warned_of() -> None:

@@ -67,6 +67,8 @@ def test_the_first_market_is_all_new() -> None:
         ("verticals/auto_insurance/fields/age/max", 99, ["~ verticals.auto_insurance.fields.age.max: 110 -> 99"]),
         ("verticals/auto_insurance/fields/new", {"type": "text", "in": "ping"},
          ["+ verticals.auto_insurance.fields.new: {type: text, in: ping, required: false}"]),
+        ("verticals/auto_insurance/fields/first_name/multiple", True,
+         ["+ verticals.auto_insurance.fields.first_name.multiple: true"]),
     ],
 )  # fmt: skip
 def test_a_change_reads_as_a_person_would_say_it(path: str, value: Any, lines: list[str]) -> None:

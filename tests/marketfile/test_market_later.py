@@ -10,13 +10,20 @@ CAMPAIGN = "campaigns/auto-us"
 ENDPOINT = "buyers/northwind/endpoint"
 
 LATER: list[tuple[str, Any, str]] = [
-    ("verticals/auto_insurance/fields/zip/multiple", True, "a field with several values"),
+    (f"{ORDER}/filter/tags", ["new"], "a condition on a field with several values"),
 ]
 
 
 @pytest.mark.parametrize(("path", "value", "what"), LATER)
 def test_what_is_not_built_is_refused_by_name(path: str, value: Any, what: str) -> None:
-    assert problems_of(changed(path, value)) == [f"{path.replace('/', '.')}: not supported yet: {what}"]
+    assert problems_of(with_tags(path, value)) == [f"{path.replace('/', '.')}: not supported yet: {what}"]
+
+
+def with_tags(path: str, value: Any) -> dict[str, Any]:
+    """The example with a field that has several values, and one value changed."""
+    document = changed(path, value)
+    document["verticals"]["auto_insurance"]["fields"]["tags"] = {"type": "text", "in": "ping", "multiple": True}
+    return document
 
 
 @pytest.mark.parametrize(
@@ -48,9 +55,18 @@ def test_what_turns_it_off_is_accepted(path: str, value: Any) -> None:
 
 
 def test_the_rest_of_a_file_is_still_checked() -> None:
-    document = changed("verticals/auto_insurance/fields/zip/multiple", True)
+    document = with_tags(f"{ORDER}/filter/tags", {"exists": True})
     document["orders"]["northwind-il"]["buyer"] = "nobody"
     assert problems_of(document) == [
-        "verticals.auto_insurance.fields.zip.multiple: not supported yet: a field with several values",
         "orders.northwind-il.buyer: there is no buyer 'nobody'",
+        "orders.northwind-il.filter.tags: not supported yet: a condition on a field with several values",
+    ]
+
+
+def test_what_must_be_one_value_cannot_be_of_a_field_with_several() -> None:
+    document = with_tags("verticals/auto_insurance/identity", ["phone", "tags"])
+    document["orders"]["northwind-il"]["consent"] = ["tags"]
+    assert problems_of(document) == [
+        "verticals.auto_insurance.identity: 'tags' has several values: nobody could be told by one of them",
+        "orders.northwind-il.consent: 'tags' has several values: consent has one",
     ]

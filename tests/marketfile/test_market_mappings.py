@@ -24,6 +24,7 @@ MAPPING: dict[str, Any] = {
     "ping": {"body": "json", "fields": {"zip": "zip"}, "reply": REPLY | {"price": "price"}},
     "post": {"body": "json", "fields": {"zip": "zip"}, "reply": REPLY},
 }
+STATUS: dict[str, Any] = {"method": "GET", "body": "query", "fields": {"id": {"value": "attempt_id"}}, "reply": REPLY}
 OAUTH2 = {"token_url": "https://b.example/token", "client_id": "lx", "secret": "hush"}
 URLS = {"ping_url": "https://b.example/ping", "post_url": "https://b.example/post"}
 
@@ -89,7 +90,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("ping/headers", {"X Y": {"const": "x"}}, "ping: 'X Y' is no name of a header"),
     ("ping/headers", {"X": {"const": "a\r\nB: c"}}, "ping: 'X' must be printable ASCII"),
     ("ping/reply/format", "csv", "ping.reply.format: must be one of json, xml, text, not 'csv'"),
-    ("ping/reply/confirmed", "price", "ping.reply: reference, redirect_url and confirmed are not read at a ping"),
+    ("ping/reply/confirmed", "price", "ping.reply: confirmed is not read at a ping"),
     ("post/reply/less", "rejected", "post.reply: less goes with confirmed only"),
     ("post/reply/confirmed", "a[", "post.reply: confirmed: 'a[' is no path"),
     ("post/reply", REPLY | {"confirmed": "price", "less": "pay"}, "post.reply.less: must be one of unknown, rejected"),
@@ -105,8 +106,31 @@ WRONG: list[tuple[str, Any, str]] = [
     ),
     ("ping/reply/price", {"at": ".".join("a" * 17)}, "has more than 16 steps"),
     ("ping/reply/price", {"money": "euro"}, "ping.reply.price.money: must be one of plain, dollars, comma, cents"),
-    ("ping/reply/reference", "id", "ping.reply: reference, redirect_url and confirmed are not read at a ping"),
-    ("post/reply/price", "price", "post.reply: price and bid_id are not read at a post"),
+    ("ping/reply/reference", "id", "ping.reply: reference is not read at a ping"),
+    ("ping/reply/not_found", {"status": 404}, "ping.reply: not_found is not read at a ping"),
+    ("post/reply/price", "price", "post.reply: price is not read at a post"),
+    ("post/reply/bids", {"at": "bids", "price": "price"}, "post.reply: bids is not read at a post"),
+    ("post/reply/not_found", {"status": 404}, "post.reply: not_found is not read at a post"),
+    ("ping/reply/bids", {"at": "bids"}, "ping.reply.bids.price: is missing"),
+    ("ping/reply/bids", {"at": "bids[", "price": "p"}, "ping.reply: bids.at: 'bids[' is no path such as response"),
+    ("ping/reply/bids", {"at": "bids", "price": "p["}, "ping.reply: bids.price: 'p[' is no path such as response"),
+    (
+        "ping/reply/bids",
+        {"at": "bids", "price": {"matches": "([0-9]+)"}},
+        "ping.reply.bids: price: must say at: a bid of a list has no text of its own",
+    ),
+    ("ping/reply/sale", {"at": "kind", "shared": ["Exclusive"]}, "ping.reply.sale: has the same word twice"),
+    (
+        "status",
+        STATUS | {"fields": {"zip": "zip"}},
+        "status: 'zip' is of the lead, which is not sent again to ask what became of it",
+    ),
+    ("status", STATUS | {"fields": {"f": {"value": "floor"}}}, "status: there is no floor at a status"),
+    (
+        "status",
+        STATUS | {"reply": REPLY | {"duplicate": {"at": "x", "is": "d"}}},
+        "status.reply: duplicate is not read at a status",
+    ),
 ]
 
 
@@ -115,6 +139,13 @@ def test_what_is_wrong_is_told(path: str, value: Any, message: str) -> None:
     [problem] = problems_of(document(with_value(path, value)))
     assert problem.startswith(f"{PATH}.mapping")
     assert message in problem
+
+
+def test_a_status_query_needs_somewhere_to_go() -> None:
+    mapping = with_value("status", STATUS)
+    [problem] = problems_of(document(mapping))
+    assert "mapping.status goes with a status_url only" in problem
+    assert problems_of(document(mapping, status_url="https://b.example/status")) == []
 
 
 @pytest.mark.parametrize(
@@ -266,7 +297,8 @@ EXAMPLES = re.findall(r"```yaml\n(dialect:.*?)```", PAGE, re.DOTALL)
 
 @pytest.mark.parametrize("text", EXAMPLES)
 def test_every_example_for_buyers_can_be_applied(text: str) -> None:
-    assert problems_of(changed(ENDPOINT, URLS | parse(text))) == []
+    asked = {"status_url": "https://b.example/status"} if "status" in parse(text)["mapping"] else {}
+    assert problems_of(changed(ENDPOINT, URLS | asked | parse(text))) == []
 
 
 def test_every_dialect_has_an_example_for_buyers() -> None:

@@ -9,11 +9,15 @@ import pytest
 import pytest_asyncio
 from support.buyer import ACCEPTS, Answer, Buyer, Received, bids, reply
 from support.market import CONTACT, Document, market
-from support.outbox import make_due, outbox_rows, send_all
+from support.outbox import make_due, outbox_rows, send_all, sender
 from support.unknowns import KEY
+from support.waiting import until
 from support.world import World, open_world
 
+from exchange.buyers import tokens
+from exchange.buyers.delivery import Courier
 from exchange.embedded.lease import Services
+from exchange.outbox import http
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -166,3 +170,85 @@ async def test_a_value_that_the_request_cannot_carry_is_given_up_at_once(world: 
     [(state, detail)] = await states(world)
     assert (state, texts.got) == ("dead", [])
     assert detail.startswith("cannot be sent: X-Name")
+
+
+class TokenServer(Buyer):
+    """Gives tokens with numbers; says that it cannot, as long as it is told to fail."""
+
+    def __init__(self, *, fails: bool = False) -> None:
+        super().__init__(self._answer)
+        self.fails = fails
+
+    def _answer(self, _: Received) -> Answer:
+        if self.fails:
+            return reply({"error": "temporarily_unavailable"}, 503)
+        return reply({"access_token": f"t-{len(self.pings)}", "token_type": "Bearer", "expires_in": 3600})
+
+    @property
+    def auth(self) -> Document:
+        return {"oauth2": {"token_url": f"{self.url}/token", "client_id": "lx", "secret": "${env:SMS_TOKEN}"}}
+
+
+HOOK = {"secret": "whsec_" + base64.b64encode(bytes(range(32))).decode()}
+
+
+def told(name: str, buyer: Buyer, gateway: Buyer, kind: str, auth: Document) -> Document:
+    """A market in which a delivery of this kind is known by an access token."""
+    document = texting(name, buyer, gateway.url, auth=auth)
+    if kind == "webhook":
+        hook = HOOK | {"url": f"{gateway.url}/messages?v=1", "auth": auth}
+        document["orders"][name]["deliver"] = {"text": {"webhook": hook}}
+    return document
+
+
+@pytest.mark.parametrize("kind", ["http", "webhook"])
+async def test_a_receiver_may_know_us_by_an_access_token(world: World, kind: str) -> None:
+    texts = Texts(QUEUED)
+    async with TokenServer() as server, texts.listening() as gateway, Buyer(bids("21.00"), ACCEPTS) as buyer:
+        await sold(world, told(f"token-{kind}", buyer, gateway, kind, server.auth))
+        await send_all(world, environment=SECRETS)
+    [received], [asked] = texts.got, server.pings
+    assert received.headers["authorization"] == "Bearer t-1"
+    assert ("webhook-signature" in received.headers) is (kind == "webhook")
+    assert asked.headers["authorization"] == "Basic " + base64.b64encode(b"lx:t0ken").decode()
+    assert await states(world) == [("done", "")]
+
+
+@pytest.mark.parametrize("kind", ["http", "webhook"])
+async def test_without_a_token_nothing_is_sent_and_it_is_tried_again(
+    world: World, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "TOKEN_WAIT_S", 0.2)
+    texts = Texts(QUEUED)
+    async with TokenServer(fails=True) as server, texts.listening() as gateway, Buyer(bids("21.00"), ACCEPTS) as buyer:
+        await sold(world, told(f"none-{kind}", buyer, gateway, kind, server.auth))
+        await send_all(world, environment=SECRETS)
+        assert (texts.got, await states(world)) == ([], [("waiting", "no access token")])
+        server.fails = False
+        await make_due(world)
+        await send_all(world, environment=SECRETS)
+    assert len(texts.got) == 1
+    assert await states(world) == [("done", "")]
+
+
+async def test_a_token_that_is_refused_is_fetched_anew_for_the_next_try(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokens, "REFUSED_EVERY_S", 0.0)
+    kept = tokens.Tokens(Courier(allow_private=True))
+    texts = Texts(({}, 401), QUEUED)
+    async with TokenServer() as server, texts.listening() as gateway, Buyer(bids("21.00"), ACCEPTS) as buyer:
+        await sold(world, told("stale", buyer, gateway, "http", server.auth))
+        outbox = sender(world, environment=SECRETS, tokens=kept)
+        for _ in range(2):
+            await outbox.round()
+            await outbox.rest()
+            await make_due(world)
+            await until(lambda: _count(server), lambda count: count >= 2)
+        await kept.close()
+    assert [received.headers["authorization"] for received in texts.got] == ["Bearer t-1", "Bearer t-2"]
+    assert await states(world) == [("done", "")]
+
+
+async def _count(server: Buyer) -> int:
+    return len(server.pings)

@@ -42,6 +42,8 @@ ALL_FIELDS = [
     field(FieldType.PHONE),
     field(FieldType.PHONE, region="GB"),
     field(FieldType.EMAIL),
+    field(FieldType.TEXT, multiple=True),
+    field(FieldType.ENUM, values=CREDIT, multiple=True, required=True),
 ]
 
 
@@ -54,6 +56,30 @@ def code(item: Field, raw: object) -> str:
     assert isinstance(outcome, FieldError), "a value was taken that should not be"
     assert outcome.field == item.name
     return outcome.code
+
+
+# --- several values -----------------------------------------------------------------------------------------------
+
+
+def test_several_values_are_read_one_by_one_and_kept_once_in_their_order() -> None:
+    assert read(field(FieldType.TEXT, multiple=True), [" b ", "a", "b", "", " "]) == ["b", "a"]
+    assert read(field(FieldType.INTEGER, multiple=True, maximum=9), [3, 1, 3]) == [3, 1]
+    assert read(field(FieldType.US_STATE, multiple=True), ["il", "IL", "wi"]) == ["IL", "WI"]
+
+
+@pytest.mark.parametrize(
+    ("raw", "wanted"),
+    [("a", "wrong_type"), ({"a": 1}, "wrong_type"), ([1], "wrong_type"), ([None], "wrong_type"),
+     ([["a"]], "wrong_type"), (["a", NUL], "invalid_text"), (["x" * 9], "too_long"),
+     (["a"] * (fields.SEVERAL_MAX + 1), "too_many")],
+)  # fmt: skip
+def test_several_values_of_which_one_is_wrong_are_refused(raw: object, wanted: str) -> None:
+    assert code(field(FieldType.TEXT, multiple=True, max_length=8), raw) == wanted
+
+
+def test_an_empty_list_is_absent() -> None:
+    assert read(field(FieldType.TEXT, multiple=True), []) is None
+    assert code(field(FieldType.TEXT, multiple=True, required=True), [" "]) == "empty"
 
 
 # --- one type after the other -------------------------------------------------------------------------------------
@@ -407,7 +433,8 @@ def errors_by_code(item: Field) -> dict[str, FieldError]:
     known_bad = [
         [], 2**70, -(2**70), "", "?", NUL, "x" * 5000, "a@" * 500, "0001-01-01", "9999-12-31", "6", "+", "60601-", "a@",
     ]  # fmt: skip
-    outcomes = [read(item, raw) for raw in known_bad]
+    several = [*([raw] for raw in known_bad), ["a"] * (fields.SEVERAL_MAX + 1), {}] if item.multiple else []
+    outcomes = [read(item, raw) for raw in (*known_bad, *several)]
     return {outcome.code: outcome for outcome in outcomes if isinstance(outcome, FieldError)}
 
 
@@ -425,11 +452,16 @@ def test_anything_yields_an_error_written_beforehand_or_a_value_that_reads_as_it
     if isinstance(outcome, FieldError):
         assert outcome == ERRORS[id(item)][outcome.code]  # so it cannot hold anything of the value
     elif outcome is None:
-        assert item.type is FieldType.TEXT
+        assert item.type is FieldType.TEXT or raw == []
         assert not item.required
     else:
-        assert type(outcome) is {FieldType.INTEGER: int, FieldType.BOOLEAN: bool}.get(item.type, str)
+        values = outcome if item.multiple and isinstance(outcome, list) else [outcome]
+        assert {type(value) for value in values} == {_TYPES.get(item.type, str)}
+        assert isinstance(outcome, list) is item.multiple
         assert read_(outcome) == outcome
+
+
+_TYPES: dict[FieldType, type] = {FieldType.INTEGER: int, FieldType.BOOLEAN: bool}
 
 
 @settings(max_examples=300, deadline=None)

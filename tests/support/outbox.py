@@ -12,6 +12,7 @@ import asyncpg
 from standardwebhooks import Webhook
 
 from exchange.buyers.delivery import Courier
+from exchange.buyers.tokens import Tokens
 from exchange.carriers.mail import Relay
 from exchange.outbox.following import Followings
 from exchange.outbox.market import Directory
@@ -56,6 +57,7 @@ def sender(
     relay: Relay | None = None,
     tls: ssl.SSLContext | None = None,
     pace: Pace = PACE,
+    tokens: Tokens | None = None,
     key: bytes = KEY,
 ) -> Outbox:
     """A worker's outbox."""
@@ -66,6 +68,7 @@ def sender(
         courier,
         Vault(key),
         found,
+        tokens or Tokens(courier),
         relay,
         tls or ssl.create_default_context(),
         allow_private=True,
@@ -76,9 +79,11 @@ def sender(
 
 async def send_all(world: World, **changes: Any) -> int:
     """One round of a worker, to its end; how many rows, or files, it began with."""
-    outbox = sender(world, **changes)
+    tokens = Tokens(Courier(allow_private=True))
+    outbox = sender(world, tokens=tokens, **changes)
     taken = await outbox.round()
     await outbox.rest()
+    await tokens.close()
     return taken
 
 

@@ -6,8 +6,9 @@ from pkgutil import iter_modules
 from exchange.marketfile import shapes
 from exchange.marketfile.shapes.base import Shape
 from exchange.marketfile.shapes.deliveries import MeansShape
+from exchange.marketfile.shapes.replies import OfferShape, PlaceShape
 
-BASES = Shape, MeansShape
+BASES = Shape, MeansShape, OfferShape, PlaceShape
 """What others are made of, and no entry is alone."""
 
 

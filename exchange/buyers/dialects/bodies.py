@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote, quote_plus, urlencode
 
 from exchange.buyers.dialects.json_writing import Runs, json_writer
-from exchange.buyers.dialects.sources import ABSENT, Facts, Get, compile_source, text_of
+from exchange.buyers.dialects.sources import ABSENT, Facts, Get, compile_source, single_text, text_of
 from exchange.buyers.dialects.trees import OWN_TEXT, tree
 from exchange.buyers.dialects.wire import NO_HEADERS, Request, Unsendable
 from exchange.buyers.dialects.xml_writing import Tag, write_xml
@@ -41,19 +41,22 @@ class Writer:
         self._query = _gets(in_query, secrets)
         self._charset = message.charset
         self._body = _body(message, secrets, runs)
-        self._is_plain = not self._headers and not self._query
+        self.write = self._write if self._headers or self._query else _plain(self._body)
+        """Writes the request for a ping or post. It raises Unsendable."""
 
-    def write(self, facts: Facts) -> Request:
-        """The request for a ping or post. Raises Unsendable."""
-        if self._is_plain:
-            return _new(Request, (self._body(facts), "", NO_HEADERS))
+    def _write(self, facts: Facts) -> Request:
         headers = {name: _in_head(name, value) for name, get in self._headers if (value := get(facts)) is not ABSENT}
         return Request(self._body(facts), _urlencoded(self._query, facts, self._charset, quote), headers)
 
 
+def _plain(body: Write) -> Callable[[Facts], Request]:
+    """What most requests are: a body and no more."""
+    return lambda facts: _new(Request, (body(facts), "", NO_HEADERS))
+
+
 def _in_head(name: str, value: Any) -> str:
     """A header's value that arrives as it is: in one line, and without blanks at its ends, which a reader drops."""
-    text = text_of(value)
+    text = single_text(name, value)
     if not _HEADER_VALUE.fullmatch(text) or text != text.strip():
         raise Unsendable(f"{name}: a value that no header can carry")
     return text
@@ -143,9 +146,9 @@ def _fill(tag: Tag, value: Any) -> None:
         return
     for name, item in value.items():
         if name.startswith("@"):
-            tag.attributes[name[1:]] = text_of(item)
+            tag.attributes[name[1:]] = single_text(name, item)
         elif name == OWN_TEXT:
-            tag.text = text_of(item)
+            tag.text = single_text(name, item)
         else:
             for one in item if isinstance(item, list) else (item,):
                 child = Tag(name)

@@ -5,7 +5,8 @@ from typing import Any, Final, NamedTuple
 
 from exchange.buyers.dialects.paths import Find, json_finder, xml_finder
 from exchange.rules.patterns import searcher
-from exchange.values.mapping import Condition, Format, Saying
+from exchange.values.mapping import Condition, Format, SaleWords, Saying
+from exchange.values.market import Sale
 from exchange.values.money import parse_amount
 
 UNREADABLE: Final = object()
@@ -83,7 +84,7 @@ def value_test(condition: Condition) -> Suits:
     """Whether a condition at a path holds of what stands there: text, true or false; None is nothing."""
     suits, exists = _text_test(condition), condition.exists
     if suits is None:
-        return _is_nothing if exists is False else _is_something
+        return is_nothing if exists is False else is_something
 
     def holds(value: Any) -> bool:
         text = text_in(value)
@@ -92,11 +93,13 @@ def value_test(condition: Condition) -> Suits:
     return holds
 
 
-def _is_something(value: Any) -> bool:
+def is_something(value: Any) -> bool:
+    """Whether there is a text, a number or a truth value."""
     return isinstance(value, (str, bool))
 
 
-def _is_nothing(value: Any) -> bool:
+def is_nothing(value: Any) -> bool:
+    """Whether there is nothing, or no single value."""
     return not isinstance(value, (str, bool))
 
 
@@ -141,6 +144,21 @@ def said(saying: Saying | None, form: Format) -> Say:
 
 def _nothing(_: Answer) -> None:
     return None
+
+
+def sale_of(words: SaleWords | None, form: Format) -> Callable[[Answer], Sale | str | None]:
+    """For what sale a bid says that it is; None where it says nothing, its word where that is none of those agreed."""
+    if words is None:
+        return _nothing
+    say = said(words.saying, form)
+    known = {word.casefold(): Sale.SHARED for word in words.shared}
+    known |= {word.casefold(): Sale.EXCLUSIVE for word in words.exclusive}
+
+    def read(answer: Answer) -> Sale | str | None:
+        text = say(answer)
+        return known.get(text.strip().casefold(), text) if text else None
+
+    return read
 
 
 def _finder(at: str, form: Format) -> Find:

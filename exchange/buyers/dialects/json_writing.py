@@ -1,6 +1,7 @@
 """Bodies in JSON, written in groups, each by the serializer: what never changes, what is a lead's, what is an order's.
 
-What several buyers are sent alike is written once for a ping: the same fields and facts under the same names, in a row.
+What several buyers are sent alike is written once for a ping: the same fields and facts under the same names, in a row;
+and each value that they are sent under names of their own.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +18,8 @@ from exchange.buyers.dialects.wire import Unsendable
 from exchange.values.mapping import Fact, Origin, Part, Source
 from exchange.values.vertical import Lead
 
+NOT_JSON = "a text that JSON cannot carry"
+
 Members = Callable[[Facts], bytes]
 """The members of an object as JSON has them, without its braces; nothing where none is there."""
 
@@ -25,13 +28,45 @@ Pairs = tuple[tuple[str, Source], ...]
 """Keys of an object in their order, and what stands there."""
 
 
+class Constant:
+    """Members of an object that are always the same."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: bytes) -> None:
+        self.text = text
+
+    def __call__(self, _: Facts) -> bytes:
+        return self.text
+
+
+class Value:
+    """A value that is the same for all who are shown the same of a lead, whatever it is called."""
+
+    __slots__ = ("__weakref__", "_get")
+
+    def __init__(self, source: Source) -> None:
+        self._get = compile_source(source, {}, "")
+
+    def read(self, facts: Facts) -> Any:
+        """The value; absent, too, where it cannot be sent: whoever names its place has to say so."""
+        try:
+            return self._get(facts)
+        except Unsendable:
+            return ABSENT
+
+
 class Run:
     """Members of an object, one after another, which are the same for all who are shown the same of a lead."""
 
-    __slots__ = ("__weakref__", "_form", "_get_all", "_others", "_plain")
+    __slots__ = ("__weakref__", "_form", "_get_all", "_get_values", "_others", "_plain", "_template", "_values")
 
-    def __init__(self, pairs: Pairs, places: Mapping[str, str]) -> None:
-        """`places` are for messages, by key."""
+    def __init__(self, pairs: Pairs, places: Mapping[str, str], values: Sequence[str | Value]) -> None:
+        """`places` are for messages, by key; `values` are what stands there, fields of the lead by their names."""
+        members = [orjson.dumps(key).replace(b"%", b"%%") + b":%b" for key, _ in pairs]
+        self._template = b",".join(members) + b"%.0b"
+        self._values = values
+        self._get_values = itemgetter(*values, values[0])  # one more, so that it is always several
         self._form = dict.fromkeys(key for key, _ in pairs)
         self._plain = {key: source.name for key, source in pairs if _is_plain(source)}
         self._others = [
@@ -40,15 +75,31 @@ class Run:
         names = [*self._plain.values()]
         self._get_all = itemgetter(*names, names[0]) if names else None  # one more, so that it is always several
 
-    def members(self, facts: Facts) -> bytes:
+    def __call__(self, facts: Facts) -> bytes:
         """What is there; of a ping it is written once for all who are told the same."""
         kept = facts.written
         if kept is None:
             return self._written(facts)
         text = kept.get(self)
         if text is None:
-            text = kept[self] = self._written(facts)
+            try:
+                text = self._template % self._get_values(kept)
+            except KeyError:
+                text = self._template % self._get_values(kept) if self._fill_in(facts, kept) else self._written(facts)
+            kept[self] = text
         return text
+
+    def _fill_in(self, facts: Facts, kept: dict[object, bytes]) -> bool:
+        """Writes the values that nobody has written yet; whether all are there now."""
+        lead = facts.lead
+        for value in self._values:
+            if value in kept:
+                continue
+            found = lead.get(value, ABSENT) if isinstance(value, str) else value.read(facts)
+            if found is ABSENT:
+                return False
+            kept[value] = orjson.dumps(found, written_json)
+        return True
 
     def _written(self, facts: Facts) -> bytes:
         found: dict[str, Any] = self._form.copy()
@@ -76,26 +127,51 @@ class Runs:
 
     def __init__(self) -> None:
         self._known: WeakValueDictionary[tuple[Pairs, tuple[str, ...]], Run] = WeakValueDictionary()
+        self._values: WeakValueDictionary[Source, Value] = WeakValueDictionary()
 
     def of(self, pairs: Pairs, places: Mapping[str, str]) -> Run:
         """The run of these keys and sources."""
         known = pairs, tuple(places.values())
         run = self._known.get(known)
         if run is None:
-            run = self._known[known] = Run(pairs, places)
+            values = [source.name if _is_plain(source) else self._value(source) for _, source in pairs]
+            run = self._known[known] = Run(pairs, places, values)
         return run
+
+    def _value(self, source: Source) -> Value:
+        value = self._values.get(source)
+        if value is None:
+            value = self._values[source] = Value(source)
+        return value
 
 
 def json_writer(parts: Sequence[Part], secrets: Mapping[str, str], runs: Runs) -> Callable[[Facts], bytes]:
     """What writes the whole document of all parts, which fit together. It raises Unsendable."""
     places = read_places([part.place for part in parts], xml=False)
     groups = _Object(secrets, runs).groups(list(zip(places, parts, strict=True)))
+    if len(groups) == 2 and isinstance(groups[0], Constant) and isinstance(groups[1], Run):
+        return _after(groups[0].text, groups[1])
 
     def write(facts: Facts) -> bytes:
         try:
             return b"{%b}" % b",".join([text for members in groups if (text := members(facts))])
         except orjson.JSONEncodeError as error:
-            raise Unsendable("a text that JSON cannot carry") from error
+            raise Unsendable(NOT_JSON) from error
+
+    return write
+
+
+def _after(head: bytes, run: Run) -> Callable[[Facts], bytes]:
+    """What most documents are: what never changes, then what is the same for all."""
+    start, alone = b"{" + head + b",", b"{" + head + b"}"
+
+    def write(facts: Facts) -> bytes:
+        kept = facts.written
+        try:
+            text = (None if kept is None else kept.get(run)) or run(facts)
+        except orjson.JSONEncodeError as error:
+            raise Unsendable(NOT_JSON) from error
+        return b"%b%b}" % (start, text) if text else alone
 
     return write
 
@@ -123,12 +199,12 @@ class _Object:
         if kind == _SHARED:
             parts = {key: inner[0][1] for key, inner in items.items()}
             pairs = tuple((key, part.source) for key, part in parts.items())
-            return [self._runs.of(pairs, {key: part.place for key, part in parts.items()}).members]
+            return [self._runs.of(pairs, {key: part.place for key, part in parts.items()})]
         if kind == _OBJECT:
             return [_nested(key, self.groups(inner)) for key, inner in items.items()]
         if kind == _CONSTANT:
             text = _members({key: self._constant(inner) for key, inner in items.items()})
-            return [lambda _: text]
+            return [Constant(text)]
         gets = [(key, self._value(inner)) for key, inner in items.items()]
         return [lambda facts: _members({key: value for key, get in gets if (value := get(facts)) is not ABSENT})]
 

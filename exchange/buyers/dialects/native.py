@@ -8,16 +8,24 @@ from uuid import UUID
 
 import orjson
 
-from exchange.buyers.dialects.said import NO_BID, is_bid_id, kept_text, redirect_url, unasked_status
-from exchange.buyers.dialects.wire import PLAIN_METHOD, Ping, Post, Read, Request, with_query
+from exchange.buyers.dialects.said import (
+    BIDS_MAX,
+    NO_BID,
+    NOT_ASKED,
+    as_shared,
+    best_of,
+    is_bid_id,
+    kept_text,
+    redirect_url,
+    unasked_status,
+)
+from exchange.buyers.dialects.wire import PLAIN_METHOD, Ping, Post, Read, Request
 from exchange.buyers.exact_json import InexactJsonError, loads
 from exchange.values.bid import Accepted, Bid, Delivery, NotSent, Refusal, Rejected, Reply, Unknown
 from exchange.values.market import Sale
 from exchange.values.money import MICROS_PER_CENT, floor_to_cent, format_amount, parse_amount
 from exchange.values.reason import Reason
 from exchange.values.vertical import Lead
-
-BIDS_MAX = 16
 
 CONTENT_TYPE = "application/json"
 TIMEOUT_HEADER = "Exchange-Timeout-Ms"
@@ -31,7 +39,6 @@ from it in the least is read by the exact parser, with the same meaning where it
 """
 _new = tuple.__new__
 """Makes a named tuple in half the time that its name takes."""
-_WHOLE = re.compile(r"[1-9][0-9]{0,5}", re.ASCII)
 
 
 def ping_body(
@@ -112,7 +119,7 @@ def _read_exactly(body: bytes, *, sale: Sale, currency: str) -> Reply:
     replies = [
         _one_bid(item, item.get("currency", document.get("currency")), sale=sale, currency=currency) for item in bids
     ]
-    return _best(replies)
+    return best_of(replies)
 
 
 def post_body(
@@ -166,9 +173,9 @@ def read_delivery(status: int, body: bytes) -> Delivery:
     return Unknown("no status that the wire knows")
 
 
-def status_url(url: str, attempt_id: UUID) -> str:
-    """Where to ask what became of an attempt."""
-    return with_query(url, f"attempt_id={attempt_id}")
+def status_query(attempt_id: UUID) -> str:
+    """What is added to the URL where it is asked what became of an attempt."""
+    return f"attempt_id={attempt_id}"
 
 
 def read_status(status: int, body: bytes) -> Delivery:
@@ -209,7 +216,7 @@ def _one_bid(document: Mapping[str, Any], quoted: Any, *, sale: Sale, currency: 
         return NO_BID
     offered = document.get("sale", Sale.EXCLUSIVE if sale is Sale.EITHER else sale)
     if offered not in ((Sale.EXCLUSIVE, Sale.SHARED) if sale is Sale.EITHER else (sale,)):
-        return Refusal(Reason.INVALID_RESPONSE, "a bid for a sale that was not asked")
+        return Refusal(Reason.INVALID_RESPONSE, NOT_ASKED)
     gross_micros = floor_to_cent(micros)
     if quoted is not None and quoted != currency:
         return Refusal(Reason.WRONG_CURRENCY, gross_micros=gross_micros)
@@ -217,30 +224,14 @@ def _one_bid(document: Mapping[str, Any], quoted: Any, *, sale: Sale, currency: 
     if bid_id is not None and not is_bid_id(bid_id):
         return Refusal(Reason.INVALID_RESPONSE, "`bid_id` is not a text that can be kept")
     bid = Bid(gross_micros, None if bid_id is None else str(bid_id))
-    return bid if offered == Sale.EXCLUSIVE else _shared(bid, document.get("max_shares"))
-
-
-def _shared(bid: Bid, said: Any) -> Reply:
-    """A shared bid; `max_shares` is optional, and a whole number above nothing."""
-    if said is not None and not (isinstance(said, str) and _WHOLE.fullmatch(said)):
-        return Refusal(Reason.INVALID_RESPONSE, "`max_shares` is not a number of buyers", bid.gross_micros)
-    return bid._replace(sale=Sale.SHARED, shares_max=None if said is None else int(said))
-
-
-def _best(replies: list[Reply]) -> Reply:
-    """The order's best bid, exclusive before shared, with the others; without one, what says most about why not."""
-    bids = [reply for reply in replies if isinstance(reply, Bid)]
-    if bids:
-        bids.sort(key=lambda bid: (bid.sale is not Sale.EXCLUSIVE, -bid.gross_micros))
-        return bids[0]._replace(others=tuple(bids[1:]))
-    mistakes = [reply for reply in replies if isinstance(reply, Refusal) and reply.reason is not Reason.NO_BID]
-    return mistakes[0] if mistakes else NO_BID
+    return bid if offered == Sale.EXCLUSIVE else as_shared(bid, document.get("max_shares"))
 
 
 class Native:
     """The native dialect as an endpoint speaks it; it has no terms of its own."""
 
     ping_method = post_method = PLAIN_METHOD
+    status_method = "GET"
 
     def standing_headers(self, order: str) -> Mapping[str, str]:
         return ping_headers(order)
@@ -280,10 +271,10 @@ class Native:
     def read_delivery(self, status: int, body: bytes, gross_micros: int) -> Delivery:  # noqa: ARG002  # none is repeated
         return read_delivery(status, body)
 
-    def status_query(self, attempt_id: UUID) -> str:
-        return f"attempt_id={attempt_id}"
+    def status(self, post: Post) -> Request:
+        return Request(b"", status_query(post.attempt_id))
 
-    def read_status(self, status: int, body: bytes) -> Delivery:
+    def read_status(self, status: int, body: bytes, gross_micros: int) -> Delivery:  # noqa: ARG002  # none is repeated
         return read_status(status, body)
 
 

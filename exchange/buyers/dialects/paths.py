@@ -1,7 +1,7 @@
 """Paths into answers: `a.b[0].c` into JSON, a small part of XPath into XML. They only ever look, and are bounded."""
 
 import re
-from collections.abc import Callable, Collection, Iterator, Sized
+from collections.abc import Callable, Collection, Iterator, Sequence, Sized
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -86,6 +86,16 @@ def xml_finder(text: str) -> Find:
     return partial(_find_in_xml, xml_path(text))
 
 
+def list_finder(text: str, *, xml: bool) -> Find:
+    """What finds all that stands at a path: a list in JSON, elements of one name in XML; None for neither."""
+    if not xml:
+        return partial(_list_in_json, json_path(text))
+    steps = xml_path(text)
+    if steps[-1].attribute or text.endswith("text()"):
+        raise PathError("leads to no elements")
+    return partial(_list_in_xml, steps)
+
+
 def _check_count(steps: Sized) -> None:
     if len(steps) > STEPS_MAX:
         raise PathError(f"has more than {STEPS_MAX} steps")
@@ -117,13 +127,25 @@ def _folded(document: dict[str, Any], name: str) -> Any:
     return None if key is None else document[key]
 
 
-def _find_in_xml(steps: tuple[XmlStep, ...], root: Element) -> str | None:
-    *down, last = steps
-    if not last.attribute:
-        down = list(steps)
+def _list_in_json(steps: tuple[str | int, ...], document: Any) -> list[Any] | None:
+    found = find_in_json(steps, document)
+    return found if isinstance(found, list) else None
+
+
+def _list_in_xml(steps: Sequence[XmlStep], root: Any) -> list[Element] | None:
+    return _elements(steps, root) or None if isinstance(root, Element) else None
+
+
+def _elements(steps: Sequence[XmlStep], root: Element) -> list[Element]:
     found = [Element("", {}, "", [root])]
-    for step in down:
+    for step in steps:
         found = [item for element in found for item in _below(element, step)]
+    return found
+
+
+def _find_in_xml(steps: tuple[XmlStep, ...], root: Element) -> str | None:
+    *above, last = steps
+    found = _elements(above if last.attribute else steps, root)
     if not last.attribute:
         return found[0].text if found else None
     if last.deep:

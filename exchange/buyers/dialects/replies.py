@@ -5,17 +5,30 @@ answer that says yes and no at once is taken for neither.
 """
 
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import orjson
 
 from exchange.buyers.dialects.amounts import amount_reader
-from exchange.buyers.dialects.conditions import UNREADABLE, Answer, any_of, said
-from exchange.buyers.dialects.said import NO_BID, is_bid_id, kept_text, redirect_url, unasked_status
+from exchange.buyers.dialects.conditions import UNREADABLE, Answer, any_of, said, sale_of
+from exchange.buyers.dialects.paths import list_finder
+from exchange.buyers.dialects.said import (
+    BIDS_MAX,
+    NO_BID,
+    NOT_ASKED,
+    as_shared,
+    best_of,
+    is_bid_id,
+    kept_text,
+    redirect_url,
+    unasked_status,
+)
 from exchange.buyers.dialects.usual import ESCAPED, Usual, usual_of
 from exchange.buyers.dialects.wire import Read
 from exchange.buyers.dialects.xml_reading import Element, UnreadableXmlError, read_xml
 from exchange.buyers.exact_json import InexactJsonError, loads_text
-from exchange.values.bid import Accepted, Bid, Delivery, Refusal, Rejected, Reply, Unknown
+from exchange.values.bid import Accepted, Bid, Delivery, NotSent, Refusal, Rejected, Reply, Unknown
 from exchange.values.mapping import Format, Less, Money, ReplyRules
 from exchange.values.market import Sale
 from exchange.values.money import MICROS_PER_CENT
@@ -29,6 +42,8 @@ _new = tuple.__new__
 _BYTE_ORDER_MARK = "\ufeff"
 
 SAYS_BOTH = "says yes and no at once"
+SAYS_TWO = "says two of yes, no and not found at once"
+NOT_FOUND = "the buyer knows no such attempt"
 NO_RULE = "no rule fits it"
 CONFIRMED_LESS = "confirms a lower price than was bid"
 
@@ -50,38 +65,77 @@ class Reader:
         self._confirmed = None if rules.confirmed is None else said(rules.confirmed, rules.format)
         self._confirmed_amount = amount_reader(rules.confirmed.money if rules.confirmed else Money.PLAIN)
         self._may_be_silent, self._less = rules.confirmed is not None and rules.confirmed.optional, rules.less
+        self._not_found = any_of(rules.not_found, rules.format)
+        self._sale, self._shares = sale_of(rules.sale, rules.format), said(rules.max_shares, rules.format)
+        self._says_yes = bool(rules.success)
+        self._has_price = rules.price is not None
+        self._list = None if rules.bids is None else list_finder(rules.bids.at, xml=rules.format is Format.XML)
+        self._each = None if rules.bids is None else Reader(rules.bids.each)
         usual = None if rules.price is None else usual_of(rules)
-        self._read_exclusive = self._bid_reader(Sale.EXCLUSIVE, usual)
-        self._read_shared = self._bid_reader(Sale.SHARED, usual)
-
-    def bid_reader(self, *, sale: Sale) -> Read:
-        """What reads the answers to one ping. A bid is for the sale that was asked, of both for the exclusive."""
-        return self._read_shared if sale is Sale.SHARED else self._read_exclusive
+        self.bid_readers = {sale: self._bid_reader(sale, usual) for sale in (Sale.EXCLUSIVE, Sale.SHARED, Sale.EITHER)}
 
     def _bid_reader(self, sale: Sale, usual: Usual | None) -> Read:
-        look, bid_of = None if usual is None else usual.read, self._bid
+        if usual is None:
+            return partial(self._read_as, sale)
+        forms, look, bid_of, usual_sale = usual.forms, usual.read, self._bid, _usual_sale(sale)
 
         def read(status: int, body: bytes) -> Reply:
-            if look is not None and status == 200 and (found := look(body)) is not None:
-                text, bid_id = found
-                return bid_of(text, bid_id, sale)
+            if status == 200:
+                for form in forms:
+                    if (clear := form(body)) is not None:
+                        gross_micros, bid_id = clear
+                        return _new(Bid, (gross_micros, bid_id, usual_sale, None, ()))
+                if (found := look(body)) is not None:
+                    return bid_of(*found, usual_sale)
             return self.read_bid(status, body, sale)
 
         return read
 
+    def _read_as(self, sale: Sale, status: int, body: bytes) -> Reply:
+        return self.read_bid(status, body, sale)
+
     def read_bid(self, status: int, body: bytes, sale: Sale) -> Reply:
-        """What an answer to a ping means, read the long way; `sale` is what was sold, exclusive or shared."""
-        answer = self._parse(status, body)
+        """What an answer to a ping means, read the long way; `sale` is what was asked for."""
+        return self.bids_in(self._parse(status, body), sale)
+
+    def bids_in(self, answer: Answer, sale: Sale) -> Reply:
+        """What an answer that is parsed, or one entry of its list of bids, means."""
         if self._error(answer):
             return Refusal(Reason.INVALID_RESPONSE, self._why(answer, "an error"))
         no = self._duplicate(answer) or self._reject(answer)
-        if self._success(answer):
+        items = None if self._list is None or answer.status // 100 != 2 else self._list(answer.document)
+        if self._success(answer) or self._goes_without_saying(items, no=no):
             if no:
                 return Refusal(Reason.INVALID_RESPONSE, SAYS_BOTH)
-            return self._bid(self._price(answer), self._bid_id(answer), sale)
-        if no:
+            return self._one_bid(answer, sale) if items is None else self._best(answer.status, items, sale)
+        if no or items == []:
             return Refusal(Reason.NO_BID, self._why(answer))
+        status = answer.status
         return Refusal(Reason.INVALID_RESPONSE, answer.fault or NO_RULE) if status == 200 else unasked_status(status)
+
+    def _goes_without_saying(self, items: list[Any] | None, *, no: bool) -> bool:
+        """Whether an answer is a yes because it has bids, or a bid of a list because nothing says no of it."""
+        if self._says_yes:
+            return False
+        return not no if self._list is None else bool(items)
+
+    def _best(self, status: int, items: list[Any], sale: Sale) -> Reply:
+        each = self._each
+        if each is None or len(items) > BIDS_MAX or not all(isinstance(item, (dict, Element)) for item in items):
+            return Refusal(Reason.INVALID_RESPONSE, f"no list of at most {BIDS_MAX} bids")
+        return best_of([each.bids_in(Answer(status, "", item), sale) for item in items])
+
+    def _one_bid(self, answer: Answer, sale: Sale) -> Reply:
+        """The bid of an answer, or of one of a list, for the sale that it says."""
+        if not self._has_price:
+            return Refusal(Reason.INVALID_RESPONSE, "a yes without the list of bids")
+        offered = self._sale(answer) or _usual_sale(sale)
+        reply = self._bid(self._price(answer), self._bid_id(answer), Sale.EXCLUSIVE)
+        if not isinstance(reply, Bid):
+            return reply
+        if offered not in ((Sale.EXCLUSIVE, Sale.SHARED) if sale is Sale.EITHER else (sale,)):
+            return Refusal(Reason.INVALID_RESPONSE, NOT_ASKED, reply.gross_micros)
+        return as_shared(reply, self._shares(answer)) if offered is Sale.SHARED else reply
 
     def read_delivery(self, status: int, body: bytes, gross_micros: int) -> Delivery:
         """What an answer to a post at this price means."""
@@ -96,6 +150,20 @@ class Reader:
             reason = Reason.DUPLICATE_AT_BUYER if duplicate else Reason.REJECTED_BY_BUYER
             return Rejected(reason, self._why(answer))
         return Unknown(f"HTTP {status}: {answer.fault or NO_RULE}")
+
+    def read_status(self, status: int, body: bytes, gross_micros: int) -> Delivery:
+        """What an answer means to the question what became of a post at this price; not found is not sent."""
+        answer = self._parse(status, body)
+        if self._error(answer):
+            return Unknown(self._why(answer, "an error"))
+        yes, no, missing = self._success(answer), self._reject(answer), self._not_found(answer)
+        if yes + no + missing > 1:
+            return Unknown(SAYS_TWO)
+        if yes:
+            return self._yes(answer, gross_micros)
+        if no:
+            return Rejected(Reason.REJECTED_BY_BUYER, self._why(answer))
+        return NotSent(NOT_FOUND) if missing else Unknown(f"HTTP {status}: {answer.fault or NO_RULE}")
 
     def _bid(self, text: str | None, bid_id: str | None, sale: Sale) -> Reply:
         micros = None if text is None else self._amount(text)
@@ -136,6 +204,11 @@ class Reader:
         return "".join(filter(str.isprintable, said))[:REASON_CHARS_MAX] if said else otherwise
 
 
+def _usual_sale(asked: Sale) -> Sale:
+    """What a bid is for that says nothing of it."""
+    return Sale.SHARED if asked is Sale.SHARED else Sale.EXCLUSIVE
+
+
 def _parser(rules: ReplyRules) -> Callable[[int, bytes], Answer]:
     charset, read = (
         rules.charset,
@@ -167,6 +240,8 @@ def _read_xml(status: int, text: str) -> Answer:
         root = read_xml(text)
     except UnreadableXmlError as error:
         return Answer(status, text, UNREADABLE, f"not XML: {error}")
+    if root.name.lower() == "html":
+        return Answer(status, text, UNREADABLE, "a page in HTML")
     if _is_fault(root):
         return Answer(status, text, UNREADABLE, "a SOAP fault")
     return Answer(status, text, root)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, Final
@@ -40,6 +41,8 @@ def compile_source(source: Source, secrets: Mapping[str, str], place: str) -> Ge
     get = _origin(source, secrets, place)
     if (change := _changes(source, place)) is not None:
         get = _changed(get, change)
+    if source.join is not None and source.origin is Origin.FIELD:
+        get = _changed(get, partial(_joined, source.join), whole=True)
     if source.default is not None:
         get = _defaulted(get, source.default)
     return get if source.when is None else _only(get, _holds(source.when))
@@ -54,6 +57,13 @@ def constant(source: Source, secrets: Mapping[str, str], place: str) -> Any:
         return value if change is None else change(value)
     except Unsendable:
         return ABSENT
+
+
+def single_text(place: str, value: Any) -> str:
+    """As `text_of`, of a place that cannot have several values. Raises Unsendable."""
+    if isinstance(value, list):
+        raise Unsendable(f"{place}: several values where one can stand")
+    return text_of(value)
 
 
 def text_of(value: Any) -> str:
@@ -92,7 +102,8 @@ def _origin(source: Source, secrets: Mapping[str, str], place: str) -> Get:
             secret = secrets[name]
             return lambda _: secret
         case Origin.LIST:
-            return _list([compile_source(item, secrets, place) for item in source.items], source.join)
+            items = _list([compile_source(item, secrets, place) for item in source.items])
+            return items if source.join is None else _changed(items, partial(_joined, source.join), whole=True)
 
 
 def _fact(fact: Fact, money: Money) -> Get:
@@ -108,20 +119,28 @@ def _fact(fact: Fact, money: Money) -> Get:
     return lambda facts: str(get(facts))
 
 
-def _list(gets: list[Get], join: str | None) -> Get:
+def _list(gets: list[Get]) -> Get:
+    """All that is there in one list; of what has several values each of them."""
+
     def get(facts: Facts) -> Any:
         found = [value for item in gets if (value := item(facts)) is not ABSENT]
-        if join is None:
-            return found or ABSENT
-        return join.join(map(text_of, found)) if found else ABSENT
+        return [one for value in found for one in (value if isinstance(value, list) else (value,))] or ABSENT
 
     return get
 
 
-def _changed(get: Get, change: Change) -> Get:
+def _joined(join: str, value: Any) -> Any:
+    return join.join(map(text_of, value)) if isinstance(value, list) else value
+
+
+def _changed(get: Get, change: Change, *, whole: bool = False) -> Get:
+    """What `change` makes of a value: of each one where there are several, unless it takes them as a `whole`."""
+
     def changed(facts: Facts) -> Any:
         value = get(facts)
-        return value if value is ABSENT else change(value)
+        if value is ABSENT:
+            return value
+        return [change(one) for one in value] if isinstance(value, list) and not whole else change(value)
 
     return changed
 
@@ -142,6 +161,8 @@ def _holds(when: When) -> Callable[[Facts], bool]:
 
     def holds(facts: Facts) -> bool:
         value = get(facts)
+        if isinstance(value, list):
+            return any(text_of(one) in values for one in value) is not negated
         return value is not ABSENT and (text_of(value) in values) is not negated
 
     return holds

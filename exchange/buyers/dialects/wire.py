@@ -73,13 +73,16 @@ Read = Callable[[int, bytes], Reply]
 
 
 class Dialect(Protocol):
-    """One way of speaking. `ping`, `post` raise Unsendable; what reads an answer never raises."""
+    """One way of speaking. `ping`, `post`, `status` raise Unsendable; what reads an answer never raises."""
 
     @property
     def ping_method(self) -> str: ...
 
     @property
     def post_method(self) -> str: ...
+
+    @property
+    def status_method(self) -> str: ...
 
     def standing_headers(self, order: str) -> Mapping[str, str]:
         """The headers that all pings for an order have."""
@@ -101,11 +104,11 @@ class Dialect(Protocol):
         """What an answer to a post at this price means; nothing that is not said clearly is a yes or a no."""
         ...
 
-    def status_query(self, attempt_id: UUID) -> str:
-        """What is added to the URL that says what became of an attempt."""
+    def status(self, post: Post) -> Request:
+        """The request that asks what became of a post, which comes without its lead."""
         ...
 
-    def read_status(self, status: int, body: bytes) -> Delivery:
+    def read_status(self, status: int, body: bytes, gross_micros: int) -> Delivery:
         """What an answer to that means; `NotSent` is the buyer's word that he knows no such attempt."""
         ...
 

@@ -9,6 +9,8 @@ from xml.parsers import expat
 
 DEPTH_MAX = 32
 NODES_MAX = 5_000
+BLANKS = " \t\r\n"
+"""What XML calls white space (its section 2.3), and no more."""
 
 
 class UnreadableXmlError(ValueError):
@@ -71,7 +73,7 @@ class _Reader:
         self._texts.append([])
 
     def _end(self, _: str) -> None:
-        self._open.pop().text = "".join(self._texts.pop()).strip()
+        self._open.pop().text = "".join(self._texts.pop()).strip(BLANKS)
 
     def _text(self, text: str) -> None:
         self._texts[-1].append(text)

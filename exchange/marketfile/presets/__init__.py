@@ -11,7 +11,7 @@ NATIVE, MAPPED = "native", "mapped"
 PRESETS = ("plain", "leadexec", "boberdoo", "boberdoo-json", "leadspedia", "leadprosper", "px", "linktrust")
 """The names of the files beside this one."""
 
-_MESSAGES = ("ping", "post")
+_MESSAGES = ("ping", "post", "status")
 _JOINED = ("fields", "query", "headers", "reply")
 
 

@@ -17,7 +17,7 @@ from exchange.values.mapping import POST_FACTS
 
 SUBJECT = "Lead {{attempt_id}} for {{order}}"
 TEXT = "{{lead}}\n"
-_NOT_READ = ("price", "bid_id", "reason", "reference", "redirect_url")
+_NOT_READ = ("price", "bid_id", "sale", "max_shares", "bids", "not_found", "reason", "reference", "redirect_url")
 
 
 class SigningShape(Shape):
@@ -50,6 +50,7 @@ class LeadWebhookShape(SigningShape):
     """A lead as JSON to an address."""
 
     url: Url
+    auth: Annotated[AuthShape | None, BeforeValidator(read_auth)] = None
 
 
 class MailShape(Shape):
@@ -120,12 +121,10 @@ class CallShape(MessageShape):
 
     @model_validator(mode="after")
     def _says_what_is_known(self) -> Self:
-        if self.auth is not None and self.auth.oauth2 is not None:
-            raise refuse("auth: oauth2 is for endpoints, not for what follows a sale")
         unknown = next((name for name in self.facts() if name not in POST_FACTS), None)
         if unknown is not None:
             raise refuse(f"there is no {unknown} once a lead is sold")
-        if any(getattr(self.reply, key) is not None for key in _NOT_READ):
+        if any(getattr(self.reply, key) for key in _NOT_READ):
             raise refuse(f"reply: {', '.join(_NOT_READ)} are not read here")
         return self
 

@@ -97,6 +97,8 @@ class EndpointShape(MeansShape):
             raise refuse("must say one of post_url, webhook, email, sftp and ftps")
         if self.post_url is None and (wrong := sorted(self.model_fields_set - _WITHOUT_URL)):
             raise refuse(f"{wrong[0]} goes with a post_url only")
+        if self.webhook is not None and self.webhook.auth is not None:
+            raise refuse("webhook.auth is for what follows a sale: a webhook that decides one is signed, and no more")
         if any(part is not None and part.every_min is not None for part in (self.sftp, self.ftps)):
             raise refuse("every_min is for what follows a sale: what decides one is put down at once")
         return self
@@ -109,4 +111,6 @@ class EndpointShape(MeansShape):
             raise refuse(f"mapping is missing: dialect {self.dialect} has fields of the buyer's own")
         if self.mapping is not None and (self.ping_url is None) is not (self.mapping.ping is None):
             raise refuse("ping_url and mapping.ping go together: give both, or none of them")
+        if self.mapping is not None and self.mapping.status is not None and self.status_url is None:
+            raise refuse("mapping.status goes with a status_url only")
         return self

@@ -1,32 +1,29 @@
-"""A mapping in a market file: how an endpoint's requests are built, and its answers read."""
+"""A mapping in a market file: how an endpoint's requests are built."""
 
 from collections.abc import Iterator
 from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, PlainValidator, model_validator
 
-from exchange.buyers.dialects.paths import PathError, json_path, xml_path
 from exchange.buyers.dialects.trees import PlaceError, read_places
 from exchange.buyers.dialects.xml_writing import is_xml_name
-from exchange.marketfile.limits import CONDITIONS_MAX, PARTS_MAX
+from exchange.marketfile.limits import PARTS_MAX
 from exchange.marketfile.outside import Password
 from exchange.marketfile.problems import shown
-from exchange.marketfile.scalars import Amount, Flag, Text, choice, refuse, whole
+from exchange.marketfile.scalars import Text, choice, refuse, whole
 from exchange.marketfile.shapes.base import Given, Shape
+from exchange.marketfile.shapes.replies import CHARSETS, ReplyShape
 from exchange.marketfile.wording import (
     Constant,
     DayPattern,
-    Pattern,
-    Statuses,
     Translation,
     WordList,
     YesAndNo,
     check_header,
     place,
 )
-from exchange.values.mapping import PING_FACTS, POST_FACTS, Body, Case, Fact, Format, Kind, Less, Money, Phone
+from exchange.values.mapping import PING_FACTS, POST_FACTS, Body, Case, Fact, Kind, Money, Phone
 
-CHARSETS = ("utf-8", "iso-8859-1", "windows-1252", "us-ascii")
 _XML_BODIES = frozenset({Body.XML, Body.SOAP11, Body.SOAP12})
 _SOAP = frozenset({Body.SOAP11, Body.SOAP12})
 _FACTS = choice(*Fact)
@@ -37,19 +34,9 @@ def _field_in_short(value: object) -> object:
     return {"field": value} if isinstance(value, str) else value
 
 
-def _path_in_short(value: object) -> object:
-    """A path alone stands for `{at: path}`."""
-    return {"at": value} if isinstance(value, str) else value
-
-
 def _test_in_short(value: object) -> object:
     """`test` alone stands for `{value: test}`: on tests only."""
     return {"value": value} if isinstance(value, str) else value
-
-
-def _several(value: object) -> object:
-    """One condition alone stands for a list of one."""
-    return [value] if isinstance(value, dict) else value
 
 
 class WhenShape(Shape):
@@ -113,109 +100,12 @@ class SourceShape(ItemShape):
             raise refuse("must say one of field, value, const, secret and list")
         if self.items is not None and not 0 < len(self.items) <= PARTS_MAX:
             raise refuse(f"list must have 1 to {PARTS_MAX} entries")
-        if self.join is not None and self.items is None:
-            raise refuse("join goes with list only")
+        if self.join is not None and self.items is None and self.field is None:
+            raise refuse("join goes with list, or with a field that has several values")
 
 
 Source = Annotated[SourceShape, BeforeValidator(_field_in_short)]
 Parts = dict[Annotated[str, PlainValidator(place, str)], Source]
-
-
-class ConditionShape(Shape):
-    """Something that an answer says."""
-
-    at: Given[Text] = None
-    within: Given[WordList] = Field(default=None, alias="is")
-    without: Given[WordList] = Field(default=None, alias="not")
-    exists: Given[Flag] = None
-    matches: Given[Pattern] = None
-    above: Given[Amount] = None
-    status: Given[Statuses] = None
-    also: Annotated["list[ConditionShape]", BeforeValidator(_several)] = Field(default=[], alias="and")
-
-    @model_validator(mode="after")
-    def _says_something(self) -> Self:
-        tests = (self.within, self.without, self.exists, self.above)
-        if self.at is None and any(test is not None for test in tests):
-            raise refuse("at is missing: where should that stand?")
-        if self.within is not None and self.without is not None:
-            raise refuse("must say either is or not")
-        if self.at is not None and self.matches is None and all(test is None for test in tests):
-            raise refuse("must say what stands there: is, not, exists, matches or above")
-        if self.at is None and self.matches is None and self.status is None:
-            raise refuse("must say something of the answer: at, matches or status")
-        return self
-
-
-class SayingShape(Shape):
-    """Where an answer says something."""
-
-    at: Given[Text] = None
-    matches: Given[Pattern] = None
-    money: Annotated[str, choice(*Money)] = Money.PLAIN
-    optional: Flag = False
-
-    @model_validator(mode="after")
-    def _somewhere(self) -> Self:
-        if self.at is None and self.matches is None:
-            raise refuse("must say at or matches")
-        return self
-
-
-Conditions = Annotated[list[ConditionShape], BeforeValidator(_several)]
-Saying = Annotated[SayingShape, BeforeValidator(_path_in_short)]
-
-
-class ReplyShape(Shape):
-    """What an answer means."""
-
-    format: Annotated[str, choice(*Format)]
-    charset: Annotated[str, choice(*CHARSETS)] = "utf-8"
-    error: Conditions = []
-    duplicate: Conditions = []
-    reject: Conditions = []
-    success: Conditions
-    price: Given[Saying] = None
-    bid_id: Given[Saying] = None
-    reason: Given[Saying] = None
-    reference: Given[Saying] = None
-    redirect_url: Given[Saying] = None
-    confirmed: Given[Saying] = None
-    less: Given[Annotated[str, choice(*Less)]] = None
-
-    @model_validator(mode="after")
-    def _paths_can_be_read(self) -> Self:
-        rules = {"error": self.error, "duplicate": self.duplicate, "reject": self.reject, "success": self.success}
-        for key, conditions in rules.items():
-            if len(conditions) > CONDITIONS_MAX:
-                raise refuse(f"{key} holds more than {CONDITIONS_MAX} conditions")
-            for condition in conditions:
-                self._check_condition(key, condition)
-        for key in ("price", "bid_id", "reason", "reference", "redirect_url", "confirmed"):
-            saying = getattr(self, key)
-            self._check(key, saying.at if saying else None)
-        if self.less is not None and self.confirmed is None:
-            raise refuse("less goes with confirmed only: no price is read that could be less")
-        if not self.success:
-            raise refuse("success has no condition: nothing would ever be a yes")
-        return self
-
-    def _check_condition(self, key: str, condition: ConditionShape) -> None:
-        self._check(key, condition.at)
-        for other in condition.also:
-            if other.also or len(condition.also) > CONDITIONS_MAX:
-                raise refuse(f"{key}: and holds up to {CONDITIONS_MAX} conditions, without another and")
-            self._check(key, other.at)
-
-    def _check(self, key: str, at: str | None) -> None:
-        if at is None:
-            return
-        if self.format == Format.TEXT:
-            raise refuse(f"{key}: a text has no paths: use matches")
-        try:
-            (xml_path if self.format == Format.XML else json_path)(at)
-        except PathError as error:
-            raise refuse(f"{key}: {shown(at)} {error}") from None
 
 
 class MessageShape(Shape):
@@ -264,9 +154,17 @@ class MessageShape(Shape):
 
     def facts(self) -> Iterator[str]:
         """The names of all that is said of the request."""
+        for item in self._sources():
+            yield from (name for name in (item.value, item.when and item.when.value) if name)
+
+    def lead_fields(self) -> Iterator[str]:
+        """The names of all that is said of the lead."""
+        for item in self._sources():
+            yield from (name for name in (item.field, item.when and item.when.field) if name)
+
+    def _sources(self) -> Iterator[ItemShape]:
         for source in (*self.fields.values(), *self.query.values(), *self.headers.values()):
-            for item in (source, *(source.items or ())):
-                yield from (name for name in (item.value, item.when and item.when.value) if name)
+            yield from (source, *(source.items or ()))
 
 
 class MappingShape(Shape):
@@ -274,25 +172,31 @@ class MappingShape(Shape):
 
     ping: Given[MessageShape] = None
     post: MessageShape
+    status: Given[MessageShape] = None
 
     @model_validator(mode="after")
     def _says_what_is_known(self) -> Self:
         if self.ping is not None:
-            if self.ping.reply.price is None:
+            if self.ping.reply.price is None and self.ping.reply.bids is None:
                 raise refuse("ping.reply.price is missing: a yes without a price is none")
-            _check_message("ping", self.ping, PING_FACTS, _of_posts(self.ping.reply))
-        _check_message("post", self.post, POST_FACTS, (self.post.reply.price, self.post.reply.bid_id))
+            _check_message("ping", self.ping, PING_FACTS, frozenset({*_OF_SALES, "not_found"}))
+        _check_message("post", self.post, POST_FACTS, frozenset({*_OF_BIDS, "not_found"}))
+        if self.status is not None:
+            _check_message("status", self.status, POST_FACTS, frozenset({*_OF_BIDS, "duplicate"}))
+            field = next(self.status.lead_fields(), None)
+            if field is not None:
+                raise refuse(f"status: {shown(field)} is of the lead, which is not sent again to ask what became of it")
         return self
 
 
-def _of_posts(reply: ReplyShape) -> tuple[object, ...]:
-    return reply.reference, reply.redirect_url, reply.confirmed
+_OF_SALES = ("reference", "redirect_url", "confirmed")
+_OF_BIDS = ("price", "bid_id", "sale", "max_shares", "bids")
 
 
-def _check_message(key: str, shape: MessageShape, facts: frozenset[Fact], foreign: tuple[object, ...]) -> None:
+def _check_message(key: str, shape: MessageShape, facts: frozenset[Fact], foreign: frozenset[str]) -> None:
     unknown = next((name for name in shape.facts() if name not in facts), None)
     if unknown is not None:
         raise refuse(f"{key}: there is no {unknown} at a {key}")
-    if any(part is not None for part in foreign):
-        words = "reference, redirect_url and confirmed are" if key == "ping" else "price and bid_id are"
-        raise refuse(f"{key}.reply: {words} not read at a {key}")
+    found = min((name for name in foreign if getattr(shape.reply, name)), default=None)
+    if found is not None:
+        raise refuse(f"{key}.reply: {found} is not read at a {key}")

@@ -14,7 +14,6 @@ from exchange.marketfile.scalars import (
     Flag,
     Text,
     choice,
-    later,
     whole,
 )
 from exchange.marketfile.shapes.base import Given, Mapping, Shape
@@ -32,7 +31,7 @@ class FieldShape(Shape):
     max_length: Given[Annotated[int, whole(1, FIELD_CHARS_MAX)]] = None
     values: Given[list[Text]] = None
     region: Region = "US"
-    multiple: Annotated[None, later("a field with several values", False)] = None
+    multiple: Flag = False
 
 
 class VerticalShape(Shape):
