@@ -29,7 +29,7 @@ KEYS = [
 
 
 def test_all_models_are_looked_at() -> None:
-    assert len(MODELS) == 48
+    assert len(MODELS) == 50
     assert {key for _, key, later in KEYS if later} == {"multiple"}
 
 
@@ -97,6 +97,7 @@ def test_every_range_is_documented() -> None:
         limits.SHARES,
         limits.AFTER_S,
         limits.EVERY_MIN,
+        limits.NOTICE_DELAY_MIN,
         limits.PORT,
     ]
     for low, high in ranges:
