@@ -1,4 +1,4 @@
-"""Work off the hot path: attempts resolved, posts recovered, the outbox sent, queued leads offered, and tidying."""
+"""Work off the hot path: attempts resolved, posts recovered, the outbox sent, queued leads offered, buyers told."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
@@ -12,6 +12,7 @@ import structlog
 from exchange.answers import post_answer
 from exchange.errors import StorageUnavailable
 from exchange.observe import metrics
+from exchange.outbox.noticing import Noticing
 from exchange.outbox.sending import Outbox
 from exchange.reconcile import Reconciler
 from exchange.repeats import Repeats
@@ -27,7 +28,7 @@ CHECK_EVERY_S = 3_600.0
 SEND_EVERY_S = 1.0
 OFFER_EVERY_S = 1.0
 
-OUTBOX_KINDS = ("seller_webhook", "webhook", "email", "sftp", "ftps", "http")
+OUTBOX_KINDS = ("seller_webhook", "buyer_notice", "webhook", "email", "sftp", "ftps", "http")
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +48,7 @@ async def work(
     reconciler: Reconciler,
     sending: Outbox,
     waiting: WaitingLeads,
+    noticing: Noticing,
     kept: Kept,
     *,
     stop: asyncio.Event,
@@ -71,13 +73,16 @@ async def work(
         async def offer() -> None:
             await waiting.work_off(stop)
 
+        async def tell() -> None:
+            await noticing.work_off(stop)
+
         async def tidy() -> None:
             await _tidy(database, kept)
 
         async def check() -> None:
             await _check(database, stop)
 
-        slow = {tidy: TIDY_EVERY_S, check: CHECK_EVERY_S}
+        slow = {tell: noticing.every_s, tidy: TIDY_EVERY_S, check: CHECK_EVERY_S}
         paces = {reconcile: RECONCILE_EVERY_S, recover: RECOVER_EVERY_S, send: SEND_EVERY_S, offer: OFFER_EVERY_S}
         for chore, every_s in (paces | slow).items():
             group.create_task(_repeat(chore, every_s, stop))
