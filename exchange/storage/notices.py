@@ -4,6 +4,7 @@ A ping is taken, its notices are written and it is forgotten in one transaction:
 leaves everything as it was, and nobody is told twice.
 """
 
+import asyncio
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +20,9 @@ from exchange.storage.pings import outcomes_in
 from exchange.values.ids import day_of
 from exchange.values.notices import NOTICES_KIND, NOTICES_NAME, BidEvent
 from exchange.values.reason import Reason
+
+SETTLE_TIMEOUT_S = 30.0
+"""Ten thousand bids are put into the outbox at once."""
 
 _TAKE = """
 select ping_id, now() as now from pings_to_tell where look_at <= now() order by look_at limit $1
@@ -78,7 +82,7 @@ class Settled:
 async def settle(
     database: Database, decide: Callable[[Sequence[Told], datetime], Settlement], *, pings_max: int, waiting_max: int
 ) -> Settled:
-    """Takes pings that are to be looked at, and does what `decide` says, by the database's clock.
+    """Takes pings that are to be looked at, and does what `decide` says, in a thread, by the database's clock.
 
     Where `waiting_max` notices wait for a buyer already, he gets no more: what is dropped is in the result.
     """
@@ -89,13 +93,14 @@ async def settle(
             return Settled(0)
         ping_ids = [row["ping_id"] for row in taken]
         rows = await connection.fetch(_READ, [day_of(UUID(int=found.int)) for found in ping_ids], ping_ids)
-        decided = decide([_told(row) for row in rows], taken[0]["now"])
+        now = taken[0]["now"]
+        decided = await asyncio.to_thread(lambda: decide([_told(row) for row in rows], now))  # it may take a while
         made, dropped = await _with_room(connection, decided.notices, waiting_max)
         await _write(connection, made)
         await _leave(connection, ping_ids, decided.later)
         return Settled(len(taken), made, dropped)
 
-    return await database.transact(work)
+    return await database.transact(work, timeout_s=SETTLE_TIMEOUT_S)
 
 
 async def overdue_s(database: Database) -> float:
