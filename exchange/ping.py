@@ -14,6 +14,7 @@ from exchange.buyers.dialects.wire import Ping
 from exchange.buyers.fanout import Fanout
 from exchange.record import Recorder
 from exchange.rules.book import CampaignBook, OrderEntry, RuleBook
+from exchange.rules.notices import first_look
 from exchange.rules.pricing import usual_margin
 from exchange.rules.room import UNLIMITED, Room
 from exchange.rules.routing import Available, Routing, route
@@ -82,6 +83,7 @@ class PingRequest(NamedTuple):
         phases_ms: Mapping[str, float],
         inputs: Inputs | None = None,
         sums: Sums | None = None,
+        notice_at: datetime | None = None,
     ) -> PingTrace:
         """What is kept of this ping, whatever became of it."""
         return PingTrace(
@@ -102,6 +104,7 @@ class PingRequest(NamedTuple):
             phases_ms=phases_ms,
             inputs=inputs,
             sums=sums,
+            notice_at=notice_at,
         )
 
 
@@ -360,7 +363,10 @@ def _trace(
         expires_at = datetime.now(UTC) + timedelta(seconds=campaign.offer_ttl_s)
         offer = Offer(decision.payout_micros, expires_at, decision.ladder)
     status = PingStatus.UNSOLD if offer is None else PingStatus.OFFERED
-    return request.trace(ping_id, status, decision.reason, offer, outcomes, phases_ms, decision.inputs, decision.sums)
+    reason, inputs, sums = decision.reason, decision.inputs, decision.sums
+    delays_s = request.book.notice_delays_s
+    notice_at = first_look(delays_s, outcomes, ping_id) if delays_s else None
+    return request.trace(ping_id, status, reason, offer, outcomes, phases_ms, inputs, sums, notice_at)
 
 
 def _ms(seconds: float) -> float:

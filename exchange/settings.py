@@ -102,6 +102,14 @@ class Settings(BaseSettings):
     outbox_each_max: Count = Field(10, description="of these, to one receiver")
     outbox_done_days: Days = Field(14, description="how long it is kept what was sent from the outbox")
     outbox_dead_days: Days = Field(90, description="how long it is kept what was given up")
+    notices_every_s: Seconds = Field(60.0, description="how often buyers' notices of lost bids are made")
+    notices_bids_max: Count = Field(500, description="lost bids in one notice")
+    notices_waiting_max: Count = Field(
+        1_000, description="notices of lost bids that wait for one buyer; what comes then is dropped"
+    )
+    notices_age_s: Annotated[int, Field(ge=60, le=2_592_000)] = Field(
+        86_400, description="after so long lost bids that could not be told are not told any more"
+    )
     queue_longest_s: Seconds = Field(3_600.0, description="longest pause before a queued lead is offered again")
     queue_at_once_max: Count = Field(20, description="queued leads that one worker offers at a time")
     queue_done_days: Days = Field(90, description="how long it is kept what became of queued leads that were not sold")

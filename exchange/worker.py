@@ -1,10 +1,9 @@
-"""Work off the hot path: attempts resolved, posts recovered, the outbox sent, queued leads offered, and tidying."""
+"""Work off the hot path: attempts resolved, posts recovered, the outbox sent, queued leads offered, buyers told."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID
 
 import structlog
@@ -12,6 +11,7 @@ import structlog
 from exchange.answers import post_answer
 from exchange.errors import StorageUnavailable
 from exchange.observe import metrics
+from exchange.outbox.noticing import Noticing
 from exchange.outbox.sending import Outbox
 from exchange.reconcile import Reconciler
 from exchange.repeats import Repeats
@@ -27,7 +27,9 @@ CHECK_EVERY_S = 3_600.0
 SEND_EVERY_S = 1.0
 OFFER_EVERY_S = 1.0
 
-OUTBOX_KINDS = ("seller_webhook", "webhook", "email", "sftp", "ftps", "http")
+Chore = Callable[[], Awaitable[object]]
+
+OUTBOX_KINDS = ("seller_webhook", "buyer_notice", "webhook", "email", "sftp", "ftps", "http")
 
 log = structlog.get_logger(__name__)
 
@@ -47,50 +49,42 @@ async def work(
     reconciler: Reconciler,
     sending: Outbox,
     waiting: WaitingLeads,
+    noticing: Noticing,
     kept: Kept,
     *,
     stop: asyncio.Event,
 ) -> None:
     """Does everything until `stop` is set; what fails is done in the next round."""
+    measured: frozenset[str] = frozenset()
+
+    async def recover() -> None:
+        nonlocal measured
+        await repeats.settle()  # before what is left of a claim is taken for sent
+        await _recover(database)
+        measured = await _measure_queue(database, measured)
+
+    chores: Mapping[str, tuple[Chore, float]] = {
+        "reconcile": (reconciler.round, RECONCILE_EVERY_S),
+        "recover": (recover, RECOVER_EVERY_S),
+        "send": (lambda: sending.work_off(stop), SEND_EVERY_S),
+        "offer": (lambda: waiting.work_off(stop), OFFER_EVERY_S),
+        "tell": (lambda: noticing.work_off(stop), noticing.every_s),
+        "tidy": (lambda: _tidy(database, kept), TIDY_EVERY_S),
+        "check": (lambda: _check(database, stop), CHECK_EVERY_S),
+    }
     async with asyncio.TaskGroup() as group:
-
-        async def reconcile() -> None:
-            await reconciler.round()
-
-        measured: frozenset[str] = frozenset()
-
-        async def recover() -> None:
-            nonlocal measured
-            await repeats.settle()  # before what is left of a claim is taken for sent
-            await _recover(database)
-            measured = await _measure_queue(database, measured)
-
-        async def send() -> None:
-            await sending.work_off(stop)
-
-        async def offer() -> None:
-            await waiting.work_off(stop)
-
-        async def tidy() -> None:
-            await _tidy(database, kept)
-
-        async def check() -> None:
-            await _check(database, stop)
-
-        slow = {tidy: TIDY_EVERY_S, check: CHECK_EVERY_S}
-        paces = {reconcile: RECONCILE_EVERY_S, recover: RECOVER_EVERY_S, send: SEND_EVERY_S, offer: OFFER_EVERY_S}
-        for chore, every_s in (paces | slow).items():
-            group.create_task(_repeat(chore, every_s, stop))
+        for name, (chore, every_s) in chores.items():
+            group.create_task(_repeat(name, chore, every_s, stop))
 
 
-async def _repeat(chore: Callable[[], Coroutine[Any, Any, None]], every_s: float, stop: asyncio.Event) -> None:
+async def _repeat(name: str, chore: Chore, every_s: float, stop: asyncio.Event) -> None:
     while not stop.is_set():
         try:
             await chore()
         except StorageUnavailable as error:
             log.warning("chores_postponed", error=str(error))
         except Exception:
-            log.exception("chore_failed", name=chore.__name__)  # whatever it was, it must not stop the others
+            log.exception("chore_failed", name=name)  # whatever it was, it must not stop the others
         try:
             async with asyncio.timeout(every_s):
                 await stop.wait()

@@ -108,7 +108,7 @@ def prepared(market: Market, document: Document, wish: Wish, environment: Mappin
         )
     wire = Wires(environment).of(entry.buyer.key, entry.endpoint)
     if wire is None:
-        path = f"buyers.{entry.buyer.key}."
+        path = f"buyers.{entry.buyer.key}.endpoint"
         unset = {name for where, name in references(market) if where.startswith(path) and not environment.get(name)}
         raise CommandError(f"a secret of the endpoint is not set, or cannot be sent: {', '.join(sorted(unset))}")
     ping_lead, lead = _leads(stage, wish)

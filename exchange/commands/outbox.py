@@ -49,7 +49,7 @@ def table(rows: Sequence[Listed]) -> Table:
     made.columns[0].no_wrap = True
     now = datetime.now(UTC)
     for row in rows:
-        target = f"{row.subject} {row.event if row.scope == 'seller' else row.name}"
+        target = f"{row.subject} {row.name if row.scope == 'order' else row.event}"
         age = age_text(now - row.created_at)
         made.add_row(*map(escape, (str(row.outbox_id), row.kind, target, row.state, age, str(row.tries), row.detail)))
     return made
@@ -77,7 +77,7 @@ def _facts(row: Listed) -> dict[str, object]:
         row.scope: row.subject,
         "event": row.event,
         "name": row.name,
-        "post_id": str(row.post_id),
+        "post_id": None if row.post_id is None else str(row.post_id),
         "attempt_id": None if row.attempt_id is None else str(row.attempt_id),
         "test": row.test,
         "tries": row.tries,

@@ -20,8 +20,10 @@ from exchange.errors import SettingsError
 from exchange.observe.metrics import REGISTRY
 from exchange.observe.page import show
 from exchange.observe.pulse import Pulse
+from exchange.outbox.buyers import BuyerNotices
 from exchange.outbox.following import Followings
 from exchange.outbox.market import Directory
+from exchange.outbox.noticing import NoticeLimits, Noticing
 from exchange.outbox.sellers import SellerWebhooks
 from exchange.outbox.sending import Outbox, Pace
 from exchange.reconcile import Limits, Reconciler
@@ -63,7 +65,9 @@ def run_worker(settings: Settings, *, leashed: bool, ready: int | None) -> None:
             stack.push_async_callback(reconciler.close)
             tokens = Tokens(courier)
             stack.push_async_callback(tokens.close)
-            sending = _outbox(settings, database, courier, tokens)
+            directory = Directory(database)
+            noticing = _noticing(settings, database, directory)
+            sending = _outbox(settings, database, directory, courier, tokens)
             stack.push_async_callback(sending.close, OUTBOX_GRACE_S)
             waiting = WaitingLeads(
                 database,
@@ -80,7 +84,7 @@ def run_worker(settings: Settings, *, leashed: bool, ready: int | None) -> None:
             repeats = Repeats(database, Slips(settings.data_dir), Background())
             kept = worker.Kept(settings.outbox_done_days, settings.outbox_dead_days, settings.queue_done_days)
             try:
-                await worker.work(database, repeats, reconciler, sending, waiting, kept, stop=stop)
+                await worker.work(database, repeats, reconciler, sending, waiting, noticing, kept, stop=stop)
             finally:
                 await waiting.close(QUEUE_GRACE_S)  # before the engine, which it may have opened
 
@@ -94,9 +98,17 @@ def _reconciler(settings: Settings, database: Database, courier: Courier) -> Rec
     return Reconciler(database, courier, Vault(master_key(settings)), secret_environment(), limits)
 
 
-def _outbox(settings: Settings, database: Database, courier: Courier, tokens: Tokens) -> Outbox:
-    directory, environment = Directory(database), secret_environment()
+def _noticing(settings: Settings, database: Database, directory: Directory) -> Noticing:
+    limits = NoticeLimits(
+        settings.notices_every_s, settings.notices_bids_max, settings.notices_waiting_max, settings.notices_age_s
+    )
+    return Noticing(database, directory, limits)
+
+
+def _outbox(settings: Settings, database: Database, directory: Directory, courier: Courier, tokens: Tokens) -> Outbox:
+    environment = secret_environment()
     sellers = SellerWebhooks(database, directory, courier, environment)
+    buyers = BuyerNotices(database, directory, courier, environment)
     followings = Followings(
         database,
         directory,
@@ -115,7 +127,7 @@ def _outbox(settings: Settings, database: Database, courier: Courier, tokens: To
         settings.outbox_at_once_max,
         settings.outbox_each_max,
     )
-    return Outbox(database, directory, {"seller": sellers, "order": followings}, pace)
+    return Outbox(database, directory, {"seller": sellers, "buyer": buyers, "order": followings}, pace)
 
 
 def _show_metrics(port: int) -> Callable[[], None]:

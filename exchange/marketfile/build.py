@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from exchange.marketfile.auth import build_auth
-from exchange.marketfile.deliveries import build_deliveries, build_means, build_webhook
+from exchange.marketfile.deliveries import build_deliveries, build_means, build_notices, build_webhook
 from exchange.marketfile.mappings import build_mapping
 from exchange.marketfile.secrets import ENDPOINT_NAME
-from exchange.marketfile.shapes.campaigns import CampaignShape, QueueShape
+from exchange.marketfile.shapes.campaigns import CampaignNoticesShape, CampaignShape, QueueShape
 from exchange.marketfile.shapes.endpoints import BreakerShape, EndpointShape, UnknownShape
 from exchange.marketfile.shapes.orders import OrderShape, ScheduleShape
 from exchange.marketfile.shapes.parties import BuyerShape, SellerShape
@@ -43,6 +43,7 @@ from exchange.values.market import (
     SubCap,
     UnknownTerms,
 )
+from exchange.values.notices import NoticeTerms
 from exchange.values.reason import Reason
 from exchange.values.schedule import Schedule
 from exchange.values.selling import Adjustment, Method, PriceRule
@@ -78,6 +79,7 @@ def build_campaign(key: str, shape: CampaignShape, whens: Sequence[Filter] = ())
         tier_share_percent=None if shape.tiers is None else shape.tiers.share,
         max_shares=shape.max_shares,
         queue=_queue(shape.queue),
+        notices=_notice_terms(shape.notices),
     )
 
 
@@ -110,6 +112,7 @@ def build_buyer(key: str, shape: BuyerShape) -> Buyer:
         exclude_sellers=frozenset(shape.exclude_sellers),
         adjustment=_adjustment(shape),
         not_with=tuple(shape.not_with),
+        notices=build_notices(shape.notices),
     )
 
 
@@ -166,6 +169,10 @@ def _queue(shape: QueueShape | None) -> Queue | None:
         return None
     reasons = frozenset(Reason[name.upper()] for name in shape.reasons)
     return Queue(shape.for_s, shape.every_s, shape.max_leads, reasons)
+
+
+def _notice_terms(shape: CampaignNoticesShape | None) -> NoticeTerms | None:
+    return None if shape is None else NoticeTerms(shape.delay_min, shape.rank, shape.clearing_price_step)
 
 
 def _sub_caps(shape: OrderShape, whens: Sequence[Filter]) -> tuple[SubCap, ...]:

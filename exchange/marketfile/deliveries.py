@@ -15,6 +15,7 @@ from exchange.marketfile.shapes.deliveries import (
     FtpsShape,
     MailShape,
     MeansShape,
+    NoticesShape,
     SellerWebhookShape,
     SftpShape,
 )
@@ -34,6 +35,7 @@ from exchange.values.deliveries import (
     Webhook,
 )
 from exchange.values.filters import Filter
+from exchange.values.notices import BidEvent, Notices
 from exchange.values.vertical import AGED_TYPES, FieldType
 
 SALE_NAMES = (
@@ -50,6 +52,14 @@ def build_webhook(shape: SellerWebhookShape | None) -> Webhook | None:
         return None
     events = SellerEvent if shape.events is None else map(SellerEvent, shape.events)
     return Webhook(shape.url, shape.all_secrets(), frozenset(events))
+
+
+def build_notices(shape: NoticesShape | None) -> Notices | None:
+    """A buyer's notices; without `events` he is told of all."""
+    if shape is None:
+        return None
+    events = BidEvent if shape.events is None else map(BidEvent, shape.events)
+    return Notices(shape.url, shape.all_secrets(), frozenset(events))
 
 
 def build_deliveries(shapes: Mapping[str, DeliveryShape] | None, whens: Mapping[str, Filter]) -> tuple[Following, ...]:

@@ -11,6 +11,7 @@ from exchange.values.auth import Auth, AuthKind, HmacTerms, OAuthTerms
 from exchange.values.brakes import BreakerWish, Rate
 from exchange.values.deliveries import Call, Files, Following, LeadWebhook, Mail, Means, Retry, Webhook, kind_of
 from exchange.values.market import Endpoint
+from exchange.values.notices import Notices
 
 
 def rate_leaf(item: Rate | None) -> Leaf | None:
@@ -67,7 +68,7 @@ def _signing(secrets: Sequence[str]) -> Tree:
     return {"secret": Leaf(covered[0], secrets[0])} if secrets else {}
 
 
-def webhook_tree(item: Webhook | None) -> Tree | None:
+def webhook_tree(item: Webhook | Notices | None) -> Tree | None:
     if item is None:
         return None
     return {"url": Leaf(item.url), **_signing(item.secrets), "events": listed(sorted(item.events))}

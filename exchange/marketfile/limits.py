@@ -76,6 +76,10 @@ SHARES = (1, SHARES_MAX)
 QUEUE_FOR_S = (60, 2_592_000)
 QUEUE_EVERY_S = (10, 86_400)
 QUEUE_LEADS = (1, 100_000)
+NOTICE_DELAY_MIN = (0, 1_440)
+NOTICE_STEP_MICROS_MIN = 100_000
+"""What a clearing price is rounded to at least, in micro-units: it must not tell what somebody bid."""
+
 PRIORITY = (-1_000_000, 1_000_000)
 AMOUNT_RULES_MAX = 100
 """In one list of prices or floors."""

@@ -93,7 +93,7 @@ def _seller(raw: Any, keys: tuple[str, ...], change: _Change) -> Any:
 def _buyer(raw: Any, keys: tuple[str, ...], change: _Change) -> Any:
     if not isinstance(raw, dict):
         return raw
-    found = dict(raw)
+    found = dict(_with(raw, keys, change, notices=_SIGNED))
     if isinstance(raw.get("endpoint"), dict):
         found["endpoint"] = _endpoint(raw["endpoint"], (*keys, "endpoint"), change)
     if isinstance(raw.get("endpoints"), dict):

@@ -38,6 +38,8 @@ def _secrets(market: Market) -> Iterator[tuple[str, str]]:
         if seller.webhook is not None:
             yield from _signing(f"sellers.{seller.key}.webhook", seller.webhook.secrets)
     for buyer in market.buyers.values():
+        if buyer.notices is not None:
+            yield from _signing(f"buyers.{buyer.key}.notices", buyer.notices.secrets)
         for endpoint in buyer.endpoints.values():
             yield from _templates(buyer, endpoint)
     for order in market.orders.values():

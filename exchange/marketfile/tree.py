@@ -25,6 +25,7 @@ from exchange.values.market import (
     SubCap,
 )
 from exchange.values.money import format_amount
+from exchange.values.notices import NoticeTerms
 from exchange.values.schedule import Schedule
 from exchange.values.selling import Adjustment, PriceRule
 from exchange.values.vertical import Field, FieldType, Vertical
@@ -110,8 +111,15 @@ def _campaign(item: Campaign) -> Tree:
             "returns": Leaf(f"{{window_days: {item.returns_window_days}}}"),
             "queue": _queue(item.queue),
             "consent": named(item.consent),
+            "notices": None if item.notices is None else _notice_terms(item.notices),
         }
     )
+
+
+def _notice_terms(item: NoticeTerms) -> Tree:
+    step = None if item.step_micros is None else Leaf(format_amount(item.step_micros))
+    rank = Leaf(written(item.has_rank))
+    return tidy({"delay_min": Leaf(str(item.delay_min)), "rank": rank, "clearing_price_step": step})
 
 
 def _queue(item: Queue | None) -> Tree | None:
@@ -140,6 +148,7 @@ def _buyer(item: Buyer) -> Tree:
             "endpoint": endpoints[ENDPOINT_NAME] if alone else None,
             "endpoints": None if alone else endpoints,
             "not_with": listed(item.not_with) if item.not_with else None,
+            "notices": webhook_tree(item.notices),
         }
     )
 

@@ -1,5 +1,6 @@
 """What is right in a market file, and probably not what was meant: said when it is applied, never refused."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
@@ -7,11 +8,15 @@ from exchange.errors import FileProblem
 from exchange.geodata.centroids import known
 from exchange.marketfile.secrets import references
 from exchange.rules.filters import has_radius
+from exchange.rules.notices import wants_losses
 from exchange.values.deliveries import Call
 from exchange.values.filters import Filter
 from exchange.values.market import Market, Order
 from exchange.values.money import format_amount
+from exchange.values.notices import BidEvent
 from exchange.values.vertical import Stage
+
+_OF_NOTICES = re.compile(r"\.notices\.secrets?(\[|$)")
 
 TWINS_LOOKED_AT_MAX = 100
 """Orders of one buyer on one campaign that are compared with one another: a buyer with more knows what he does."""
@@ -26,14 +31,15 @@ def warnings_of(market: Market, environment: Mapping[str, str]) -> tuple[FilePro
         *_twins(market),
         *(found for order in market.orders.values() for found in _never_sent(market, order)),
         *_few_places(market),
+        *_never_told(market),
     )
 
 
 def _missing_secrets(market: Market, environment: Mapping[str, str]) -> Iterator[FileProblem]:
     for path, name in references(market):
         if name not in environment:
-            without = "a gateway" if path.startswith("buyers.") else "a worker"
-            lost = "does not ask these orders" if path.startswith("buyers.") else "cannot send this"
+            asks = path.startswith("buyers.") and not _OF_NOTICES.search(path)
+            without, lost = ("a gateway", "does not ask these orders") if asks else ("a worker", "cannot send this")
             yield FileProblem(path, f"{name} is not set here; {without} without it {lost}")
 
 
@@ -100,6 +106,18 @@ def _never_sent(market: Market, order: Order) -> Iterator[FileProblem]:
             yield FileProblem(
                 f"orders.{order.key}", f"the mapping's {message} never sends {', '.join(sorted(names))}: {why}"
             )
+
+
+def _never_told(market: Market) -> Iterator[FileProblem]:
+    """Buyers who ask to be told of lost bids where no campaign tells of them."""
+    campaigns: dict[str, set[str]] = {}
+    for order in market.orders.values():
+        campaigns.setdefault(order.buyer, set()).add(order.campaign)
+    for buyer in market.buyers.values():
+        telling = (market.campaigns[key].notices for key in campaigns.get(buyer.key, ()))
+        if wants_losses(buyer) and not any(telling):
+            message = f"{BidEvent.LOST} is never sent: no campaign that he buys on has notices"
+            yield FileProblem(f"buyers.{buyer.key}.notices", message)
 
 
 def _few_places(market: Market) -> Iterator[FileProblem]:

@@ -181,6 +181,16 @@ OUTBOX_ROWS = GaugeTable(
 OUTBOX_AGE = GaugeTable(
     "exchange_outbox_age_seconds", "Age of the oldest row of the outbox that waits, by kind.", ["kind"], over=max
 )
+NOTICE_BIDS = CounterTable(
+    "exchange_notice_bids",
+    "Lost bids of buyers who ask for notices: told (put into the outbox), dropped (too many wait), expired.",
+    ["buyer", "outcome"],
+)
+NOTICES_OVERDUE = GaugeTable(
+    "exchange_notices_overdue_seconds",
+    "For how long the oldest ping whose bidders may be told has waited for a worker.",
+    over=max,
+)
 
 QUEUED_LEADS = CounterTable(
     "exchange_queued_leads",
@@ -246,7 +256,8 @@ ALL = (
     ATTEMPTS_RESOLVED, ATTEMPTS_ASKED, ATTEMPTS_UNKNOWN, ATTEMPTS_UNKNOWN_AGE, OPERATOR_VERDICTS, SLIPS,
     JOURNAL_ROWS, JOURNAL_ROWS_LOST, JOURNAL_FULL, JOURNAL_DEPTH, JOURNAL_BATCH_ROWS,
     JOURNAL_COMMIT_SECONDS, POSTGRES_WAIT_SECONDS, FLUSH_SECONDS, FEED_ITEMS_LOST, SPANS, OUTBOX_TRIES,
-    OUTBOX_ROWS, OUTBOX_AGE, QUEUED_LEADS, QUEUE_ENDED, QUEUE_WAITING, QUEUE_AGE, QUEUE_OVERDUE, INVARIANTS_BROKEN,
+    OUTBOX_ROWS, OUTBOX_AGE, NOTICE_BIDS, NOTICES_OVERDUE,
+    QUEUED_LEADS, QUEUE_ENDED, QUEUE_WAITING, QUEUE_AGE, QUEUE_OVERDUE, INVARIANTS_BROKEN,
     INVARIANTS_CHECKED, MARKET_VERSION, MARKET_APPLIED, MARKET_COMPARED, MARKET_TAKEN_UP_SECONDS, MARKET_STEP_SECONDS,
     MARKET_READERS_LOST, ENDPOINTS_WITHOUT_SECRET, LOOP_LAG_SECONDS,
     PROCESSES, PROCESS_CPU_SECONDS, PROCESS_RESIDENT_BYTES,

@@ -8,6 +8,7 @@ import structlog
 from exchange.errors import MarketFileError
 from exchange.marketfile.again import Rereader
 from exchange.rules.ages import ages_asked
+from exchange.rules.notices import wants_losses
 from exchange.rules.schedule import Timeline
 from exchange.rules.zones import zone_of
 from exchange.storage import catalogue
@@ -15,7 +16,8 @@ from exchange.storage.database import Database
 from exchange.storage.outbox import Item
 from exchange.values.deliveries import Following, Retry, Webhook
 from exchange.values.filters import Filter
-from exchange.values.market import Market, Order
+from exchange.values.market import Campaign, Market, Order
+from exchange.values.notices import Notices
 from exchange.values.vertical import Lead, Vertical
 
 log = structlog.get_logger(__name__)
@@ -29,9 +31,16 @@ class Directory:
         self._rereader = Rereader()
         self._version = 0
         self._market: Market | None = None
+        self._reading = asyncio.Lock()
+        self.asking: frozenset[str] = frozenset()
+        """The buyers who ask to be told of lost bids."""
 
     async def refresh(self) -> None:
         """Reads the newest market, if it is another one. Raises StorageUnavailable."""
+        async with self._reading:
+            await self._refresh()
+
+    async def _refresh(self) -> None:
         if await catalogue.newest_number(self._database) == self._version:
             return
         found = await catalogue.newest(self._database)
@@ -41,12 +50,23 @@ class Directory:
             self._market = await asyncio.to_thread(self._rereader.read, found.document)
         except MarketFileError as error:
             log.error("market_not_readable", count=len(error.problems))  # noqa: TRY400  # the old one stays in force
+        else:
+            self.asking = frozenset(buyer.key for buyer in self._market.buyers.values() if wants_losses(buyer))
         self._version = found.version
 
     def webhook(self, seller: str) -> Webhook | None:
         """Where a seller is told."""
         found = self._market.sellers.get(seller) if self._market else None
         return None if found is None else found.webhook
+
+    def notices(self, buyer: str) -> Notices | None:
+        """Where a buyer is told of his bids."""
+        found = self._market.buyers.get(buyer) if self._market else None
+        return None if found is None else found.notices
+
+    def campaign(self, key: str) -> Campaign | None:
+        """A campaign, if there still is one of that key."""
+        return self._market.campaigns.get(key) if self._market else None
 
     def order(self, key: str) -> Order | None:
         """An order, if there still is one of that key."""

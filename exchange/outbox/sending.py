@@ -55,7 +55,7 @@ class Outbox:
     """Takes what is due and sends it."""
 
     def __init__(self, database: Database, directory: Directory, senders: Mapping[str, Sender], pace: Pace) -> None:
-        """`senders` are those of the scopes `seller` and `order`."""
+        """`senders` are those of the scopes `seller`, `buyer` and `order`."""
         self._database = database
         self._directory = directory
         self._senders = senders

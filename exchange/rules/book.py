@@ -7,6 +7,7 @@ from datetime import datetime
 from exchange.rules.ages import Ages, ages_asked
 from exchange.rules.intake import LeadReader
 from exchange.rules.matching import Matcher, compile_filters
+from exchange.rules.notices import delays_of
 from exchange.rules.selling import Selling, compile_selling
 from exchange.rules.shares import Apart
 from exchange.rules.states import States, compile_states, set_of
@@ -78,6 +79,8 @@ class CampaignBook:
     """Further limits of orders for some leads, where there are any."""
     has_share_caps: bool = False
     """Whether any order buys a share of the leads that its filter lets through."""
+    notice_delays_s: Mapping[str, int] = field(default_factory=dict)
+    """The buyers who are told of lost bids, and after how many seconds at the earliest."""
 
     def with_ages(self, lead: Lead, moment: datetime) -> Lead:
         """A lead as the campaign's rules look at it at the moment of its ping."""
@@ -182,6 +185,7 @@ def _compile_campaign(
         ages=ages_asked(vertical, _filters(campaign, orders), zone_of(campaign.time_zone)),
         sub_caps=compile_sub_caps(vertical, orders),
         has_share_caps=any(order.share_cap is not None for order in orders),
+        notice_delays_s=delays_of(campaign, (entry.buyer for entry in entries)),
     )
 
 

@@ -61,7 +61,7 @@ class Item:
     event: str
     name: str
     kind: str
-    post_id: UUID
+    post_id: UUID | None
     attempt_id: UUID | None
     facts: dict[str, Any]
     test: bool
@@ -88,7 +88,7 @@ class Listed:
     event: str
     name: str
     kind: str
-    post_id: UUID
+    post_id: UUID | None
     attempt_id: UUID | None
     test: bool
     tries: int
@@ -204,7 +204,7 @@ async def bury_erased(connection: Connection, post_id: UUID) -> None:
     """Gives up what would send a lead that is gone, also where a worker has it just now."""
     await connection.execute(
         "update outbox set state = 'dead', detail = $2, finished_at = now(), epoch = epoch + 1 "
-        "where post_id = $1 and state = 'waiting' and attempt_id is not null",
+        "where post_id = $1 and state = 'waiting' and scope = 'order'",
         post_id,
         ERASED,
     )

@@ -31,12 +31,13 @@ class PingRow(NamedTuple):
     ladder: str | None
     lead: str
     trace: str
+    notice_at: datetime | None = None
 
 
 _NAMES = PingRow._fields
 _TYPES = (
     "date", "uuid", "text", "text", "bigint", "text", "smallint", "boolean", "text", "text", "text", "bigint", "bigint",
-    "timestamptz", "json", "json", "json",
+    "timestamptz", "json", "json", "json", "timestamptz",
 )  # fmt: skip
 _SELECTED = ", ".join(f"{name}::json" if kind == "json" else name for name, kind in zip(_NAMES, _TYPES, strict=True))
 _ARRAYS = ", ".join(f"${i}::{'text' if kind == 'json' else kind}[]" for i, kind in enumerate(_TYPES, 1))

@@ -73,6 +73,7 @@ def row_of(trace: PingTrace) -> PingRow:
         ladder=_dumps(_shortened(offer.ladder)) if offer else None,
         lead=_dumps(trace.lead),
         trace=_dumps(_told(trace)),
+        notice_at=trace.notice_at,
     )
 
 
@@ -178,7 +179,7 @@ def _read(row: Mapping[str, Any]) -> RecordedPing:
         expires_at=row["expires_at"],
         ladder=tuple(Rung(*rung) for rung in orjson.loads(row["ladder"] or "[]")),
         lead=orjson.loads(row["lead"]),
-        outcomes=tuple(_outcome(*found) for found in trace["orders"]),
+        outcomes=_outcomes(trace),
         phases_ms=trace["phases_ms"],
         post_id=row["post_id"],
         inputs=_inputs(*trace["inputs"]) if "inputs" in trace else None,
@@ -186,6 +187,15 @@ def _read(row: Mapping[str, Any]) -> RecordedPing:
         ref=row["ref"],
         sums=Sums(*trace["sums"]) if "sums" in trace else None,
     )
+
+
+def outcomes_in(trace: str) -> tuple[OrderOutcome, ...]:
+    """What became of each order, from the trace of a row."""
+    return _outcomes(orjson.loads(trace))
+
+
+def _outcomes(trace: Mapping[str, Any]) -> tuple[OrderOutcome, ...]:
+    return tuple(_outcome(*found) for found in trace["orders"])
 
 
 def _inputs(method: str, values: Mapping[str, int], after: Sequence[Any] | None = None) -> Inputs:

@@ -17,6 +17,7 @@ class Sold:
     plan: Plan
     reference: str | None
     sold_at: datetime
+    is_presumed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,11 @@ async def find(database: Database, attempt_id: UUID) -> Sold | None:
             attempt_id,
         )
     )
-    return Sold(post_of(rows[0]), plan_of(rows[0]), rows[0]["reference"], rows[0]["resolved_at"]) if rows else None
+    if not rows:
+        return None
+    row = rows[0]
+    is_presumed = row["state"] == "presumed_accepted"
+    return Sold(post_of(row), plan_of(row), row["reference"], row["resolved_at"], is_presumed)
 
 
 async def own_names(database: Database, ping_id: UUID) -> OwnNames:

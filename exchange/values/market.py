@@ -10,6 +10,7 @@ from exchange.values.brakes import BreakerWish, Rate
 from exchange.values.deliveries import Following, Means, Webhook
 from exchange.values.filters import Condition, Filter, Group
 from exchange.values.mapping import EndpointMapping
+from exchange.values.notices import Notices, NoticeTerms
 from exchange.values.reason import Reason
 from exchange.values.schedule import Schedule
 from exchange.values.selling import Adjustment, Method, PriceRule
@@ -210,6 +211,8 @@ class Campaign:
     exploration: int = EXPLORATION
     max_shares: int = MAX_SHARES
     queue: Queue | None = None
+    notices: NoticeTerms | None = None
+    """What buyers whose bids lost are told; None: nothing."""
 
 
 RATE_BURST_S = 2
@@ -252,6 +255,7 @@ class Buyer:
     adjustment: Adjustment | None = None
     not_with: tuple[str, ...] = ()
     """The buyers whom he does not share a lead with."""
+    notices: Notices | None = None
 
 
 @dataclass(frozen=True, slots=True)

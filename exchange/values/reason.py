@@ -60,6 +60,7 @@ class Reason(IntEnum):
     LATE = 305, "The bid came after its own deadline."
     SUPERSEDED = 306, "The same order had a better bid."
     OUTBID = 307, "Another bid ranked higher."
+    NOT_TAKEN = 308, "The seller did not sell at the best price."
 
     DUPLICATE = 401, "This person has been sold within the campaign's window."
     SUPPRESSED = 402, "This person must not be contacted."

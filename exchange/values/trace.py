@@ -102,7 +102,10 @@ class Sums(NamedTuple):
 
 
 class PingTrace(NamedTuple):
-    """Everything that is kept of a ping. `reason` is None exactly where there is an `offer`."""
+    """Everything that is kept of a ping. `reason` is None exactly where there is an `offer`.
+
+    `notice_at` is when to look what buyers can be told of bids that lost; None: nobody who bid wants to know.
+    """
 
     ping_id: UUID
     seller: str
@@ -121,3 +124,4 @@ class PingTrace(NamedTuple):
     phases_ms: Mapping[str, float]
     inputs: Inputs | None = None
     sums: Sums | None = None
+    notice_at: datetime | None = None

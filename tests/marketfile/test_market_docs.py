@@ -98,6 +98,7 @@ def test_every_range_is_documented() -> None:
         limits.SHARES,
         limits.AFTER_S,
         limits.EVERY_MIN,
+        limits.NOTICE_DELAY_MIN,
         limits.PORT,
     ]
     for low, high in ranges:

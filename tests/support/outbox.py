@@ -14,6 +14,7 @@ from standardwebhooks import Webhook
 from exchange.buyers.delivery import Courier
 from exchange.buyers.tokens import Tokens
 from exchange.carriers.mail import Relay
+from exchange.outbox.buyers import BuyerNotices
 from exchange.outbox.following import Followings
 from exchange.outbox.market import Directory
 from exchange.outbox.sellers import SellerWebhooks
@@ -74,7 +75,8 @@ def sender(
         allow_private=True,
     )
     sellers = SellerWebhooks(world.database, directory, courier, found)
-    return Outbox(world.database, directory, {"seller": sellers, "order": followings}, pace)
+    buyers = BuyerNotices(world.database, directory, courier, found)
+    return Outbox(world.database, directory, {"seller": sellers, "buyer": buyers, "order": followings}, pace)
 
 
 async def send_all(world: World, **changes: Any) -> int:

@@ -6,6 +6,8 @@ from pydantic import AfterValidator
 
 from exchange.marketfile.limits import (
     FANOUT,
+    NOTICE_DELAY_MIN,
+    NOTICE_STEP_MICROS_MIN,
     OFFER_TTL_S,
     QUEUE_EVERY_S,
     QUEUE_FOR_S,
@@ -19,6 +21,7 @@ from exchange.marketfile.outside import (
 )
 from exchange.marketfile.scalars import (
     Amount,
+    Flag,
     Percent,
     Text,
     choice,
@@ -28,6 +31,7 @@ from exchange.marketfile.scalars import (
 from exchange.marketfile.shapes.base import Given, Mapping, Shape
 from exchange.marketfile.shapes.terms import CapsShape, DuplicatesShape, MarginShape, PingTimeout, PostTimeout
 from exchange.values.market import EXPLORATION, MAX_SHARES
+from exchange.values.money import floor_to_cent, format_amount
 from exchange.values.selling import Method, PriceRule
 
 
@@ -68,6 +72,21 @@ class QueueShape(Shape):
     reasons: Annotated[list[WaitingReason], AfterValidator(_not_empty)] = ["no_eligible_orders"]
 
 
+def _blurs(step_micros: int) -> int:
+    if step_micros < NOTICE_STEP_MICROS_MIN or floor_to_cent(step_micros) != step_micros:
+        least = format_amount(NOTICE_STEP_MICROS_MIN)
+        raise refuse(f"must be whole cents, and at least {least}: less would tell what others bid")
+    return step_micros
+
+
+class CampaignNoticesShape(Shape):
+    """What buyers whose bids lost are told."""
+
+    delay_min: Annotated[int, whole(*NOTICE_DELAY_MIN)] = 15
+    rank: Flag = False
+    clearing_price_step: Given[Annotated[Amount, AfterValidator(_blurs)]] = None
+
+
 class CampaignShape(Shape):
     """The market for one vertical."""
 
@@ -95,3 +114,4 @@ class CampaignShape(Shape):
     returns: Given[ReturnsShape] = None
     queue: Given[QueueShape] = None
     consent: list[Text] = []
+    notices: Given[CampaignNoticesShape] = None

@@ -1,4 +1,4 @@
-"""What follows a sale in a market file: sellers' webhooks, signatures, and the deliveries of an order."""
+"""What follows a sale in a market file: webhooks of sellers and buyers, signatures, and the deliveries of an order."""
 
 from typing import Annotated, Self
 
@@ -14,6 +14,7 @@ from exchange.marketfile.times import ClockTime
 from exchange.rules.signing import SECRETS_MAX
 from exchange.values.deliveries import FileFormat, SellerEvent
 from exchange.values.mapping import POST_FACTS
+from exchange.values.notices import BidEvent
 
 SUBJECT = "Lead {{attempt_id}} for {{order}}"
 TEXT = "{{lead}}\n"
@@ -44,6 +45,13 @@ class SellerWebhookShape(SigningShape):
 
     url: Url
     events: Given[list[Annotated[str, choice(*SellerEvent)]]] = None
+
+
+class NoticesShape(SigningShape):
+    """Where a buyer is told what became of his bids."""
+
+    url: Url
+    events: Given[list[Annotated[str, choice(*BidEvent)]]] = None
 
 
 class LeadWebhookShape(SigningShape):

@@ -10,7 +10,7 @@ from exchange.marketfile.scalars import (
     Text,
 )
 from exchange.marketfile.shapes.base import Given, Shape
-from exchange.marketfile.shapes.deliveries import SellerWebhookShape
+from exchange.marketfile.shapes.deliveries import NoticesShape, SellerWebhookShape
 from exchange.marketfile.shapes.endpoints import EndpointShape
 from exchange.marketfile.shapes.terms import AdjustmentShape, CapsShape, DuplicatesShape, MarginShape, RateShape
 
@@ -42,3 +42,4 @@ class BuyerShape(Shape):
     endpoint: Given[EndpointShape] = None
     endpoints: Given[dict[Key, EndpointShape]] = None
     not_with: list[Text] = []
+    notices: Given[NoticesShape] = None
