@@ -7,43 +7,45 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from bench_kit import DIRECT, Failed, Farm, Running, build, load, make_market, project
 from exchange_process import Exchange, own_exchange
+from ports import free_ports
 
-BASE_PORT = 9_300
+FANOUT, PORTS = 10, 100
 BUYERS_SECRET = {"BENCH_BUYER_TOKEN": "any"}  # what the kit's market takes from the environment
 CONNECTIONS = 50
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What is to be started. `think_ms` is how long buyers think."""
+class World:
+    """A market in force with its buyers: the sellers' keys, what answers have to hold, and which CPUs make the load."""
 
-    port: int
-    orders: int
-    fanout: int = 10
-    think_ms: float = 0
-    sellers: Sequence[str] = ("acme",)
-    workers: int = 1
+    folder: Path
+    keys: dict[str, str]
+    checks: list[str]
+    load_cpus: set[int]
 
 
 @dataclass(frozen=True)
 class Site:
-    """A gateway that serves, the sellers' keys, what answers have to hold, and which CPUs make the load."""
+    """A gateway that serves."""
 
+    world: World
     running: Running
     port: int
-    keys: dict[str, str]
-    checks: list[str]
-    load_cpus: set[int]
+
+    @property
+    def keys(self) -> dict[str, str]:
+        return self.world.keys
 
     def load(self, seller: str = "acme", **options: object) -> dict[str, Any]:
         """One run of the kit's load, every answer of which is checked; refusals for overload are told apart."""
         header = ["--header", f"Authorization: Bearer {self.keys[seller]}", "--refusal", '"overloaded"']
         settings = {"conns": CONNECTIONS, "warm": 0.5, "port": self.port} | options
-        return load(self.load_cpus, [*self.checks, *header], **settings)
+        return load(self.world.load_cpus, [*self.world.checks, *header], **settings)
 
     def metrics(self) -> str:
         with DIRECT.open(f"http://127.0.0.1:{self.port}/metrics", timeout=10) as answer:
@@ -70,34 +72,37 @@ def run(name: str, measure: Callable[[Exchange], list[str]]) -> int:
 
 
 @contextmanager
-def serving(exchange: Exchange, plan: Plan, gateway_cpus: set[int], load_cpus: set[int]) -> Iterator[Site]:
-    """A gateway with the kit's market in force, and its buyers, while this lasts."""
+def world(
+    exchange: Exchange, load_cpus: set[int], *, orders: int, think_ms: float = 0, sellers: Sequence[str] = ("acme",)
+) -> Iterator[World]:
+    """The kit's market in force, and its buyers, who think for so long, while this lasts."""
     os.environ.update(exchange.environment)  # of what the kit starts
     folder = exchange.folder / "market"
-    if not folder.exists():
-        _apply(exchange, plan)
+    make_market(folder, orders=orders, fanout=FANOUT, base=free_ports(PORTS))
+    market = (folder / "market.yaml").read_text()
+    others = "".join(f"  {seller}: {{campaigns: [auto-us]}}\n" for seller in sellers if seller != "acme")
+    (folder / "market.yaml").write_text(market.replace("\nsellers:\n", f"\nsellers:\n{others}"))
+    exchange.apply(folder / "market.yaml")
     expected = json.loads((folder / "expected.json").read_text())
     checks = ["--expect", '"offered"']
     for line, ping in enumerate(expected["pings"], 1):
         checks += ["--expect-line", f'{line}="{ping["price"]}"']
-    keys = {seller: exchange.new_key(seller) for seller in plan.sellers}
-    farm = Farm(load_cpus, **expected["farm"], think_ms=plan.think_ms, max_seconds=600)
+    keys = {seller: exchange.new_key(seller) for seller in sellers}
+    farm = Farm(load_cpus, **expected["farm"], think_ms=think_ms, max_seconds=3_600)
     try:
-        command = project(f"{sys.executable} -m exchange.cli serve --port {plan.port} --workers {plan.workers}")
-        running = Running(command, plan.port, folder, gateway_cpus, set())
-        try:
-            yield Site(running, plan.port, keys, checks, load_cpus)
-        finally:
-            running.stop()
+        yield World(folder, keys, checks, load_cpus)
     finally:
         farm.process.terminate()
         farm.process.wait()
 
 
-def _apply(exchange: Exchange, plan: Plan) -> None:
-    folder = exchange.folder / "market"
-    make_market(folder, orders=plan.orders, fanout=plan.fanout, base=BASE_PORT)
-    market = (folder / "market.yaml").read_text()
-    others = "".join(f"  {seller}: {{campaigns: [auto-us]}}\n" for seller in plan.sellers if seller != "acme")
-    (folder / "market.yaml").write_text(market.replace("\nsellers:\n", f"\nsellers:\n{others}"))
-    exchange.apply(folder / "market.yaml")
+@contextmanager
+def serving(world: World, cpus: set[int], options: str = "") -> Iterator[Site]:
+    """`exchange serve` with further options while this lasts."""
+    port = free_ports(1)
+    command = project(f"{sys.executable} -m exchange.cli serve --port {port} {options}")
+    running = Running(command, port, world.folder, cpus, set())
+    try:
+        yield Site(world, running, port)
+    finally:
+        running.stop()

@@ -31,11 +31,10 @@ from urllib.request import Request
 
 from bench_kit import BENCH, DIRECT, Failed
 from exchange_process import Exchange
-from one_gateway import Plan, Site, run, serving
+from one_gateway import Site, run, serving, world
 
 ORDERS = 1_000
 SELLERS = ("acme", "quiet", "poster")
-PEAK_RUNS, PEAK_S = 3, 2.0
 PING_TIMEOUT_MS = 1_000  # of the kit's market
 LATE_SHARE_MAX = 0.001
 GOODPUT_MIN, QUIET_SHARE, QUIET_REFUSED_MAX = 0.9, 0.05, 0.01
@@ -60,15 +59,17 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--times", type=float, default=5, help="how many times what can be answered is offered")
     parser.add_argument("--think-ms", type=float, default=20, help="how long buyers think")
     parser.add_argument("--connections", type=int, default=80, help="of the search for what can be answered")
-    parser.add_argument("--peak-seconds", type=float, default=PEAK_S, help="of each of six such searches")
+    parser.add_argument("--peaks", type=int, default=3, help="such searches before, and as many after")
+    parser.add_argument("--peak-seconds", type=float, default=2, help="of each")
     parser.add_argument("--report", action="store_true", help="say what does not hold, but do not fail for it")
-    parser.add_argument("--port", type=int, default=8_040, help="of the gateway")
     return parser.parse_args()
 
 
 def offered(options: argparse.Namespace, gateway_cpus: set[int], load_cpus: set[int], exchange: Exchange) -> list[str]:
-    plan = Plan(options.port, ORDERS, think_ms=options.think_ms, sellers=SELLERS)
-    with serving(exchange, plan, gateway_cpus, load_cpus) as site:
+    with (
+        world(exchange, load_cpus, orders=ORDERS, think_ms=options.think_ms, sellers=SELLERS) as its_world,
+        serving(its_world, gateway_cpus) as site,
+    ):
         return measure(site, options)
 
 
@@ -95,7 +96,7 @@ class Costs:
 def measure(site: Site, options: argparse.Namespace) -> list[str]:
     print(f"machine: {os.cpu_count()} CPUs, load average {os.getloadavg()[0]:.1f} before anything was begun")
     site.load(seconds=1, conns=options.connections)
-    peaks = [peak(site, options) for _ in range(PEAK_RUNS)]
+    peaks = [peak(site, options) for _ in range(options.peaks)]
     before = statistics.median(found.rate for found in peaks)
     rates = [found.rate for found in peaks]
     print(f"can be answered: {before:.0f} pings/s ({min(rates):.0f}-{max(rates):.0f})", flush=True)
@@ -104,7 +105,7 @@ def measure(site: Site, options: argparse.Namespace) -> list[str]:
     waited_s = (site.running.waited_ns() - waited_ns) / 1e9
     costs = Costs(time.monotonic() - began_s, site.cpu_us() - cpu_us, waited_s)
     back_s = time_to_be_back(site, before / 2)
-    peaks += [peak(site, options) for _ in range(PEAK_RUNS)]
+    peaks += [peak(site, options) for _ in range(options.peaks)]
     usual = statistics.median(found.rate for found in peaks)
     show(flood, quiet, posted, back_s, usual)
     show_costs(flood, quiet, costs, statistics.median(found.cpu_us for found in peaks))
