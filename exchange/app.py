@@ -146,9 +146,9 @@ def _add_doors(app: FastAPI, desk: Desk, settings: Settings, spans: "Spans | Non
 
         handlers = {path: traced(handler, spans) for path, handler in handlers.items()}
     busy = {
-        "/v1/ping": Door(handlers["/v1/ping"], desk.entrance.enter),
+        "/v1/ping": Door(handlers["/v1/ping"], desk.entrance),
         "/v1/post": Door(handlers["/v1/post"]),
-        "/v1/leads": Door(handlers["/v1/leads"], desk.entrance.enter),
+        "/v1/leads": Door(handlers["/v1/leads"], desk.entrance),
     }
     for path, door in busy.items():
         app.router.routes.append(Route(path, door, methods=["POST"]))

@@ -159,6 +159,8 @@ def main() -> int:
     parser.add_argument("--sellers", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=1, help="how often every gateway is replaced")
     options = parser.parse_args()
+    if options.workers < 2:
+        parser.error("one gateway alone has nobody to take its requests: at least 2 workers")
     build([])
     try:
         sold, took = measure(options)

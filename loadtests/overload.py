@@ -18,26 +18,23 @@ benchmark kit's. On a machine that is busy with other things the gateway waits f
 import argparse
 import json
 import os
-import signal
 import statistics
 import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request
 
-from bench_kit import BENCH, DIRECT, Failed, Farm, Running, build, load, make_market, project
-from exchange_process import Exchange, own_exchange
+from bench_kit import BENCH, DIRECT, Failed
+from exchange_process import Exchange
+from one_gateway import Site, run, serving, world
 
-FANOUT, ORDERS, BASE_PORT = 10, 1_000, 9_300
-BUYERS_SECRET = {"BENCH_BUYER_TOKEN": "any"}  # what the kit's market takes from the environment
+ORDERS = 1_000
 SELLERS = ("acme", "quiet", "poster")
-PEAK_RUNS, PEAK_S = 3, 2.0
 PING_TIMEOUT_MS = 1_000  # of the kit's market
 LATE_SHARE_MAX = 0.001
 GOODPUT_MIN, QUIET_SHARE, QUIET_REFUSED_MAX = 0.9, 0.05, 0.01
@@ -45,40 +42,15 @@ REFUSAL_MS_MAX, BACK_S_MAX = 10.0, 10.0
 POST_EVERY_S = 0.25
 CONTACT = {"first_name": "Ada", "phone": "+13125550123", "email": "ada@example.com"}
 
-
-@dataclass(frozen=True)
-class Site:
-    """Where everything is, and which CPUs make the load."""
-
-    keys: dict[str, str]
-    port: int
-    checks: list[str]
-    load_cpus: set[int]
-    connections: int
-
-    def load(self, seller: str = "acme", **options: object) -> dict[str, Any]:
-        """One run of the kit's load. Its answers are checked; refusals for overload are told apart."""
-        header = ["--header", f"Authorization: Bearer {self.keys[seller]}", "--refusal", '"overloaded"']
-        settings = {"conns": self.connections, "warm": 0.5, "port": self.port} | options
-        return load(self.load_cpus, [*self.checks, *header], **settings)
+Found = dict[str, Any]
 
 
 def main() -> int:
     options = arguments()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is stopped
-    faults = []
-    try:
-        build([])
-        cpus = sorted(os.sched_getaffinity(0))
-        gateway_cpus, load_cpus = set(cpus[:1]), set(cpus[1:2] or cpus)
-        os.sched_setaffinity(0, load_cpus)  # Postgres and Valkey inherit it
-        with own_exchange(**BUYERS_SECRET) as exchange, gateway(exchange, options, gateway_cpus, load_cpus) as site:
-            faults = measure(site, options)
-    except Failed as failed:
-        faults.append(str(failed))
-    for fault in faults:
-        print(f"overload: {fault}", file=sys.stderr)
-    return 1 if faults else 0
+    cpus = sorted(os.sched_getaffinity(0))
+    gateway_cpus, load_cpus = set(cpus[:1]), set(cpus[1:2] or cpus)
+    os.sched_setaffinity(0, load_cpus)  # Postgres and Valkey inherit it
+    return run("overload", partial(offered, options, gateway_cpus, load_cpus))
 
 
 def arguments() -> argparse.Namespace:
@@ -87,62 +59,72 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--times", type=float, default=5, help="how many times what can be answered is offered")
     parser.add_argument("--think-ms", type=float, default=20, help="how long buyers think")
     parser.add_argument("--connections", type=int, default=80, help="of the search for what can be answered")
-    parser.add_argument("--port", type=int, default=8_040, help="of the gateway")
+    parser.add_argument("--peaks", type=int, default=3, help="such searches before, and as many after")
+    parser.add_argument("--peak-seconds", type=float, default=2, help="of each")
+    parser.add_argument("--report", action="store_true", help="say what does not hold, but do not fail for it")
     return parser.parse_args()
 
 
-@contextmanager
-def gateway(
-    exchange: Exchange, options: argparse.Namespace, gateway_cpus: set[int], load_cpus: set[int]
-) -> Iterator[Site]:
-    """A gateway with a market in force, and its buyers."""
-    os.environ.update(exchange.environment)  # of what the kit starts
-    folder = exchange.folder / "market"
-    make_market(folder, orders=ORDERS, fanout=FANOUT, base=BASE_PORT)
-    expected = json.loads((folder / "expected.json").read_text())
-    market = (folder / "market.yaml").read_text()
-    others = "".join(f"  {seller}: {{campaigns: [auto-us]}}\n" for seller in SELLERS[1:])
-    (folder / "market.yaml").write_text(market.replace("\nsellers:\n", f"\nsellers:\n{others}"))
-    exchange.apply(folder / "market.yaml")
-    checks = ["--expect", '"offered"']
-    for line, ping in enumerate(expected["pings"], 1):
-        checks += ["--expect-line", f'{line}="{ping["price"]}"']
-    keys = {seller: exchange.new_key(seller) for seller in SELLERS}
-    farm = Farm(load_cpus, **expected["farm"], think_ms=options.think_ms, max_seconds=600)
-    try:
-        command = project(f"{sys.executable} -m exchange.cli serve --port {options.port}")
-        running = Running(command, options.port, folder, gateway_cpus, set())
-        try:
-            yield Site(keys, options.port, checks, load_cpus, options.connections)
-        finally:
-            running.stop()
-    finally:
-        farm.process.terminate()
-        farm.process.wait()
+def offered(options: argparse.Namespace, gateway_cpus: set[int], load_cpus: set[int], exchange: Exchange) -> list[str]:
+    with (
+        world(exchange, load_cpus, orders=ORDERS, think_ms=options.think_ms, sellers=SELLERS) as its_world,
+        serving(its_world, gateway_cpus) as site,
+    ):
+        return measure(site, options)
 
 
 # ---- measuring ----
 
 
+@dataclass(frozen=True)
+class Peak:
+    """What can be answered, and the gateway's CPU time for a ping of it."""
+
+    rate: float
+    cpu_us: float
+
+
+@dataclass(frozen=True)
+class Costs:
+    """CPU time in the overload, and how long the gateway waited for a CPU that something else had."""
+
+    seconds: float
+    cpu_us: float
+    waited_s: float
+
+
 def measure(site: Site, options: argparse.Namespace) -> list[str]:
     print(f"machine: {os.cpu_count()} CPUs, load average {os.getloadavg()[0]:.1f} before anything was begun")
-    site.load(seconds=1)
-    peaks = [peak(site) for _ in range(PEAK_RUNS)]
-    before = statistics.median(peaks)
-    print(f"can be answered: {before:.0f} pings/s ({min(peaks):.0f}-{max(peaks):.0f})", flush=True)
+    site.load(seconds=1, conns=options.connections)
+    peaks = [peak(site, options) for _ in range(options.peaks)]
+    before = statistics.median(found.rate for found in peaks)
+    rates = [found.rate for found in peaks]
+    print(f"can be answered: {before:.0f} pings/s ({min(rates):.0f}-{max(rates):.0f})", flush=True)
+    began_s, cpu_us, waited_ns = time.monotonic(), site.cpu_us(), site.running.waited_ns()
     flood, quiet, posted = overload(site, options, before)
+    waited_s = (site.running.waited_ns() - waited_ns) / 1e9
+    costs = Costs(time.monotonic() - began_s, site.cpu_us() - cpu_us, waited_s)
     back_s = time_to_be_back(site, before / 2)
-    peaks += [peak(site) for _ in range(PEAK_RUNS)]
-    usual = statistics.median(peaks)
+    peaks += [peak(site, options) for _ in range(options.peaks)]
+    usual = statistics.median(found.rate for found in peaks)
     show(flood, quiet, posted, back_s, usual)
-    return faults_of(flood, quiet, posted, back_s, usual)
+    show_costs(flood, quiet, costs, statistics.median(found.cpu_us for found in peaks))
+    faults = faults_of(flood, quiet, posted, back_s, usual)
+    return told(faults) if options.report else faults
 
 
-def peak(site: Site) -> float:
-    found = site.load(seconds=PEAK_S)
+def peak(site: Site, options: argparse.Namespace) -> Peak:
+    cpu_us = site.cpu_us()
+    found = site.load(seconds=options.peak_seconds, conns=options.connections)
     if found["bad"]:
         raise Failed(f"{found['bad']} bad answers while it was found what can be answered")
-    return float(found["rate"])
+    return Peak(float(found["rate"]), (site.cpu_us() - cpu_us) / found["answers"])
+
+
+def told(faults: list[str]) -> list[str]:
+    for fault in faults:
+        print(f"does not hold: {fault}")
+    return []
 
 
 @dataclass
@@ -154,17 +136,17 @@ class Posted:
     wrong: list[str] = field(default_factory=list)
 
 
-def overload(site: Site, options: argparse.Namespace, capacity: float) -> tuple[dict[str, Any], dict[str, Any], Posted]:
+def overload(site: Site, options: argparse.Namespace, capacity: float) -> tuple[Found, Found, Posted]:
     """One seller floods, one goes on as ever, and one posts."""
-    results: dict[str, dict[str, Any]] = {}
+    results: dict[str, Found] = {}
     posted, over = Posted(), threading.Event()
     rates = {"acme": capacity * options.times, "quiet": capacity * QUIET_SHARE}
 
-    def run(seller: str) -> None:
+    def send_on(seller: str) -> None:
         more = {"conns": 1_500} if seller == "acme" else {"conns": 200}
         results[seller] = site.load(seller, seconds=options.seconds, warm=2, rate=rates[seller], **more)
 
-    threads = [threading.Thread(target=run, args=(seller,)) for seller in rates]
+    threads = [threading.Thread(target=send_on, args=(seller,)) for seller in rates]
     poster = threading.Thread(target=post_until, args=(site, over, posted))
     for thread in (*threads, poster):
         thread.start()
@@ -216,7 +198,7 @@ def time_to_be_back(site: Site, rate: float) -> float:
 # ---- what is said of it ----
 
 
-def show(flood: dict[str, Any], quiet: dict[str, Any], posted: Posted, back_s: float, usual: float) -> None:
+def show(flood: Found, quiet: Found, posted: Posted, back_s: float, usual: float) -> None:
     good = flood["rate"] + quiet["rate"]
     print(f"can be answered, before and after: {usual:.0f} pings/s")
     print(f"answered in overload: {good:.0f} pings/s, {good / usual:.0%}; {flood['refused']} refused")
@@ -229,7 +211,21 @@ def show(flood: dict[str, Any], quiet: dict[str, Any], posted: Posted, back_s: f
     print(f"back after {back_s:.1f} s; load average {os.getloadavg()[0]:.1f}", flush=True)
 
 
-def faults_of(flood: dict[str, Any], quiet: dict[str, Any], posted: Posted, back_s: float, usual: float) -> list[str]:
+def show_costs(flood: Found, quiet: Found, costs: Costs, ping_us: float) -> None:
+    """What a refusal costs: the gateway's CPU time less that of the pings that it answered, which cost as ever."""
+    refused = flood["refused_in_all"] + quiet["refused_in_all"]
+    answered = flood["answers"] + quiet["answers"] - refused
+    refusal_us = (costs.cpu_us - answered * ping_us) / max(1, refused)
+    own_us = 1e6 * flood["own_cpu_s"] / max(1, flood["sent"])
+    print(
+        f"CPU: {ping_us:.0f} us a ping, {refusal_us:.0f} us a refusal; {own_us:.0f} us a request to the load generator"
+    )
+    print(f"the gateway had {costs.cpu_us / costs.seconds / 1e4:.0f} % of a CPU, ", end="")
+    print(f"and waited for it {100 * costs.waited_s / costs.seconds:.0f} % of the time; ", end="")
+    print(f"the load was late by {flood['late_p50_ms']:.1f} ms, 1 % of it by {flood['late_p99_ms']:.1f} ms", flush=True)
+
+
+def faults_of(flood: Found, quiet: Found, posted: Posted, back_s: float, usual: float) -> list[str]:
     good, answers = flood["rate"] + quiet["rate"], flood["answers"] + quiet["answers"]
     late, quiet_refused = flood["bad"] + quiet["bad"], quiet["refused"] / max(1, quiet["answers"])
     checks = {

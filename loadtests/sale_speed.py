@@ -24,8 +24,10 @@ from urllib.parse import urlsplit
 from bench_kit import Failed as KitFailed
 from bench_kit import Farm, build
 from exchange_process import Failed, own_exchange
+from ports import free_ports
 
-BUYERS, BASE_PORT = 20, 9400
+BUYERS = 20
+BASE_PORT = free_ports(BUYERS)
 STATES = ("TX", "CA", "NY", "FL", "IL", "PA", "OH", "GA", "NC", "MI", "NJ", "VA", "WA", "AZ", "TN", "MA", "IN", "MO",
           "MD", "WI")  # fmt: skip
 OFFERS_AT_ONCE = 16

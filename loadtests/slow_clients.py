@@ -9,11 +9,9 @@ each answer must be right, and the median of what they wait with slow clients, t
 """
 
 import argparse
-import json
 import os
 import resource
 import selectors
-import signal
 import socket
 import statistics
 import subprocess
@@ -21,16 +19,17 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from bench_kit import DIRECT, Failed, Farm, Running, build, load, make_market, project
-from exchange_process import Exchange, own_exchange
+from bench_kit import Failed
+from exchange_process import Exchange
+from one_gateway import Site, run, serving, world
 
-FANOUT, ORDERS, BASE_PORT = 10, 100, 9_300
-BUYERS_SECRET = {"BENCH_BUYER_TOKEN": "any"}  # what the kit's market takes from the environment
+ORDERS = 100
 RECEIVE_TIMEOUT_S = 5.0  # as it is unless it is set
-SPANS = 3
-TIMES_MAX, MORE_MS_MAX = 1.3, 2.0
+MORE_MS_MAX = 2.0
 BYTE_EVERY_S, SPREAD_S, TURN_S = 1.0, 3.0, 0.02
 HEAD = b"POST /v1/ping HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 BEGUN = (HEAD, HEAD + b"Content-Length: 1000\r\n\r\n{", b"")
@@ -38,83 +37,68 @@ BEGUN = (HEAD, HEAD + b"Content-Length: 1000\r\n\r\n{", b"")
 
 def main() -> int:
     options = arguments()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is stopped
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    if options.hold:
-        return hold(options.port, options.slow)
-    faults = []
-    try:
-        build([])
-        with own_exchange(**BUYERS_SECRET) as exchange:
-            faults = run(exchange, options)
-    except Failed as failed:
-        faults.append(str(failed))
-    for fault in faults:
-        print(f"slow clients: {fault}", file=sys.stderr)
-    return 1 if faults else 0
+    return hold(options.hold, options.slow) if options.hold else run("slow clients", partial(held, options))
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--slow", type=int, default=2_000, help="slow clients")
     parser.add_argument("--rate", type=float, default=50, help="pings/s of the others")
-    parser.add_argument("--seconds", type=float, default=5, help="of each span; there are six, and one to warm up")
-    parser.add_argument("--port", type=int, default=8_050, help="of the gateway")
-    parser.add_argument("--hold", action="store_true", help=argparse.SUPPRESS)  # to be the slow clients
+    parser.add_argument("--seconds", type=float, default=5, help="of each span")
+    parser.add_argument("--spans", type=int, default=3, help="with slow clients, and as many without them")
+    parser.add_argument("--times-max", type=float, default=1.3, help="of the median time beside them to that without")
+    parser.add_argument("--hold", type=int, metavar="PORT", help=argparse.SUPPRESS)  # to be the slow clients
     return parser.parse_args()
 
 
-def run(exchange: Exchange, options: argparse.Namespace) -> list[str]:
-    os.environ.update(exchange.environment)  # of what the kit starts
-    market = exchange.folder / "market"
-    make_market(market, orders=ORDERS, fanout=FANOUT, base=BASE_PORT)
-    exchange.apply(market / "market.yaml")
-    expected = json.loads((market / "expected.json").read_text())
-    checks = ["--header", f"Authorization: Bearer {exchange.new_key('acme')}", "--expect", '"offered"']
-    for line, ping in enumerate(expected["pings"], 1):
-        checks += ["--expect-line", f'{line}="{ping["price"]}"']
+def held(options: argparse.Namespace, exchange: Exchange) -> list[str]:
     cpus = set(os.sched_getaffinity(0))
-    farm = Farm(cpus, **expected["farm"], think_ms=0, max_seconds=600)
-    try:
-        command = project(f"{sys.executable} -m exchange.cli serve --port {options.port}")
-        running = Running(command, options.port, market, cpus, set())
-        try:
-            return measure(checks, cpus, options)
-        finally:
-            running.stop()
-    finally:
-        farm.process.terminate()
-        farm.process.wait()
+    with world(exchange, cpus, orders=ORDERS) as its_world, serving(its_world, cpus) as site:
+        return measure(site, options)
 
 
-def measure(checks: list[str], cpus: set[int], options: argparse.Namespace) -> list[str]:
+@dataclass
+class Spans:
+    """What was found in spans of one kind: the load's own report, and the gateway's CPU time for each of its pings."""
+
+    found: list[dict[str, Any]] = field(default_factory=list)
+    cpu_us: list[float] = field(default_factory=list)
+
+    def add(self, site: Site, options: argparse.Namespace) -> None:
+        cpu_us = site.cpu_us()
+        found = site.load(seconds=options.seconds, rate=options.rate)
+        if found["bad"] or found["refused"]:
+            raise Failed(f"{found['bad']} wrong answers, {found['refused']} refused")
+        self.found.append(found)
+        self.cpu_us.append((site.cpu_us() - cpu_us) / found["answers"])
+
+    def ms(self, name: str) -> list[float]:
+        return [found[f"{name}_ms"] for found in self.found]
+
+
+def measure(site: Site, options: argparse.Namespace) -> list[str]:
     """Spans without and with slow clients, in turn."""
-
-    def span() -> dict[str, Any]:
-        found = load(cpus, checks, port=options.port, seconds=options.seconds, warm=0.5, conns=50, rate=options.rate)
-        if found["bad"]:
-            raise Failed(f"{found['bad']} wrong answers")
-        return found
-
-    span()
-    without, beside = [], []
-    for _ in range(SPANS):
-        without.append(span())
-        with slow_clients(options):
-            beside.append(span())
-    cut = cut_off(options.port)
-    times = [after["p50_ms"] / before["p50_ms"] for before, after in zip(without, beside, strict=True)]
+    Spans().add(site, options)
+    without, beside = Spans(), Spans()
+    for _ in range(options.spans):
+        without.add(site, options)
+        with slow_clients(site, options.slow):
+            beside.add(site, options)
+    cut = cut_off(site)
+    times = [after / before for before, after in zip(without.ms("p50"), beside.ms("p50"), strict=True)]
     more_ms = statistics.median(
-        after["p50_ms"] - before["p50_ms"] for before, after in zip(without, beside, strict=True)
+        after - before for before, after in zip(without.ms("p50"), beside.ms("p50"), strict=True)
     )
     print(f"machine: {os.cpu_count()} CPUs, load average {os.getloadavg()[0]:.1f}")
     for name, spans in (("without", without), (f"beside {options.slow}", beside)):
-        p50, p99 = (statistics.median(found[key] for found in spans) for key in ("p50_ms", "p99_ms"))
-        print(f"{name:12}: {options.rate:g} pings/s, median of p50 {p50:.2f} ms, of p99 {p99:.2f} ms")
+        p50, p99, cpu_us = (statistics.median(found) for found in (spans.ms("p50"), spans.ms("p99"), spans.cpu_us))
+        print(f"{name:12}: {options.rate:g} pings/s, median of p50 {p50:.2f} ms, of p99 {p99:.2f} ms", end="; ")
+        print(f"the gateway's CPU {cpu_us:.0f} us a ping")
     print(f"p50 beside / without: {statistics.median(times):.2f} ({min(times):.2f}-{max(times):.2f}); {cut} cut off")
     faults = []
-    if statistics.median(times) > TIMES_MAX and more_ms > MORE_MS_MAX:
+    if statistics.median(times) > options.times_max and more_ms > MORE_MS_MAX:
         faults.append(f"the others wait {statistics.median(times):.2f} times as long, {more_ms:.1f} ms more")
     if options.seconds > RECEIVE_TIMEOUT_S - SPREAD_S and cut < options.slow / 3:
         faults.append(f"only {cut} slow clients were cut off")
@@ -122,9 +106,9 @@ def measure(checks: list[str], cpus: set[int], options: argparse.Namespace) -> l
 
 
 @contextmanager
-def slow_clients(options: argparse.Namespace) -> Iterator[None]:
+def slow_clients(site: Site, slow: int) -> Iterator[None]:
     """Slow clients in a process of their own, once all of them are connected."""
-    command = [sys.executable, __file__, "--hold", "--slow", str(options.slow), "--port", str(options.port)]
+    command = [sys.executable, __file__, "--hold", str(site.port), "--slow", str(slow)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
@@ -165,10 +149,9 @@ def connect(selector: selectors.BaseSelector, port: int, number: int) -> socket.
     return client
 
 
-def cut_off(port: int) -> int:
+def cut_off(site: Site) -> int:
     """How many slow clients the gateway has counted."""
-    with DIRECT.open(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
-        lines = answer.read().decode().splitlines()
+    lines = site.metrics().splitlines()
     found = [line for line in lines if line.startswith('exchange_requests_shed_total{cause="slow_client"}')]
     return int(float(found[0].split()[-1])) if found else 0
 

@@ -105,8 +105,15 @@ class Comer(Protocol):
         """Is refused after it has waited."""
 
 
-Enter = Callable[[Comer], Prepared | None]
-"""Lets a request in or has it wait, and returns nothing; or returns what refuses it."""
+class WayIn(Protocol):
+    """Where requests come in that go straight to their door."""
+
+    def turn_away(self, bearer: str) -> Prepared | None:
+        """What refuses a request with this key, where that is sure before anything is made of it."""
+
+    def enter(self, comer: Comer) -> Prepared | None:
+        """Lets a request in or has it wait, and returns nothing; or returns what refuses it."""
+
 
 Handler = Callable[[Arrival], Awaitable[bytes]]
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -117,11 +124,11 @@ Answer = tuple[int, Headers, bytes]
 class Door:
     """An ASGI endpoint that answers with its handler's JSON, or with the problem that the handler raised."""
 
-    def __init__(self, handler: Handler, enter: Enter | None = None) -> None:
-        """`enter` is asked for requests that come straight here; the handler has to ask for the others."""
+    def __init__(self, handler: Handler, entrance: WayIn | None = None) -> None:
+        """`entrance` is asked for requests that come straight here; the handler has to ask for the others."""
         self._handler = handler
         self.name = handler.__name__
-        self.enter = enter
+        self.entrance = entrance
 
     async def answer(self, arrival: Arrival) -> Answer | None:
         """The answer to a request; None where its client is gone, or nothing can be said: then it is hung up."""

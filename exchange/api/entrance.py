@@ -18,12 +18,17 @@ from exchange.buyers.calls import Tally
 from exchange.errors import Problem
 from exchange.observe import metrics
 from exchange.rules.limiter import REST, Bounds, Limit, Strain, Window, adjusted
-from exchange.rules.waiting import Lines, has_his_part, pace, room_for
+from exchange.rules.waiting import Lines, has_his_part, pace, room_for, room_next
 from exchange.storage.keys import KeyRing
 from exchange.values.deadline import Deadline
 
 TICK_S = 0.01
 WINDOW_TICKS = 9
+STARTS_A_TURN = 3
+"""So many pings go in at one turn of the event loop, and who stands behind them waits here, not in the loop: its turns
+stay short, and at each of them those are refused for whom there is no room."""
+PACE_GRAIN_S = 0.001
+"""When it is looked again whether by their pace another may go in, where nothing else happens."""
 BURST_WINDOWS = 3
 """Where pings have had to wait for so long without a pause it is more than a burst, and they are let in at a pace."""
 SMOOTHING = 0.25
@@ -63,8 +68,11 @@ class Entrance:
         self._inside: dict[str, int] = {}
         self._entered_a_s = self._out_a_s = 0.0
         self._pace = math.inf
-        self._held_windows = 0
-        self._room = room_for(0.0, self._wait_max_s)
+        self._paced_s = 0.0
+        self._starts = 0
+        self._is_woken = False
+        self._held_windows = self._full_windows = 0
+        self._room = float(room_for(0.0, self._wait_max_s))
         self._watch = _Watch()
         self._refused = 0
         self._refusals = [prepared(_overloaded(seconds)) for seconds in RETRY_AFTER_S]
@@ -81,12 +89,20 @@ class Entrance:
         for comer in self._lines.overdue(math.inf):
             self._refuse_late(comer)
 
-    def enter(self, comer: Comer) -> Prepared | None:
-        """Lets a ping in or has it wait, and returns nothing; or returns the answer that refuses it."""
+    def turn_away(self, bearer: str) -> Prepared | None:
+        """The answer to a ping that surely does not come in, before anything is made of it; None for all others."""
         now_s = time.monotonic()
-        seller, is_certain = self._keys.seller_seen(comer.bearer, now_s)
+        seller, is_certain = self._keys.seller_seen(bearer, now_s)
         if is_certain and seller is not None and (limited := self._rates.refusal(seller, now_s)) is not None:
             return limited
+        if self._is_full() and self._has_no_room(STRANGERS if seller is None else seller):
+            return self._refusal()
+        return None
+
+    def enter(self, comer: Comer) -> Prepared | None:
+        """Lets a ping in that was not turned away, or has it wait, and returns nothing; or returns what refuses it."""
+        now_s = time.monotonic()
+        seller, _ = self._keys.seller_seen(comer.bearer, now_s)
         comer.seller = STRANGERS if seller is None else seller
         return self._enter(comer, now_s)
 
@@ -124,27 +140,38 @@ class Entrance:
             raise _overloaded(self._next())
 
     def _enter(self, comer: Comer, now_s: float) -> Prepared | None:
-        if not self._lines.size and self._has_place():
+        if not self._lines.size and self._starts < STARTS_A_TURN and self._has_place():
             self._go(comer)
             return None
+        if self._has_no_room(comer.seller):
+            return self._refusal()
         comer.since_s = now_s
-        gone: Comer | None = comer
-        if self._in_flight < self._most or not has_his_part(self._inside, comer.seller, self._most):
-            gone = self._lines.add(comer.seller, comer, self._room)
+        gone = self._lines.add(comer.seller, comer, self._room)
         if gone is None:
             return None
-        self._count_refusal()
-        refusal = self._refusals[self._next() - 1]
+        refusal = self._refusal()
         if gone is comer:
             return refusal
         gone.refuse(refusal)
         return None
+
+    def _is_full(self) -> bool:
+        return self._lines.size >= self._room or self._in_flight >= self._most
+
+    def _has_no_room(self, seller: str) -> bool:
+        """Whether a seller has his part of all places, or of what may wait, and there is no more."""
+        if self._in_flight >= self._most and has_his_part(self._inside, seller, self._most):
+            return True
+        return self._lines.size >= self._room and self._lines.is_longest(seller)
 
     def _has_place(self) -> bool:
         in_flight = self._in_flight
         return in_flight < self._most and in_flight - self._tally.asking < self._limit.at
 
     def _go(self, comer: Comer) -> None:
+        if not self._starts:
+            self._loop.call_soon(self._next_turn)
+        self._starts += 1
         if comer.go():
             self._in_flight += 1
             self._inside[comer.seller] = self._inside.get(comer.seller, 0) + 1
@@ -159,11 +186,32 @@ class Entrance:
         if self._lines.size:
             self._let_next_in()
 
+    def _next_turn(self) -> None:
+        self._starts = 0
+        if self._lines.size:
+            self._let_next_in()
+
     def _let_next_in(self) -> None:
-        while self._pace >= 1 and self._has_place() and (comer := self._lines.take()) is not None:
+        """Lets in who waits, as far as there are places, this turn's are not used up, and their pace allows it."""
+        now_s = time.monotonic()
+        is_burst = self._held_windows < BURST_WINDOWS
+        self._pace = math.inf if is_burst else pace(self._pace, self._out_a_s, now_s - self._paced_s)
+        self._paced_s = now_s
+        while self._starts < STARTS_A_TURN and self._pace >= 1 and self._has_place():
+            comer = self._lines.take()
+            if comer is None:
+                return
             self._pace -= 1
             self._go(comer)
-            metrics.PING_WAIT_SECONDS.observe(time.monotonic() - comer.since_s)
+            metrics.PING_WAIT_SECONDS.observe(now_s - comer.since_s)
+        if not self._starts and not self._is_woken and self._has_place():
+            self._is_woken = True
+            self._loop.call_later(PACE_GRAIN_S, self._wake)
+
+    def _wake(self) -> None:
+        self._is_woken = False
+        if self._lines.size:
+            self._let_next_in()
 
     def _set_clock(self) -> None:
         self._due_s = time.monotonic() + TICK_S
@@ -171,13 +219,11 @@ class Entrance:
 
     def _tick(self) -> None:
         watch, now_s = self._watch, time.monotonic()
-        late_s = max(0.0, now_s - self._due_s)
-        watch.lags_s.append(late_s)
-        is_burst = self._held_windows < BURST_WINDOWS
-        self._pace = math.inf if is_burst else pace(self._pace, self._out_a_s, TICK_S + late_s)
+        watch.lags_s.append(max(0.0, now_s - self._due_s))
         watch.in_hand = max(watch.in_hand, self._in_flight - self._tally.asking)
         if self._lines.size:
-            watch.held_back = True
+            watch.waited = True
+            watch.held_back = watch.held_back or not self._has_place()
             for comer in self._lines.overdue(now_s - self._wait_max_s):
                 self._refuse_late(comer)
             self._let_next_in()
@@ -192,8 +238,9 @@ class Entrance:
         passed_s = max(TICK_S, now_s - watch.since_s)
         self._entered_a_s += (watch.entered / passed_s - self._entered_a_s) * SMOOTHING
         self._out_a_s += (watch.out / passed_s - self._out_a_s) * SMOOTHING
-        self._room = room_for(self._entered_a_s, self._wait_max_s)
-        self._held_windows = self._held_windows + 1 if watch.held_back else 0
+        self._full_windows = self._full_windows + 1 if watch.refused else 0
+        self._room = room_next(self._room, self._entered_a_s, self._wait_max_s, self._full_windows)
+        self._held_windows = self._held_windows + 1 if watch.waited else 0
         self._watch = _Watch(now_s)
         metrics.PINGS_IN_FLIGHT.set(self._in_flight)
         metrics.PINGS_IN_HAND.set(self._in_flight - self._tally.asking)
@@ -205,8 +252,9 @@ class Entrance:
         metrics.LIMITS_HIT.add(("ping_wait_max_ms",))
         comer.refuse(self._refusals[self._next() - 1])
 
-    def _count_refusal(self) -> None:
-        """Counts a refusal for want of room, by what keeps pings out."""
+    def _refusal(self) -> Prepared:
+        """What refuses a ping for want of room. It is counted, by what keeps pings out."""
+        self._watch.refused += 1
         if self._in_flight >= self._most:
             metrics.REQUESTS_SHED.add(("pings_in_flight",))
             metrics.LIMITS_HIT.add(("pings_in_flight_max",))
@@ -214,6 +262,7 @@ class Entrance:
             metrics.REQUESTS_SHED.add(("loop_lag",))
         else:
             metrics.REQUESTS_SHED.add(("own_time",))
+        return self._refusals[self._next() - 1]
 
     def _next(self) -> int:
         """The seconds after which the next who is refused may come again."""
@@ -228,8 +277,9 @@ class _Watch:
         self.since_s = time.monotonic() if since_s is None else since_s
         self.lags_s: list[float] = []
         self.in_hand = 0
-        self.held_back = False
-        self.entered = self.out = 0
+        self.waited = self.held_back = False
+        """Whether anybody waited, and whether it was the limit that held him back."""
+        self.entered = self.out = self.refused = 0
         self.answered = 0
         self.own_s = 0.0
 

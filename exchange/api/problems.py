@@ -1,6 +1,7 @@
 """Errors on the wire: every 4xx and 5xx is application/problem+json with a stable code (RFC 9457)."""
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import orjson
 import structlog
@@ -52,11 +53,17 @@ Parts = tuple[int, tuple[tuple[bytes, bytes], ...], bytes]
 """Status, headers without the content's length, and body."""
 
 
-class Prepared(NamedTuple):
-    """A problem that is known before anybody has it: what it becomes, and its code, by which it is to be counted."""
+@dataclass(eq=False, slots=True)
+class Prepared:
+    """A problem that is known before anybody has it: what it becomes, and its code, by which it is to be counted.
+
+    The server keeps the bytes that it sent here, with those headers of its own of which they were made.
+    """
 
     code: str
     parts: Parts
+    sent: bytes = b""
+    sent_with: object = None
 
 
 def prepared(problem: Problem) -> Prepared:

@@ -199,11 +199,18 @@ class DoorProtocol(HttpToolsProtocol):
         if self.cycle is not None and not self.cycle.response_complete:
             return False
         self._stop_clock()
+        entrance = known.door.entrance
+        if entrance is not None and (refusal := entrance.turn_away(known.bearer)) is not None:
+            self._turn_away(known.door, refusal)
+            return True
         arrived_s = time.monotonic()
         request = Straight(self, known.door, known.path, known.headers, known.bearer, arrived_s, keep_alive=True)
         request.content = data[end:]
         self.cycle = cast("Any", request)
-        self._open(request)
+        if entrance is None:
+            self.begin(request)
+        elif (refusal := entrance.enter(request)) is not None:
+            self.refuse(request, refusal)
         return True
 
     def _remember(self, data: bytes) -> None:
@@ -217,12 +224,24 @@ class DoorProtocol(HttpToolsProtocol):
                 del self.heads[next(iter(self.heads))]
             self.heads[data[:end]] = Head(cycle.door, cycle.path, cycle.headers, cycle.bearer, len(cycle.content))
 
+    def _turn_away(self, door: Door, refusal: Prepared) -> None:
+        """Answers a request of which nothing was made. Who does not read his answers gets no more of them."""
+        metrics.PROBLEMS.add((door.name, refusal.code))
+        if self.flow.write_paused:
+            self.transport.abort()
+            return
+        headers = self.server_state.default_headers
+        if refusal.sent_with is not headers:  # which change once a second, for the date
+            refusal.sent, refusal.sent_with = self._reply(refusal.parts, keep_alive=True), headers
+        self.transport.write(refusal.sent)
+        self._end_of_answer()
+
     def _open(self, request: Straight) -> None:
         """Has a whole request go to its door: at once, or when its entrance lets it in."""
-        enter = request.door.enter
-        if enter is None:
+        entrance = request.door.entrance
+        if entrance is None:
             self.begin(request)
-        elif (refusal := enter(request)) is not None:
+        elif (refusal := entrance.turn_away(request.bearer) or entrance.enter(request)) is not None:
             self.refuse(request, refusal)
 
     def begin(self, request: Straight, *, inside: str | None = None) -> None:
@@ -279,6 +298,10 @@ class DoorProtocol(HttpToolsProtocol):
         self.transport.write(self._reply(answer, keep_alive=request.keep_alive))
         if not request.keep_alive:
             self.transport.close()
+        self._end_of_answer()
+
+    def _end_of_answer(self) -> None:
+        """The connection is free for the next request, and idle."""
         if self.pipeline or self.flow.read_paused or self.timeout_keep_alive_task is None:
             self.on_response_complete()
         else:  # the clock runs from an earlier request: it will see that there was this one

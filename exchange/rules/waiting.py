@@ -8,8 +8,14 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Generic, Protocol, TypeVar
 
-ROOM_MIN = 100
-"""As many may always wait, however few were let in of late."""
+ROOM_MIN = 200
+"""As many may wait, however few were let in of late, unless it is a line that stands."""
+STANDS_WINDOWS = 5
+"""A line for which the room was too small in so many windows without a pause is no burst any more: it stands."""
+STANDING_S, STANDING_ROOM_MIN = 0.03, 8
+"""In a line that stands, so many may wait as are let in in this time, and at least so many."""
+SHORTER, LONGER = 0.7, 1.1
+"""What the room becomes after each window in which a line stands, and after each in which there was room for all."""
 PACE_MORE, PACE_MIN_A_S = 1.2, 500.0
 """Who waits goes in at this many times the pace at which pings come out, and never slower than the other."""
 
@@ -41,24 +47,46 @@ def room_for(let_in_a_s: float, wait_max_s: float) -> int:
     return max(ROOM_MIN, int(let_in_a_s * wait_max_s / 2))
 
 
+def room_next(room: float, let_in_a_s: float, wait_max_s: float, full_windows: int) -> float:
+    """How many may wait in the next window, after so many without a pause in which there was not room for all.
+
+    Where more come than go in for longer than a burst, a long line makes all of them wait and serves no more of them:
+    then it becomes shorter, so that who cannot be served is told at once, and who can is served soon.
+    """
+    if full_windows >= STANDS_WINDOWS:
+        return max(STANDING_ROOM_MIN, let_in_a_s * STANDING_S, room * SHORTER)
+    if full_windows:
+        return room
+    return min(float(room_for(let_in_a_s, wait_max_s)), room * LONGER)
+
+
 class Lines(Generic[Item]):
     """A line for each seller who has something waiting. `size` is how many wait in all of them."""
 
     def __init__(self) -> None:
         self.size = 0
         self._lines: dict[str, deque[Item]] = {}
+        self._longest = 0
+        self._of_length: list[int] = [0]
+        """How many lines there are of each length; of 0 it is not counted."""
 
-    def add(self, seller: str, item: Item, room: int) -> Item | None:
+    def is_longest(self, seller: str) -> bool:
+        """Whether nobody has more waiting than this seller, who has something."""
+        own = self._lines.get(seller)
+        return own is not None and len(own) == self._longest
+
+    def add(self, seller: str, item: Item, room: float) -> Item | None:
         """Adds to a seller's line; returns who has to go for it, which may be the item itself, or None."""
         own = self._lines.get(seller)
         if self.size < room:
             self._append(seller, own, item)
             return None
-        longest, line = max(self._lines.items(), key=_length, default=(seller, own))
-        if line is None or (own is not None and len(own) >= len(line)):
+        if not self._longest or (own is not None and len(own) == self._longest):
             return item
+        longest = next(name for name, line in self._lines.items() if len(line) == self._longest)
+        line = self._lines[longest]
         gone = line.pop()
-        self.size -= 1
+        self._one_less(line)
         if not line:
             del self._lines[longest]
         self._append(seller, self._lines.get(seller), item)
@@ -71,9 +99,9 @@ class Lines(Generic[Item]):
         seller = next(iter(self._lines))
         line = self._lines.pop(seller)
         item = line.popleft()
+        self._one_less(line)
         if line:
             self._lines[seller] = line
-        self.size -= 1
         return item
 
     def overdue(self, since_s: float) -> Iterator[Item]:
@@ -81,8 +109,9 @@ class Lines(Generic[Item]):
         for seller in [seller for seller, line in self._lines.items() if line[0].since_s < since_s]:
             line = self._lines[seller]
             while line and line[0].since_s < since_s:
-                self.size -= 1
-                yield line.popleft()
+                item = line.popleft()
+                self._one_less(line)
+                yield item
             if not line:
                 del self._lines[seller]
 
@@ -91,7 +120,17 @@ class Lines(Generic[Item]):
             own = self._lines[seller] = deque()
         own.append(item)
         self.size += 1
+        length = len(own)
+        self._of_length[length - 1] -= 1
+        if length == len(self._of_length):
+            self._of_length.append(0)
+        self._of_length[length] += 1
+        self._longest = max(self._longest, length)
 
-
-def _length(line: "tuple[str, deque[Item]]") -> int:
-    return len(line[1])
+    def _one_less(self, line: "deque[Item]") -> None:
+        self.size -= 1
+        length = len(line)
+        self._of_length[length + 1] -= 1
+        self._of_length[length] += 1
+        if length + 1 == self._longest and not self._of_length[length + 1]:
+            self._longest = length

@@ -150,6 +150,9 @@ class Running:
         own, services = self.processes()
         return proc.cpu_ns(own), proc.cpu_ns(services)
 
+    def waited_ns(self) -> int:
+        return proc.waited_ns(self.processes()[0])
+
     def peak_rss_mb(self) -> float:
         return proc.peak_rss_mb(self.processes()[0])
 

@@ -59,6 +59,15 @@ def cpu_ns(pids: Iterable[int]) -> int:
     return total
 
 
+def waited_ns(pids: Iterable[int]) -> int:
+    """How long these processes were ready to run and something else had their CPU, all threads together."""
+    total = 0
+    for pid in pids:
+        with suppress(OSError):
+            total += sum(int(path.read_text().split()[1]) for path in Path(f"/proc/{pid}/task").glob("*/schedstat"))
+    return total
+
+
 def peak_rss_mb(pids: Iterable[int]) -> float:
     """The sum of each process's own peak (VmHWM); pages they share are counted in each."""
     total_kb = 0

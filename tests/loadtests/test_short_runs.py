@@ -18,9 +18,39 @@ RUNS = {
 }
 
 
+LIVE_RUNS: dict[str, tuple[list[str], str]] = {
+    "drain.py": (["--sellers", "2"], "none lost, none made twice"),
+    "takeover_turns.py": (["--orders", "300", "--filters", "20", "--schedules", "5", "--swaps", "1"], "longest"),
+    "two_workers.py": (
+        ["--seconds", "1", "--rounds", "2", "--rate", "20", "--times-max", "100"],
+        "two / one: ",
+    ),
+    "overload.py": (
+        ["--seconds", "2", "--peak-seconds", "0.5", "--peaks", "1", "--report"],
+        "us a refusal",
+    ),
+    "slow_clients.py": (
+        ["--slow", "60", "--rate", "20", "--seconds", "1", "--spans", "1", "--times-max", "1000"],
+        "p50 beside / without: ",
+    ),
+}
+"""What starts servers of its own; with limits of time that hold on any machine."""
+
+
 @pytest.mark.parametrize("name", RUNS)
 def test_a_short_run_ends_well(name: str) -> None:
     command = [sys.executable, str(LOADTESTS / name.split(",", maxsplit=1)[0]), *RUNS[name]]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     assert " us" in done.stdout
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("name", LIVE_RUNS)
+def test_a_short_run_with_servers_ends_well(name: str) -> None:
+    options, said = LIVE_RUNS[name]
+    done = subprocess.run(
+        [sys.executable, str(LOADTESTS / name), *options], capture_output=True, text=True, check=False, timeout=220
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert said in done.stdout

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange.rules.waiting import ROOM_MIN, Lines, has_his_part, pace, room_for
+from exchange.rules.waiting import ROOM_MIN, STANDS_WINDOWS, Lines, has_his_part, pace, room_for, room_next
 
 
 @dataclass
@@ -59,6 +59,25 @@ def test_a_flood_takes_nothing_from_who_sends_little(flood: int, few: int) -> No
     assert sum(ping is not None and ping.seller == "quiet" for ping in taken) == few
 
 
+@given(st.lists(sellers | st.none() | st.floats(0, 50), max_size=200), st.integers(1, 30))
+def test_whose_line_is_longest_is_known_whatever_came_and_went(steps: list[str | float | None], room: int) -> None:
+    lines: Lines[Ping] = Lines()
+    waiting: Counter[str] = Counter()
+    for number, step in enumerate(steps):
+        if isinstance(step, str):
+            waiting[step] += 1
+            gone = [lines.add(step, Ping(step, number), room)]
+        elif step is None:
+            gone = [lines.take()]
+        else:
+            gone = list(lines.overdue(number - step))
+        waiting.subtract(ping.seller for ping in gone if ping)
+        most = max(waiting.values(), default=0)
+        assert {seller for seller in "abcdef" if lines.is_longest(seller)} == {
+            seller for seller, count in waiting.items() if count and count == most
+        }
+
+
 def test_within_a_line_who_came_first_goes_first() -> None:
     lines: Lines[Ping] = Lines()
     for number, seller in enumerate("aaabbc"):
@@ -80,6 +99,22 @@ def test_who_has_waited_too_long_is_taken_out() -> None:
 def test_the_room_is_what_can_be_let_in_while_one_waits() -> None:
     assert room_for(2_000, 0.2) == 200
     assert room_for(0, 0.2) == ROOM_MIN
+
+
+def test_a_line_that_stands_becomes_as_short_as_one_waits_in_for_some_milliseconds() -> None:
+    room = room_next(200.0, 1_000, 0.3, STANDS_WINDOWS - 1)
+    assert room == 200.0  # a burst is given the time to pass
+    for windows in range(STANDS_WINDOWS, STANDS_WINDOWS + 10):
+        room = room_next(room, 1_000, 0.3, windows)
+    assert room == 30.0
+    assert room_next(room, 0.0, 0.3, STANDS_WINDOWS) < 30.0
+
+
+def test_a_line_in_which_all_have_room_may_be_long_again_soon() -> None:
+    room = 8.0
+    for _ in range(40):
+        room = room_next(room, 1_000, 0.3, 0)
+    assert room == room_for(1_000, 0.3)
 
 
 def test_who_waits_goes_in_at_the_pace_of_those_who_come_out() -> None:
