@@ -45,7 +45,9 @@ def test_there_is_one_for_every_preset_and_for_every_kind_of_body() -> None:
 @pytest.mark.parametrize("example", EXAMPLES, ids=title)
 @pytest.mark.parametrize("message", ["ping", "post"])
 def test_what_is_sent_and_what_the_answer_means_are_as_the_page_says(example: tuple[str, str], message: str) -> None:
-    endpoint = endpoint_of(URLS | parse(example[0]))
+    written_so = parse(example[0])
+    asked = {"status_url": "https://buyer.example/status"} if "status" in written_so.get("mapping", {}) else {}
+    endpoint = endpoint_of(URLS | asked | written_so)
     wire = wire_of(endpoint, dict.fromkeys(re.findall(r"env:(\w+)", example[0]), KEY))
     sent, answer = dialogue(example[1])[message]
     case = read_case({"why": "as on the page", message: GIVEN[message], "answers": [{"body": answer, "means": "?"}]})
