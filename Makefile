@@ -1,6 +1,8 @@
 # Everything a newcomer runs. `make demo` and `make test` set up what they need themselves.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
+# More than two cores would need: many tests wait.
+TESTERS ?= 3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -16,7 +18,7 @@ demo: $(READY)  ## an example market with live traffic, e.g. make demo ARGS="--p
 	@$(BIN)/exchange demo $(ARGS)
 
 test: lint  ## style, types, import floors, then every test on real services
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/pytest -n $(TESTERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(READY)  ## style, types and import floors only
 	$(BIN)/ruff check .

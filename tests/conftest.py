@@ -27,7 +27,27 @@ TESTS = Path(__file__).parent
 LONGEST_FIRST = (
     "chaos/test_run_fixed.py",
     "chaos/test_run_random.py",
+    "loadtests/test_load_report.py",
+    "chaos/test_planted_bugs.py",
+    "chaos/test_fault_points.py",
     "chaos/test_hosts.py",
+    "test_image.py",
+    "commands/test_demo.py",
+    "queued/test_queue_processes.py",
+    "loadtests/test_locustfile.py",
+    "storage/test_failover.py",
+    "commands/test_serving.py",
+    "commands/test_rolling_restart.py",
+    "embedded/test_embedded_crashes.py",
+    "embedded/test_embedded_lease.py",
+    "commands/test_record_commands.py",
+    "commands/test_market_commands.py",
+    "commands/test_buyer_commands.py",
+    "outbox/test_outbox_commands.py",
+    "api/test_readiness.py",
+    "adversity/test_good_buyers_under_load.py",
+    "test_postgres_away.py",
+    "test_auction_cases.py",
 )
 """Files that take long, which no worker should begin when the others are about to end."""
 

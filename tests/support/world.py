@@ -16,6 +16,7 @@ from exchange.embedded.lease import Services
 from exchange.listening import listen
 from exchange.marketfile.reader import read
 from exchange.observe import metrics
+from exchange.observe.sheet import Sheet
 from exchange.settings import Settings
 from exchange.storage import catalogue, invariants, keys
 from exchange.storage.database import Database
@@ -124,7 +125,7 @@ async def open_world(services: Services, data_dir: Path, **changes: Any) -> Asyn
         allow_private_addresses=True,
         **changes,
     )
-    metrics.MARKET_VERSION.set(0)  # an earlier gateway of this process may have left its own
+    metrics.REGISTRY.share([Sheet.private(metrics.REGISTRY.making)], 0)  # not on that of gateways before it
     listener = listen("127.0.0.1", 0)
     stop = asyncio.Event()
     serving = asyncio.create_task(gateway.serve(settings, services, listener, stop=stop))
