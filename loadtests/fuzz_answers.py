@@ -18,6 +18,7 @@ in a file `crash-…` in the current folder. Without atheris it says so and does
 import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -48,11 +49,16 @@ MAPPED = [
     b'<?xml version="1.0"?><a xmlns:b="u"><b:ok>yes</b:ok><price>21.10</price><id>a</id></a>',
     b"<s:Envelope xmlns:s='u'><s:Body><s:Fault/><ok>yes</ok></s:Body></s:Envelope>",
     b'<!DOCTYPE a [<!ENTITY b "yes">]><a><ok>&b;</ok></a>',
+    b'{"ok":"yes","bids":[{"ok":"yes","price":21.10,"id":"a"},{"ok":"no"}]}',
+    b"<a><ok>yes</ok><bid><ok>yes</ok><price>21.10</price></bid><bid/></a>",
     b"yes price=21.10 id=a",
     b"no: error\xff\xfe",
 ]
 PATHS = {"json": ("ok", "error", "price", "id"), "xml": ("//ok", "//error", "//price", "//id")}
 """Where mappings look for a yes or no, an error, a price and a token, by the format of the answer."""
+
+LISTS = ("bids", "//bid")
+"""Where they look for lists of bids, by the same formats."""
 
 
 def main() -> int:
@@ -144,18 +150,20 @@ class MappedAnswers:
         self._outcomes = bid.Bid | bid.Refusal, bid.Accepted | bid.Rejected | bid.Unknown
         self._sales = market.Sale
         rules = [_rules(mapping, form, *paths) for form, paths in PATHS.items()] + [_text_rules(mapping)]
+        rules += [replace(rules[number], bids=mapping.BidList(at, rules[number])) for number, at in enumerate(LISTS)]
         self._readers = [replies.Reader(item) for item in rules]
 
     def __call__(self, data: bytes) -> None:
         """The first byte says the status."""
         status, body = 100 + 100 * (data[0] % 5) if data else 200, data[1:]
         for reader in self._readers:
-            for sale in (self._sales.EXCLUSIVE, self._sales.SHARED):
-                reply = reader.bid_reader(sale=sale)(status, body)
+            for sale in (self._sales.EXCLUSIVE, self._sales.SHARED, self._sales.EITHER):
+                reply = reader.bid_readers[sale](status, body)
                 assert isinstance(reply, self._outcomes[0])
                 assert reply == reader.read_bid(status, body, sale), "the short way says something else"
             delivery = reader.read_delivery(status, body, 5_000_000)
             assert isinstance(delivery, self._outcomes[1])
+            assert isinstance(reader.read_status(status, body, 5_000_000), self._outcomes[1])
             if isinstance(reply, self._bid) or isinstance(delivery, self._accepted):
                 assert status == 200, "a yes in an error"
                 assert _may_say_yes(body), "a yes without a word for it"

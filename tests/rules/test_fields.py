@@ -428,17 +428,17 @@ READERS: list[tuple[Field, Reader]] = [(item, reader_for(item)) for item in ALL_
 readers = st.sampled_from(READERS)
 
 
-def errors_by_code(item: Field) -> dict[str, FieldError]:
+def known_errors(item: Field) -> list[FieldError]:
     """Every error that a field's reader can give, by giving it what is known to be wrong."""
     known_bad = [
         [], 2**70, -(2**70), "", "?", NUL, "x" * 5000, "a@" * 500, "0001-01-01", "9999-12-31", "6", "+", "60601-", "a@",
     ]  # fmt: skip
     several = [*([raw] for raw in known_bad), ["a"] * (fields.SEVERAL_MAX + 1), {}] if item.multiple else []
     outcomes = [read(item, raw) for raw in (*known_bad, *several)]
-    return {outcome.code: outcome for outcome in outcomes if isinstance(outcome, FieldError)}
+    return [outcome for outcome in outcomes if isinstance(outcome, FieldError)]
 
 
-ERRORS = {id(item): errors_by_code(item) for item in ALL_FIELDS}
+ERRORS = {id(item): known_errors(item) for item in ALL_FIELDS}
 
 
 @settings(max_examples=600, deadline=None)
@@ -450,7 +450,7 @@ def test_anything_yields_an_error_written_beforehand_or_a_value_that_reads_as_it
     outcome = read_(raw)
 
     if isinstance(outcome, FieldError):
-        assert outcome == ERRORS[id(item)][outcome.code]  # so it cannot hold anything of the value
+        assert outcome in ERRORS[id(item)]  # so it cannot hold anything of the value
     elif outcome is None:
         assert item.type is FieldType.TEXT or raw == []
         assert not item.required
@@ -489,7 +489,7 @@ def test_an_address_of_a_known_domain_is_read_as_one_of_a_new(local: str, domain
 
 @pytest.mark.parametrize("item", ALL_FIELDS, ids=lambda item: item.type.value)
 def test_details_are_sentences_without_the_value(item: Field) -> None:
-    for error in ERRORS[id(item)].values():
+    for error in ERRORS[id(item)]:
         assert error.detail[0].isupper()
         assert error.detail.endswith(".")
     for raw in ("Wxyz-Secret-99@", "7777777", 7777777, "jane.secret@nowhere", "7777-77-77", "x" * 2000, ["Secret"]):
