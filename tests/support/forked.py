@@ -17,6 +17,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -128,7 +129,8 @@ def _await_one(request: Mapping[str, Any], streams: Sequence[int], reply: socket
     if command:
         reply.send(command.to_bytes(8, "big"))
         status = os.waitstatus_to_exitcode(os.waitpid(command, 0)[1])
-        reply.send(status.to_bytes(8, "big", signed=True))
+        with suppress(BrokenPipeError):  # nobody waits for it any more
+            reply.send(status.to_bytes(8, "big", signed=True))
         os._exit(0)
     reply.close()
     os.setsid()
