@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from exchange.rules.caps import caps_of_market
 from exchange.storage import catalogue
 from exchange.storage.database import Database
 from exchange.takeover import reader as module
+from exchange.takeover.child import NICE
 from exchange.takeover.reader import COMMAND, MarketReader
 from exchange.takeover.taking import Ours, Taken
 
@@ -70,6 +72,12 @@ async def store(database: Database, found: dict[str, Any]) -> int:
 
 def child_of(reader: MarketReader) -> subprocess.Popen[bytes] | None:
     return None if reader._child is None else reader._child.process
+
+
+def group_of(pid: int) -> str:
+    """The niceness of a process's session, where Linux groups processes by session."""
+    group = Path(f"/proc/{pid}/autogroup")
+    return group.read_text().strip().partition(" ")[2] if group.exists() else ""
 
 
 def check(taken: Taken | None, found: dict[str, Any], version: int) -> None:
@@ -131,6 +139,15 @@ async def test_one_market_after_another_comes_from_one_process_which_keeps_what_
     assert second is not None
     assert second.book.market.orders["order-9"] is first.book.market.orders["order-9"]
     assert second.book.campaigns["auto-us"].by_key["order-9"] is first.book.campaigns["auto-us"].by_key["order-9"]
+
+
+async def test_the_process_stands_back_for_others(reader: MarketReader, database: Database) -> None:
+    await store(database, document())
+    await reader.newest()
+    child = child_of(reader)
+    assert child is not None
+    assert os.getpriority(os.PRIO_PROCESS, child.pid) == min(19, os.getpriority(os.PRIO_PROCESS, 0) + NICE)
+    assert group_of(child.pid) in {"", f"nice {NICE}"}
 
 
 async def test_a_market_that_cannot_be_read_is_refused_and_the_next_one_is_read(

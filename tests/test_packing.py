@@ -1,15 +1,19 @@
 """What is packed comes out of its pieces as it was, and what is long goes in many."""
 
+import weakref
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.rules.clock import Clock
 from exchange.rules.patterns import finder
 from exchange.rules.schedule import Timeline
+from exchange.takeover import packing
 from exchange.takeover.packing import ENTRIES, Unpacker, long_collections, pack
 from exchange.values.market import Period
 from exchange.values.schedule import Schedule
@@ -53,6 +57,11 @@ class Thing:
     last: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True)
+class Held:
+    name: str
+
+
 def test_frozen_values_come_out_whole_whatever_of_them_is_as_by_default() -> None:
     things = [Thing("a"), Thing("b", [Thing("c")]), Thing("d", size=4), Thing("e", last=(1,))]
     assert unpacked(things) == things
@@ -73,6 +82,41 @@ def test_what_is_known_already_is_not_sent() -> None:
     assert all(item is thing for item, thing in zip(found, theirs, strict=False))
     assert found[-1] == Thing("new")
     assert sum(map(len, pack(mine, list(mine)))) < sum(map(len, pack(mine)))
+
+
+def test_what_is_known_is_named_and_forgotten_in_small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packing, "AT_ONCE", 3)
+    known = [Thing(f"{number}") for number in range(MANY)]
+    unpacker = Unpacker(known)
+    for piece in pack([*known, known], known):
+        unpacker.take(piece)
+    found = unpacker.value
+    assert all(item is thing for item, thing in zip(found, known, strict=False))
+    assert all(item is thing for item, thing in zip(found[-1], known, strict=True))
+
+
+class Row(NamedTuple):
+    values: tuple[int, ...]
+
+
+def test_what_was_sent_ahead_is_found_wherever_it_is_held() -> None:
+    long = tuple(range(MANY))
+    value = {"row": Row(long), "short": [{"deep": (long,)}], "thing": Thing("a", last=long)}
+    found = unpacked(value)
+    assert found == value
+    assert isinstance(found, dict)
+    assert found["row"].values is found["short"][0]["deep"][0]
+
+
+def test_what_is_forgotten_is_held_no_longer() -> None:
+    unpacker = Unpacker()
+    for piece in pack([Held(str(number)) for number in range(MANY)]):
+        unpacker.take(piece)
+    made = [weakref.ref(item) for item in unpacker.value]
+    assert all(item() is not None for item in made)
+    for _ in unpacker.forget():
+        pass
+    assert [item() for item in made] == [None] * MANY
 
 
 def test_a_long_collection_goes_in_pieces_and_before_what_holds_it() -> None:

@@ -70,3 +70,12 @@ def test_an_order_is_read_again_when_what_it_refers_to_has_changed(change: Any) 
         rereader.read(after)
     assert found.value.problems == expected.value.problems
     assert rereader.read(before) == read(before)
+
+
+def test_orders_that_are_open_at_the_same_hours_share_one_schedule() -> None:
+    found = document()
+    for key in ("first", "second"):
+        found["orders"][key]["schedule"] = {"days": ["mon", "tue"], "hours": "08:00-20:00"}
+    orders = read(found).orders
+    assert orders["first"].schedule is not None
+    assert orders["first"].schedule is orders["second"].schedule
