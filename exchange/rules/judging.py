@@ -47,9 +47,9 @@ def judged(entrants: Sequence[Entrant], terms: Terms) -> Judged:
             margin = its_margin
             floor_micros, enough_micros = _floors(terms, margin)
         gross_micros, bid_id, _, _, others = reply
-        limit_micros = (
-            NO_LIMIT if most is None and available is None and left is None else _limit(most, available, left)
-        )
+        limit_micros = NO_LIMIT if available is None else available
+        if most is not None or left is not None:  # few have more limits than their balance
+            limit_micros = _limit(limit_micros, most, left)
         if floor_micros <= gross_micros <= limit_micros:
             reason = _OUTBID
             (enough if gross_micros >= enough_micros else less).append((-gross_micros, priority, number, reply))
@@ -73,9 +73,9 @@ def judged_both_ways(entrants: Sequence[Entrant], terms: Terms) -> Judged:
         if its_margin is not margin:
             margin = its_margin
             floor_micros, enough_micros = _floors(terms, margin)
-        limit_micros = (
-            NO_LIMIT if most is None and available is None and left is None else _limit(most, available, left)
-        )
+        limit_micros = NO_LIMIT if available is None else available
+        if most is not None or left is not None:  # few have more limits than their balance
+            limit_micros = _limit(limit_micros, most, left)
         others = reply[4]
         counted = _counted(reply, only_shared) if others or only_shared else (reply,)
         bids: tuple[BidOutcome, ...] = ()
@@ -96,14 +96,12 @@ def judged_both_ways(entrants: Sequence[Entrant], terms: Terms) -> Judged:
     return found
 
 
-def _limit(most: int | None, available: int | None, left: Left | None) -> int:
-    """The highest gross price that an order's limits allow: its buyer's own, what he can spend, what caps leave."""
-    limit_micros = NO_LIMIT if most is None else most
-    if available is not None and available < limit_micros:
-        limit_micros = available
-    if left is not None:
-        return min(limit_micros, left.micros) if left.leads >= 1 else -1
-    return limit_micros
+def _limit(available: int, most: int | None, left: Left | None) -> int:
+    """The highest gross price that an order's limits allow: what its buyer can spend, his own, what caps leave."""
+    limit_micros = available if most is None else min(available, most)
+    if left is None:
+        return limit_micros
+    return min(limit_micros, left.micros) if left.leads >= 1 else -1
 
 
 def _why_not(
