@@ -25,6 +25,7 @@ ELSEWHERE = {
     Reason.PRESUMED_ACCEPTED: "comes days after the post",
     Reason.PRESUMED_REJECTED: "comes days after the post",
     Reason.QUEUE_ENDED: "ends a wait, not an auction",
+    Reason.NOT_TAKEN: "is told to a buyer in a notice, and never of an order in a trace",
 }
 """Reasons that are given today and have no case, and why."""
 
