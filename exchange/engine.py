@@ -164,7 +164,7 @@ async def _with_market(
     acceptance.start()
     stack.push_async_callback(acceptance.close)
     times = PingTimes(settings.ping_finish_ms, settings.ping_ask_min_ms)
-    post_times = PostTimes(settings.post_attempt_min_ms, settings.post_finish_ms)
+    post_times = PostTimes(settings.post_attempt_min_ms, settings.post_finish_ms, settings.postgres_timeout_s)
     return Engine(
         live=live,
         pings=make_pings(fanout, recorder, times, lambda: acceptance.measured, wires, brakes),

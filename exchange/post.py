@@ -130,13 +130,14 @@ class Posts:
     async def _claim(self, sale: Sale) -> Prepared | PreparedLegs | Ended | PostedBefore | KeyState:
         """Claims the offer. A commit that was not confirmed is found by claiming once more.
 
-        Raises StorageUnavailable where that fails too: something may have been stored.
+        Raises StorageUnavailable where that fails too: something may have been stored. Then its lease still holds.
         """
+        longest_s = min(self._times.storage_s, _leased_s(sale) / 3)
         try:
-            return await self._sales.claim(sale.post, sale.ladder, sale.render)
+            return await self._sales.claim(sale.post, sale.ladder, sale.render, timeout_s=longest_s)
         except StorageUnavailable as error:
             log.warning("claim_not_confirmed", post_id=str(sale.post.post_id), error=str(error))
-        return await self._sales.claim(sale.post, sale.ladder, sale.render, timeout_s=CLAIM_AGAIN_S)
+        return await self._sales.claim(sale.post, sale.ladder, sale.render, timeout_s=min(CLAIM_AGAIN_S, longest_s))
 
     def _refuse(self, sale: Sale) -> bytes:
         """Takes back what a claim may have stored: then its seller may be told that there is nothing.
@@ -144,8 +145,7 @@ class Posts:
         After the lease others may have gone on with it, and he can be told neither. Where a repeat was told an answer
         meanwhile, that one is returned.
         """
-        leased_s = min((plan.lease_s for plan in sale.ladder), default=LEASE_MARGIN_S)
-        if time.monotonic() > sale.started_s + leased_s:
+        if time.monotonic() > sale.started_s + _leased_s(sale):
             raise NothingKnown("a claim was not confirmed before its lease ran out")
         told = self._repeats.refuse(sale.post.post_id)
         if told is None:
@@ -323,6 +323,11 @@ async def _all_of(legs: Sequence[Coroutine[None, None, None]]) -> None:
     ended = await asyncio.gather(*legs, return_exceptions=True)
     if broken := [error for error in ended if isinstance(error, BaseException)]:
         raise BaseExceptionGroup("legs of a post", broken)
+
+
+def _leased_s(sale: Sale) -> float:
+    """How long nobody else touches what a claim has made."""
+    return min((plan.lease_s for plan in sale.ladder), default=LEASE_MARGIN_S)
 
 
 def _named(plan: Plan) -> dict[str, str]:

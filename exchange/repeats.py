@@ -73,7 +73,7 @@ class Repeats:
         """
         slip = self._read(post_id)
         if slip is None and stored is None:
-            return Again.RUNNING
+            return Again.RUNNING if await retelling.is_there(self._database, post_id) else Again.GONE
         if slip is None and stored is not None:
             if datetime.now(UTC) - moment_of(post_id) > timedelta(seconds=FRESH_S):
                 return stored

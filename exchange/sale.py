@@ -31,10 +31,14 @@ class PostRequest:
 
 @dataclass(frozen=True, slots=True)
 class PostTimes:
-    """`attempt_min_ms` must remain for a further attempt; `finish_ms` is kept back for recording the answer."""
+    """`attempt_min_ms` must remain for a further attempt; `finish_ms` is kept back for recording the answer.
+
+    `storage_s` is how long may be waited for Postgres.
+    """
 
     attempt_min_ms: int
     finish_ms: int
+    storage_s: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,7 @@ async def test_a_repeat_is_written_down_for_its_gateway(world: World, tmp_path: 
     assert repeats.refuse(post_id) == answer
     assert await repeats.first_answer(post_id, b"another") == answer
     assert await repeats.first_answer(uuid7(), b"taken back meanwhile") is Again.GONE
+    assert await repeats.first_answer(uuid7(), None) is Again.GONE
 
 
 async def test_what_was_told_is_kept_and_its_slip_torn_when_it_is_old(world: World, tmp_path: Path) -> None:

@@ -19,6 +19,15 @@ async def mark(database: Database, post_id: UUID) -> bool:
     return found
 
 
+async def is_there(database: Database, post_id: UUID) -> bool:
+    """Whether a post is there, or a lead that waits: what was seen a moment ago may have been taken back since."""
+    query = (
+        "select exists (select from posts where post_id = $1) or exists (select from queued_leads where post_id = $1)"
+    )
+    found: bool = await database.run(lambda connection: connection.fetchval(query, post_id))
+    return found
+
+
 async def keep(database: Database, post_id: UUID, told: bytes) -> None:
     """Keeps what the seller was told as the first answer, where another was stored while he was being told."""
     query = "update posts set answer = $2, retold = true where post_id = $1 and answer is distinct from $2"

@@ -164,6 +164,6 @@ def test_no_notice_tells_more_of_the_others_than_a_step_and_a_place(prices: list
 
 
 def test_the_moments_are_in_utc() -> None:
-    found = first_look({"a's": 0}, [bid("a", 500)], PING)
+    found = first_look({"a's": 0}, [bid("a", 500)], uuid7())
     assert found is not None
     assert abs(found - datetime.now(UTC)) < timedelta(minutes=10)

@@ -1,4 +1,4 @@
-"""The reason codes: the contract's table, no more and no less."""
+"""The reason codes: the contract's table, and what extends it (308), no more and no less."""
 
 import pytest
 
@@ -43,6 +43,7 @@ TABLE = {
     305: "late",
     306: "superseded",
     307: "outbid",
+    308: "not_taken",
     401: "duplicate",
     402: "suppressed",
     403: "consent_missing",
