@@ -6,7 +6,7 @@ Gateways offer what sellers send just now; workers offer what has waited. Both a
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
@@ -19,7 +19,7 @@ from exchange.buyers.fanout import Fanout
 from exchange.buyers.tls import bare_context
 from exchange.buyers.tokens import Tokens
 from exchange.carriers.deciding import Carriers
-from exchange.carriers.mail import relay_from
+from exchange.carriers.mail import Relay, relay_from
 from exchange.embedded.lease import Services
 from exchange.gate import Gate
 from exchange.live import LiveMarket
@@ -86,6 +86,17 @@ class Engine:
         return await self.pings.ping(request, self.live.available)
 
 
+class Ground(NamedTuple):
+    """What the parts of an engine stand on: the database, the market as it is followed, and what is known of both."""
+
+    database: Database
+    live: LiveMarket
+    hints: Hints
+    people: People
+    brakes: Brakes
+    relay: Relay | None
+
+
 async def open_engine(
     settings: Settings, services: Services, stack: AsyncExitStack, name: str, spans: "Spans | None" = None
 ) -> Engine:
@@ -107,13 +118,14 @@ async def open_engine(
     keeper = BrakeKeeper(database, brakes)
     await keeper.start()
     stack.push_async_callback(keeper.close)
+    relay = relay_from(settings)
     live = LiveMarket(
         database,
         services.postgres_url,
         secret_environment(),
         hints,
         brakes.put_in_force,
-        can_mail=relay_from(settings) is not None,
+        can_mail=relay is not None,
     )
     await live.start()
     stack.push_async_callback(live.close)
@@ -121,21 +133,15 @@ async def open_engine(
     stack.push_async_callback(hints.close)
     people.start()
     stack.push_async_callback(people.close)
-    return await _with_market(settings, services, stack, database, live, hints, people, brakes, spans)
+    ground = Ground(database, live, hints, people, brakes, relay)
+    return await _with_market(settings, services, stack, ground, spans)
 
 
 async def _with_market(
-    settings: Settings,
-    services: Services,
-    stack: AsyncExitStack,
-    database: Database,
-    live: LiveMarket,
-    hints: Hints,
-    people: People,
-    brakes: Brakes,
-    spans: "Spans | None",
+    settings: Settings, services: Services, stack: AsyncExitStack, ground: Ground, spans: "Spans | None"
 ) -> Engine:
     """What asks buyers and records what became of it, once the market is followed."""
+    database, live, hints, people, brakes, relay = ground
     environment = secret_environment()
     vault = Vault(master_key(settings))
     feed = Feed(services.valkey_url)
@@ -151,7 +157,7 @@ async def _with_market(
     tokens = Tokens(courier)
     stack.push_async_callback(tokens.close)
     wires = Wires(environment, tokens)
-    relay, allow_private = relay_from(settings), settings.allow_private_addresses
+    allow_private = settings.allow_private_addresses
     carriers = Carriers(courier, environment, relay, bare_context(), allow_private=allow_private)
     stack.callback(carriers.close)
     background = Background()
