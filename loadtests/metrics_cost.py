@@ -104,7 +104,7 @@ def gateway(port: int) -> int:
     return 0
 
 
-def nothing(*_: object) -> None:
+def nothing(*_: object, **__: object) -> None:
     """Does not count."""
 
 
