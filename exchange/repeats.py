@@ -72,17 +72,17 @@ class Repeats:
         Where its gateway may still be at work it is written down, so that this one says the same if it is cut off.
         """
         slip = self._read(post_id)
-        if slip is None and stored is None:
-            return Again.RUNNING if await retelling.is_there(self._database, post_id) else Again.GONE
-        if slip is None and stored is not None:
+        if slip is None:
+            if stored is None:
+                return Again.RUNNING if await retelling.is_there(self._database, post_id) else Again.GONE
             if datetime.now(UTC) - moment_of(post_id) > timedelta(seconds=FRESH_S):
                 return stored
             if not await retelling.mark(self._database, post_id):
                 return Again.GONE
             slip = self._write(Slip(post_id, stored), "again")
-        if slip is not None and slip.told is not None:
+        if slip.told is not None:
             return slip.told
-        if await self._settle(Slip(post_id, None)) is not Withdrawn.STANDS:
+        if await self._settle(slip) is not Withdrawn.STANDS:
             return Again.GONE
         return Again.RUNNING if stored is None else stored
 

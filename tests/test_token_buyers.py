@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from support.buyer import ACCEPTS, Answer, Behaviour, Buyer, Received, bids, reply, says
 from support.market import Document, market
+from support.tokens import GivesTokens
 from support.unknowns import KEY, reconcile, state_of
 from support.waiting import until
 from support.world import World, open_world
@@ -35,17 +36,8 @@ MAPPED: Document = {
 }
 
 
-class TokenServer(Buyer):
-    """Gives tokens with numbers, as long as it is not told to fail."""
-
-    def __init__(self, *, fails: bool = False) -> None:
-        super().__init__(self._answer)
-        self.fails = fails
-
-    def _answer(self, _: Received) -> Answer:
-        if self.fails:
-            return reply({"error": "temporarily_unavailable"}, 503)
-        return reply({"access_token": f"t-{len(self.pings)}", "token_type": "Bearer", "expires_in": 3600})
+class TokenServer(GivesTokens):
+    """As the market of this file knows it."""
 
     @property
     def auth(self) -> Document:

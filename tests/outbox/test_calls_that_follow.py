@@ -10,6 +10,7 @@ import pytest_asyncio
 from support.buyer import ACCEPTS, Answer, Buyer, Received, bids, reply
 from support.market import CONTACT, Document, market
 from support.outbox import make_due, outbox_rows, send_all, sender
+from support.tokens import GivesTokens
 from support.unknowns import KEY
 from support.waiting import until
 from support.world import World, open_world
@@ -172,17 +173,8 @@ async def test_a_value_that_the_request_cannot_carry_is_given_up_at_once(world: 
     assert detail.startswith("cannot be sent: X-Name")
 
 
-class TokenServer(Buyer):
-    """Gives tokens with numbers; says that it cannot, as long as it is told to fail."""
-
-    def __init__(self, *, fails: bool = False) -> None:
-        super().__init__(self._answer)
-        self.fails = fails
-
-    def _answer(self, _: Received) -> Answer:
-        if self.fails:
-            return reply({"error": "temporarily_unavailable"}, 503)
-        return reply({"access_token": f"t-{len(self.pings)}", "token_type": "Bearer", "expires_in": 3600})
+class TokenServer(GivesTokens):
+    """As the market of this file knows it."""
 
     @property
     def auth(self) -> Document:
