@@ -14,6 +14,7 @@ from rich.table import Table
 
 from exchange import cli_breakers, cli_buyers, cli_market, cli_outbox, cli_processes, cli_queue, errors, settings
 from exchange.commands.session import loaded_settings, services, with_database
+from exchange.ports import free_port
 from exchange.storage import accounts, keys
 from exchange.storage import migrate as migrations
 from exchange.storage.database import Database
@@ -67,7 +68,7 @@ def demo(
 
     if leave and pings is None:
         _usage("--exit needs --pings")
-    wish = demo_command.Wish(pings, leave, port or demo_command.free_port(8000), seed, rate, slow_ms, with_prometheus)
+    wish = demo_command.Wish(pings, leave, port or free_port(8000), seed, rate, slow_ms, with_prometheus)
     if not demo_command.run(_settings(), wish, console):
         raise typer.Exit(1)
 

@@ -24,7 +24,8 @@ from open_loop import judged, parts_of, run
 from samples import Check, table
 from scenarios import SCENARIOS, Scenario
 
-from exchange.commands.demo import books_since, free_ports
+from exchange.commands.demo import books_since
+from exchange.ports import free_ports
 from exchange.simulation.manners import demo_buyers
 from exchange.simulation.market import demo_deposits_micros, demo_environment, render_demo_market
 from exchange.simulation.reconcile import Report, reconcile

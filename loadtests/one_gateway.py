@@ -12,7 +12,8 @@ from typing import Any
 
 from bench_kit import DIRECT, Failed, Farm, Running, build, load, make_market, project
 from exchange_process import Exchange, own_exchange
-from ports import free_ports
+
+from exchange.ports import free_ports
 
 FANOUT, PORTS = 10, 100
 BUYERS_SECRET = {"BENCH_BUYER_TOKEN": "any"}  # what the kit's market takes from the environment

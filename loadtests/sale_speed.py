@@ -24,7 +24,8 @@ from urllib.parse import urlsplit
 from bench_kit import Failed as KitFailed
 from bench_kit import Farm, build
 from exchange_process import Failed, own_exchange
-from ports import free_ports
+
+from exchange.ports import free_ports
 
 BUYERS = 20
 BASE_PORT = free_ports(BUYERS)

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import shutil
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -11,8 +10,8 @@ from pathlib import Path
 import httpx
 
 from exchange.errors import CommandError
+from exchange.ports import HOST, free_port
 
-HOST = "127.0.0.1"
 PROGRAM = "prometheus"
 RULES = Path(__file__).parents[2] / "deploy/prometheus"
 """In a checkout; an installed wheel has none, and then only the figures themselves can be asked for."""
@@ -30,7 +29,7 @@ async def prometheus(url: str, folder: Path) -> AsyncIterator[str]:
     if shutil.which(PROGRAM) is None:
         raise CommandError("there is no program `prometheus` here (Debian's package prometheus has one)")
     _prepare(folder, url)
-    address = f"{HOST}:{_free_port()}"
+    address = f"{HOST}:{free_port()}"
     with (folder / "prometheus.log").open("ab") as log:
         process = await asyncio.create_subprocess_exec(
             PROGRAM,
@@ -84,10 +83,3 @@ async def _stopped(process: asyncio.subprocess.Process) -> None:
     except TimeoutError:
         process.kill()
         await process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -24,6 +23,7 @@ from exchange.embedded.lease import Services
 from exchange.errors import CommandError
 from exchange.marketfile.reader import read
 from exchange.marketfile.source import parse
+from exchange.ports import HOST, free_ports
 from exchange.settings import Settings, child_environment
 from exchange.simulation.books import AttemptRow, Books, PingRow, PostRow, TransferRow
 from exchange.simulation.manners import demo_buyers
@@ -38,7 +38,8 @@ from exchange.storage.database import Database
 from exchange.storage.reports import pings_of, recorded_since
 from exchange.values.ids import uuid7
 
-HOST = "127.0.0.1"
+BUYERS_FROM = 9201
+"""The first of their ports, where those are free."""
 NOTE = "demo"
 GUESTS = ("you", "visitor")
 """The sellers for whoever wants to try the API: their leads are nobody's to reconcile."""
@@ -100,7 +101,7 @@ async def _set_stage(database: Database, given: Services, folder: Path) -> Stage
     live = await catalogue.newest(database)
     if live is not None and live.note != NOTE:
         raise CommandError("this database holds a market that is not the demo's: unset EXCHANGE_POSTGRES_URL")
-    base_port = free_ports(len(demo_buyers()))
+    base_port = free_ports(len(demo_buyers()), wanted=BUYERS_FROM)
     document = parse(render_demo_market(base_port))
     market = read(document)
     await catalogue.apply(database, document, market, NOTE)
@@ -236,32 +237,3 @@ async def books_since(database: Database, first: UUID, left_out: Sequence[str] =
 
 def _log_folder(folder: Path) -> Path:
     return folder / "buyers"
-
-
-def free_ports(count: int) -> int:
-    """The first of `count` neighbouring ports that nobody listens on."""
-    for first in range(9201, 60_000, count):
-        if all(is_free(port) for port in range(first, first + count)):
-            return first
-    raise CommandError("no free ports for the simulated buyers")
-
-
-def is_free(port: int) -> bool:
-    """Whether a port of this machine can be listened on."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-    return True
-
-
-def free_port(wanted: int) -> int:
-    """The wanted port, or any free one where it is taken."""
-    if is_free(wanted):
-        return wanted
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port

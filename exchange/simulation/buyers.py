@@ -12,7 +12,8 @@ from pathlib import Path
 
 import uvloop
 
-from exchange.simulation.farm import HOST, Farm
+from exchange.ports import HOST
+from exchange.simulation.farm import Farm
 from exchange.simulation.manners import Manners, demo_buyers, farm_buyers, slower
 
 

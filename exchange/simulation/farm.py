@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
+from exchange.ports import HOST
 from exchange.simulation.buyer import Buyer
 from exchange.simulation.conduct import closed_phase
 from exchange.simulation.http_server import HttpConnection
@@ -14,7 +15,6 @@ from exchange.simulation.witness import LogWriter, PostSeen, read_log
 
 ROUND_S = 20.0  # how often a buyer with closing hours closes
 BACKLOG = 1024
-HOST = "127.0.0.1"
 
 
 class Farm:

@@ -19,6 +19,7 @@ from support.market import VERTICAL, Document
 
 from exchange.embedded.lease import Services
 from exchange.marketfile.reader import read
+from exchange.ports import HOST
 from exchange.simulation.chaos import watch
 from exchange.simulation.chaos.books import Attempt, Books, read_books
 from exchange.simulation.chaos.buyer import Buyer
@@ -26,7 +27,7 @@ from exchange.simulation.chaos.checker import check, report
 from exchange.simulation.chaos.conduct import ACCEPTED, Move, Temper
 from exchange.simulation.chaos.diary import POST, Asked, Diary, Seen, read_diary
 from exchange.simulation.chaos.evidence import Violation, Witnesses
-from exchange.simulation.chaos.link import HOST, Link, Weather
+from exchange.simulation.chaos.link import Link, Weather
 from exchange.simulation.chaos.market import endpoint, terms_of
 from exchange.simulation.chaos.sellers import LEADS_PATH, PING_PATH, POST_PATH
 from exchange.storage import catalogue, keys

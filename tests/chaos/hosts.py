@@ -15,17 +15,17 @@ from support.postgres_pair import Pair, postgres_pair
 from support.valkey_cluster import Cluster, valkey_cluster
 
 from chaos import short_leases
+from exchange.ports import HOST, free_port
 from exchange.simulation.chaos import run, watch
 from exchange.simulation.chaos.books import read_books
 from exchange.simulation.chaos.checker import check
 from exchange.simulation.chaos.diary import Asked, Diary, Struck
 from exchange.simulation.chaos.evidence import Violation, Witnesses
-from exchange.simulation.chaos.link import HOST
 from exchange.simulation.chaos.market import CAMPAIGNS, SELLERS, market
 from exchange.simulation.chaos.nemesis import Battlefield
 from exchange.simulation.chaos.processes import EXCHANGE, Child, Embedded, Recipe
 from exchange.simulation.chaos.sellers import Sellers, plan_errands
-from exchange.simulation.chaos.stage import Stage, Wish, _buyers, _open_market, free_port
+from exchange.simulation.chaos.stage import Stage, Wish, _buyers, _open_market
 from exchange.storage.database import Database
 from exchange.storage.migrate import migrate, migrations_folder
 

@@ -7,7 +7,8 @@ from random import Random
 
 import pytest
 
-from exchange.simulation.chaos.link import FAIR, HOST, Link, Weather
+from exchange.ports import HOST
+from exchange.simulation.chaos.link import FAIR, Link, Weather
 
 
 @pytest.fixture

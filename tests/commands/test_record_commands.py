@@ -7,11 +7,12 @@ from uuid import uuid4
 import httpx
 import pytest
 from support.buyer import Buyer, Received, bids, reply
-from support.commands import PATIENCE_S, Shell, free_port, shell_on
+from support.commands import PATIENCE_S, Shell, shell_on
 from support.market import CONTACT, LEAD, Document, market
 from support.waiting import until
 
 from exchange.embedded.lease import Services
+from exchange.ports import free_port
 
 
 @pytest.fixture

@@ -5,13 +5,14 @@ from io import StringIO
 import pytest
 from rich.console import Console
 from support.buyer import Buyer, bids
-from support.commands import free_port, shell_on
+from support.commands import shell_on
 from support.market import market
 from support.world import World
 
 from exchange.commands.top import read, view
 from exchange.observe.registry import Registry
 from exchange.observe.tables import CounterTable, GaugeTable, HistogramTable
+from exchange.ports import free_port
 
 
 def shown(before: bytes, after: bytes, seconds: float) -> str:

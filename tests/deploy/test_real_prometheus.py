@@ -14,7 +14,6 @@ import pytest
 import yaml
 from shipped import RULES, panels, read_yaml
 from support.buyer import Buyer, bids, reply
-from support.commands import free_port
 from support.market import market
 from support.world import World
 
@@ -22,6 +21,7 @@ from exchange import worker
 from exchange.observe.metrics import REGISTRY
 from exchange.observe.pulse import Pulse
 from exchange.observe.sheet import Sheet
+from exchange.ports import free_port
 
 EMPTY = {
     "buyers: Access tokens",

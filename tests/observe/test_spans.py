@@ -14,12 +14,13 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from support.buyer import Behaviour, Buyer, bids, reply, says, silent
 from support.canary import CONTACT
-from support.commands import Serving, free_port, shell_on
+from support.commands import Serving, shell_on
 from support.market import LEAD, Document, market
 from support.waiting import until
 
 from exchange.embedded.lease import Services
 from exchange.marketfile.reader import read
+from exchange.ports import free_port
 from exchange.storage import catalogue, keys
 from exchange.storage.database import Database
 

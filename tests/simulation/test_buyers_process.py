@@ -1,6 +1,5 @@
 """The farm as a process: it says when it is ready, serves, and stops when told or when its parent is gone."""
 
-import os
 import signal
 import socket
 import subprocess
@@ -12,28 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from exchange.ports import free_port, free_ports
 from exchange.simulation.buyers import main
 from exchange.simulation.manners import demo_buyers
 
 COMMAND = (sys.executable, "-m", "exchange.simulation.buyers")
 PING = b'{"ping_id": "p", "lead": {"zip": "60601"}}'
-
-
-def free_ports(count: int) -> int:
-    """The first of some ports in a row that were free a moment ago, outside the range that is handed out to clients."""
-    for base in range(20_000 + os.getpid() % 5_000, 32_000, count):
-        probes = [socket.socket() for _ in range(count)]
-        try:
-            for offset, probe in enumerate(probes):
-                probe.bind(("127.0.0.1", base + offset))
-        except OSError:
-            continue
-        else:
-            return base
-        finally:
-            for probe in probes:
-                probe.close()
-    raise RuntimeError("no free ports in a row")
 
 
 @contextmanager
@@ -72,7 +55,7 @@ def test_it_serves_until_it_is_told_to_stop(number: signal.Signals, tmp_path: Pa
 
 
 def test_on_a_leash_it_stops_when_its_input_ends() -> None:
-    with running("--port", str(free_ports(1)), "--count", "1", "--leash") as (process, line):
+    with running("--port", str(free_port()), "--count", "1", "--leash") as (process, line):
         assert line
         assert process.stdin is not None
         process.stdin.close()
@@ -80,7 +63,7 @@ def test_on_a_leash_it_stops_when_its_input_ends() -> None:
 
 
 def test_without_a_leash_the_end_of_its_input_is_nothing_to_it() -> None:
-    base = free_ports(1)
+    base = free_port()
     with running("--port", str(base), "--count", "1") as (process, line):
         assert line
         assert process.stdin is not None

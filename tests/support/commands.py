@@ -4,7 +4,6 @@ import asyncio
 import os
 import re
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -135,10 +134,3 @@ def embedded_shell(folder: Path) -> Shell:
     for name in ("EXCHANGE_POSTGRES_URL", "EXCHANGE_VALKEY_URL"):
         del shell.environment[name]
     return shell
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port

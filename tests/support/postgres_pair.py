@@ -16,10 +16,9 @@ import psutil
 from exchange.embedded import wheels
 from exchange.embedded.account import Account, server_account
 from exchange.embedded.places import own_directory
-from support.commands import free_port
+from exchange.ports import HOST, free_port
 from support.waiting import until
 
-HOST = "127.0.0.1"
 SETTINGS = {
     "listen_addresses": HOST,
     "unix_socket_directories": "",

@@ -12,11 +12,12 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from exchange.embedded import wheels
-from support.commands import free_port
+from exchange.ports import END, HOST, free_port, is_free
 from support.waiting import until
 
-HOST = "127.0.0.1"
 SLOTS = 16384
+BUS = 10_000
+"""So much above its port a node listens for the others."""
 SETTINGS = {
     "bind": HOST,
     "save": "",
@@ -30,8 +31,8 @@ SETTINGS = {
 
 
 def cluster_port() -> int:
-    """A free port whose cluster bus, 10,000 above, is a port as well."""
-    while (port := free_port()) > 55_000:
+    """A free port whose cluster bus is free as well."""
+    while (port := free_port()) + BUS >= END or not is_free(port + BUS):
         continue
     return port
 
@@ -56,6 +57,9 @@ class Node:
         await until(self.answers, bool)
 
     async def answers(self) -> bool:
+        assert self.process is not None
+        if self.process.poll() is not None:
+            raise AssertionError(f"it ended: {(self.folder / 'log').read_text()[-400:]}")
         with suppress(OSError, RedisError):
             return bool(await self.ask("PING"))
         return False

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import orjson
 
+from exchange.ports import HOST
 from exchange.simulation.chaos.conduct import (
     DUPLICATE,
     REJECTED,
@@ -23,7 +24,6 @@ from exchange.simulation.chaos.conduct import (
 )
 from exchange.simulation.chaos.diary import ANSWERED, PING, POST, STATUS, Diary, Seen
 
-HOST = "127.0.0.1"
 BODY_BYTES_MAX = 64 * 1024
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
 _NO_LINGER = struct.pack("ii", 1, 0)  # closing such a socket sends a reset

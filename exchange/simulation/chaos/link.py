@@ -13,7 +13,8 @@ from enum import StrEnum
 from pathlib import Path
 from random import Random
 
-HOST = "127.0.0.1"
+from exchange.ports import HOST
+
 CHUNK_BYTES = 64 * 1024
 CUT_BYTES_MAX = 600
 """A cut comes within the first of so many bytes: in the middle of a message."""

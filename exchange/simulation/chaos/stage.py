@@ -1,7 +1,6 @@
 """What a run takes place on: its database and market, links, and its buyers, gateways and worker as processes."""
 
 import asyncio
-import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -15,10 +14,11 @@ import orjson
 from exchange.embedded.lease import Services
 from exchange.errors import CommandError
 from exchange.marketfile.reader import read
+from exchange.ports import HOST, free_port
 from exchange.settings import child_environment
 from exchange.simulation.chaos import watch
 from exchange.simulation.chaos.buyers import CALM, Spec
-from exchange.simulation.chaos.link import HOST, Link
+from exchange.simulation.chaos.link import Link
 from exchange.simulation.chaos.market import PREPAID_DEPOSIT_MICROS, SELLERS, TEMPERS, Document, market
 from exchange.simulation.chaos.nemesis import Battlefield
 from exchange.simulation.chaos.processes import EXCHANGE, Child, Embedded, Note, Recipe
@@ -179,14 +179,6 @@ def _environment(wish: Wish, postgres: Link, valkey: Link) -> dict[str, str]:
 def diaries(folder: Path) -> Path:
     """Where the buyers of a run keep their diaries."""
     return folder / "buyers"
-
-
-def free_port() -> int:
-    """A port that nobody listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _postgres_socket(url: str) -> Path:
