@@ -1,13 +1,12 @@
 """Filters from end to end: a lead reaches the orders whose filters accept it, and no others."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from support.buyer import Buyer, bids
 from support.market import Document, market
-from support.places import UNKNOWN_ZIP, known_places, no_packed_places
+from support.places import UNKNOWN_ZIP
 from support.world import World
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -40,16 +39,12 @@ LEADS: list[tuple[Document, set[str]]] = [
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def filtering(shared_world: World, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+async def filtering(shared_world: World) -> AsyncIterator[World]:
     """An exchange with an order for each filter."""
-    folder: Path = tmp_path_factory.mktemp("places")
-    with known_places(folder):
-        async with Buyer(bids("21.00")) as buyer:
-            orders = {
-                name: {"buyer": "only", "campaign": "auto-us", "filter": wanted} for name, wanted in FILTERS.items()
-            }
-            await shared_world.apply(market({"only": buyer}, orders=orders | {"only": {"paused": True}}))
-            yield shared_world
+    async with Buyer(bids("21.00")) as buyer:
+        orders = {name: {"buyer": "only", "campaign": "auto-us", "filter": wanted} for name, wanted in FILTERS.items()}
+        await shared_world.apply(market({"only": buyer}, orders=orders | {"only": {"paused": True}}))
+        yield shared_world
 
 
 @pytest.mark.parametrize(("lead", "asked"), LEADS)
@@ -66,11 +61,10 @@ async def test_a_lead_that_no_filter_accepts_is_offered_to_nobody(filtering: Wor
     assert (answer["status"], answer["reason"]["code"]) == ("unsold", 406)
 
 
-async def test_a_radius_works_without_a_packed_file(shared_world: World, tmp_path: Path) -> None:
-    with no_packed_places(tmp_path):
-        async with Buyer(bids("21.00")) as buyer:
-            near = {"filter": {"zip": {"within_miles": 30, "of": "60601"}}}
-            await shared_world.apply(market({"near": buyer}, orders={"near": near}))
-            answers = {name: await shared_world.ping({"zip": name}) for name in ("60201", "61101", UNKNOWN_ZIP)}
+async def test_a_radius_reaches_as_far_as_the_country_s_own_centroids_say(shared_world: World) -> None:
+    async with Buyer(bids("21.00")) as buyer:
+        near = {"filter": {"zip": {"within_miles": 30, "of": "60601"}}}
+        await shared_world.apply(market({"near": buyer}, orders={"near": near}))
+        answers = {name: await shared_world.ping({"zip": name}) for name in ("60201", "61101", UNKNOWN_ZIP)}
     found = {name: (answer["status"], answer.get("reason", {}).get("code")) for name, answer in answers.items()}
     assert found == {"60201": ("offered", None), "61101": ("unsold", 406), UNKNOWN_ZIP: ("unsold", 406)}

@@ -1,9 +1,8 @@
-"""Where ZIP codes are: their centroids, read from a packed file or a small table, and the distances between them.
+"""Where ZIP codes are: their centroids, read from a packed file, and the distances between them.
 
-The packed file is made by `python -m exchange.geodata` from the ZIP code tabulation areas of the US Census Bureau's
-gazetteer, which are in the public domain. It is gzipped text: lines that begin with `#` say where it is from, every
-other one is a ZIP code, a latitude and a longitude in degrees. Where there is no such file a table of well-known places
-stands in: the same text, not gzipped, with the town after each place.
+The file holds the ZIP code tabulation areas of the US Census Bureau's gazetteer, which are in the public domain; a
+newer one is made by `python -m exchange.geodata`. It is gzipped text: lines that begin with `#` say where it is from,
+every other one is a ZIP code, a latitude and a longitude in degrees.
 """
 
 import gzip
@@ -17,7 +16,6 @@ from pathlib import Path
 from exchange.values.filters import Point, Radius
 
 PACKED = Path(__file__).parent / "zip_centroids.txt.gz"
-BUILT_IN = Path(__file__).parent / "known_places.txt"
 
 EARTH_RADIUS_MILES = 3958.8
 """Of the sphere that distances are taken on."""
@@ -28,15 +26,11 @@ Place = tuple[str, float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class Centroids:
-    """The known centroids, by ZIP code and in the order of their latitudes.
-
-    `built_in` tells that they are those of the table: of few ZIP codes, and approximate.
-    """
+    """The known centroids, by ZIP code and in the order of their latitudes."""
 
     by_zip: Mapping[str, Place]
     latitudes: Sequence[float]
     places: Sequence[Place]
-    built_in: bool = False
 
     def knows(self, zip_code: str) -> bool:
         return zip_code in self.by_zip
@@ -68,28 +62,26 @@ class Centroids:
         return self.by_zip.get(radius.of) if isinstance(radius.of, str) else _place("", radius.of)
 
 
-def located(points: Mapping[str, Point], *, built_in: bool = False) -> Centroids:
+def located(points: Mapping[str, Point]) -> Centroids:
     """Centroids of the points of ZIP codes."""
     names = sorted(points, key=lambda name: points[name].latitude)
     places = [_place(name, points[name]) for name in names]
-    return Centroids({place[0]: place for place in places}, [points[name].latitude for name in names], places, built_in)
+    return Centroids({place[0]: place for place in places}, [points[name].latitude for name in names], places)
 
 
 def known() -> Centroids:
-    """The centroids of the packed file, or of the table where there is none; read once in the life of a process."""
+    """The centroids of the packed file, read once in the life of a process."""
     return _read(PACKED)
 
 
 @lru_cache(maxsize=4)
 def _read(packed: Path) -> Centroids:
-    is_packed = packed.is_file()
-    text = gzip.decompress(packed.read_bytes()).decode() if is_packed else BUILT_IN.read_text(encoding="utf-8")
     points: dict[str, Point] = {}
-    for line in text.splitlines():
+    for line in gzip.decompress(packed.read_bytes()).decode().splitlines():
         if not line.startswith("#"):
-            name, latitude, longitude, *_ = line.split()
+            name, latitude, longitude = line.split()
             points[name] = Point(float(latitude), float(longitude))
-    return located(points, built_in=not is_packed)
+    return located(points)
 
 
 def _place(name: str, point: Point) -> Place:

@@ -5,9 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from exchange.errors import FileProblem
-from exchange.geodata.centroids import known
 from exchange.marketfile.secrets import references
-from exchange.rules.filters import has_radius
 from exchange.rules.notices import wants_losses
 from exchange.values.deliveries import Call
 from exchange.values.filters import Filter
@@ -30,7 +28,6 @@ def warnings_of(market: Market, environment: Mapping[str, str]) -> tuple[FilePro
         *(found for order in market.orders.values() for found in _never_sold(market, order)),
         *_twins(market),
         *(found for order in market.orders.values() for found in _never_sent(market, order)),
-        *_few_places(market),
         *_never_told(market),
     )
 
@@ -118,14 +115,6 @@ def _never_told(market: Market) -> Iterator[FileProblem]:
         if wants_losses(buyer) and not any(telling):
             message = f"{BidEvent.LOST} is never sent: no campaign that he buys on has notices"
             yield FileProblem(f"buyers.{buyer.key}.notices", message)
-
-
-def _few_places(market: Market) -> Iterator[FileProblem]:
-    """That radii are measured from the built-in table, said once: at the first of them."""
-    path = next((path for path, item in _filters(market) if has_radius(item)), None)
-    if path is not None and known().built_in:
-        limit = f"radii know the places of {len(known().by_zip):,} ZIP codes only; a lead of another matches no radius"
-        yield FileProblem(path, f'{limit}: see "Radii" in the manual')
 
 
 def _filters(market: Market) -> Iterator[tuple[str, Filter]]:

@@ -50,12 +50,6 @@ def fields_of(item: Filter) -> Iterator[str]:
             yield from fields_of(member)
 
 
-def has_radius(item: Filter | Condition) -> bool:
-    """Whether any part of a filter, or of a condition, is a radius."""
-    own = item.within is not None if isinstance(item, Condition) else any(map(has_radius, item.conditions.values()))
-    return own or any(has_radius(member) for group in item.groups for member in group.members)
-
-
 def failing(item: Filter, lead: Lead, fields: Fields) -> tuple[Failing, ...]:
     """The conditions of a filter because of which it does not accept a lead, in its order; none if it does.
 

@@ -1,12 +1,11 @@
 """Prefixes, patterns, radii, presence and groups: how they are written, what they mean, and what is refused."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from market_example import changed, problems_of
-from support.places import UNKNOWN_ZIP, known_places, no_packed_places
+from support.places import UNKNOWN_ZIP, known_places
 
 from exchange.marketfile import texts
 from exchange.marketfile.difference import compare
@@ -190,17 +189,6 @@ def test_the_different_patterns_on_a_field_are_bounded(monkeypatch: pytest.Monke
     assert problems_of(changed(FILTER, more)) == [
         f"{PATH}.occupation.matches: occupation has more than 2 different patterns"
     ]
-
-
-def test_without_a_packed_file_radii_are_measured_from_the_built_in_places(tmp_path: Path) -> None:
-    with no_packed_places(tmp_path):
-        assert problems_of(changed(FILTER, {"zip": {"within_miles": 30, "of": "60601"}})) == []
-        assert problems_of(changed(FILTER, {"zip": {"within_miles": 5, "of": POINT | {"lon": -90}}})) == [
-            f"{PATH}.zip: no lead can match: there is no known ZIP code inside"
-        ]
-        assert problems_of(changed(FILTER, {"zip": {"within_miles": 5, "of": UNKNOWN_ZIP}})) == [
-            f"{PATH}.zip.of: nobody knows where '{UNKNOWN_ZIP}' is: take a ZIP code near it, or a point"
-        ]
 
 
 def test_what_changes_in_a_group_is_shown_as_it_is_written() -> None:

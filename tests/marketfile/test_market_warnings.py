@@ -1,13 +1,10 @@
 """What is said of a market that is right, and probably not what was meant."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 from support.market import Document, market
-from support.places import known_places, no_packed_places
 
-from exchange.geodata.centroids import known
 from exchange.marketfile.reader import read
 from exchange.marketfile.warnings import TWINS_LOOKED_AT_MAX, warnings_of
 
@@ -73,40 +70,6 @@ def test_orders_that_differ_in_their_priority_alone() -> None:
 def test_a_buyer_with_very_many_orders_is_left_alone() -> None:
     orders = {f"o{number}": {"buyer": "high", "campaign": "auto-us"} for number in range(TWINS_LOOKED_AT_MAX)}
     assert said(market({"high": NOBODY}, orders=orders)) == []
-
-
-NEAR = {"zip": {"within_miles": 30, "of": "60601"}}
-
-
-@pytest.mark.parametrize(
-    ("order", "path"),
-    [
-        ({"filter": NEAR}, "orders.high.filter"),
-        ({"filter": {"or": [{"age": 40}, {"not": NEAR}]}}, "orders.high.filter"),
-        ({"filter": {"zip": {"or": [{"prefix": "9"}, {"not": NEAR["zip"]}]}}}, "orders.high.filter"),
-        (
-            {"price": "9.00", "prices": [{"when": {"age": 40}, "price": "8"}, {"when": NEAR, "price": "10"}]},
-            "orders.high.prices[1].when",
-        ),
-    ],
-)
-def test_a_radius_that_is_measured_from_the_built_in_places(order: dict[str, Any], path: str, tmp_path: Path) -> None:
-    document = market({"high": NOBODY}, orders={"high": order})
-    with no_packed_places(tmp_path):
-        assert said(market({"high": NOBODY}, orders={"high": {"filter": {"zip": ["60601"]}}})) == []
-        limit = f"radii know the places of {len(known().by_zip)} ZIP codes only; a lead of another matches no radius"
-        assert said(document) == [f'{path}: {limit}: see "Radii" in the manual']
-    with known_places(tmp_path):
-        assert said(document) == []
-
-
-def test_many_radii_are_warned_of_once(tmp_path: Path) -> None:
-    document = market({"high": NOBODY}, orders={"high": {"filter": NEAR}, "twin": {"buyer": "high", "filter": NEAR}})
-    document["orders"]["twin"] |= {"campaign": "auto-us", "caps": {"day": 5}}
-    document["campaigns"]["auto-us"]["floors"] = [{"when": NEAR, "floor": "6.00"}]
-    with no_packed_places(tmp_path):
-        [warning] = said(document)
-    assert warning.startswith("campaigns.auto-us.floors[0].when: radii know the places of ")
 
 
 def test_a_field_that_a_mapping_never_sends_is_named() -> None:

@@ -37,10 +37,3 @@ def known_places(folder: Path, places: dict[str, tuple[float, float]] | None = N
     path.write_bytes(pack(gazetteer(PLACES if places is None else places), "a test"))
     with patch.object(centroids, "PACKED", path):
         yield
-
-
-@contextmanager
-def no_packed_places(folder: Path) -> Iterator[None]:
-    """Lets the exchange know the places of its built-in table alone, as an installation without a packed file does."""
-    with patch.object(centroids, "PACKED", folder / "none"):
-        yield

@@ -1,18 +1,16 @@
-"""The built-in table of places: each is in its state, distances are those of maps, and a packed file replaces it."""
+"""The centroids that the exchange comes with: each is in its state, and distances are those of maps."""
 
+import math
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.places import PLACES, UNKNOWN_ZIP, known_places, no_packed_places
+from support.places import UNKNOWN_ZIP
 
-from exchange.geodata.centroids import BUILT_IN, known
+from exchange.geodata.centroids import known
 from exchange.rules.geography import STATES, state_of_zip, zips_of_state
 from exchange.simulation import places
 from exchange.values.filters import Radius
-
-ROWS = [line.split(maxsplit=3) for line in BUILT_IN.read_text().splitlines() if not line.startswith("#")]
 
 BOXES = """
 AL 30.1 35.1 -88.5 -84.8 | AK 51.0 71.5 -180.0 -129.9 | AZ 31.3 37.1 -114.9 -109.0 | AR 33.0 36.6 -94.7 -89.6
@@ -36,36 +34,37 @@ BOX_OF = {
 }
 
 
-@pytest.fixture(autouse=True)
-def built_in(tmp_path: Path) -> Iterator[None]:
-    with no_packed_places(tmp_path):
-        yield
+TERRITORIES = {"AS", "FM", "GU", "MH", "MP", "PR", "PW", "VI"}
+
+OVER_THE_BORDER = {"82063", "83120", "86515"}
+"""Areas that reach so far into the next state that their centroids lie there, some miles from the border."""
+
+
+def lies_in(box: tuple[float, ...], x: float, y: float, z: float) -> bool:
+    """Whether the place in this direction from the middle of the earth lies within a box."""
+    south, north, west, east = box
+    return south <= math.degrees(math.asin(z)) <= north and west <= math.degrees(math.atan2(y, x)) <= east
+
+
+def test_there_is_one_for_every_zip_code_tabulation_area_of_2020() -> None:
+    assert len(known().by_zip) == 33_791
+    assert not known().knows(UNKNOWN_ZIP)
 
 
 def test_each_place_is_in_its_state() -> None:
-    for name, latitude, longitude, town in ROWS:
-        south, north, west, east = BOX_OF[town[-2:]]
-        assert south <= float(latitude) <= north, name
-        assert west <= float(longitude) <= east, name
-        assert state_of_zip(name) == town[-2:]
-    assert BOX_OF.keys() == {town[-2:] for *_, town in ROWS}
-
-
-def test_each_line_is_a_place_of_its_own_in_the_order_of_the_zip_codes() -> None:
-    assert all(
-        re.fullmatch(r"\d{5} \d\d\.\d\d\d? -\d{2,3}\.\d\d\d? [A-Z][A-Za-z' ]+ [A-Z]{2}", " ".join(r)) for r in ROWS
-    )
-    names = [name for name, *_ in ROWS]
-    assert names == sorted(set(names))
-    assert known().built_in
-    assert sorted(known().by_zip) == names
+    states = {name: state_of_zip(name) or "" for name in known().by_zip}
+    assert set(states.values()) <= BOX_OF.keys() | TERRITORIES
+    boxed = [
+        (place, BOX_OF[state]) for name, state in states.items() if state in BOX_OF and (place := known().by_zip[name])
+    ]
+    assert {name for (name, *direction), box in boxed if not lies_in(box, *direction)} == OVER_THE_BORDER
 
 
 @pytest.mark.parametrize(
     ("one", "other", "miles"),
     [
         ("60601", "53202", 83),  # Chicago, Milwaukee
-        ("60601", "61101", 80),  # Rockford
+        ("60601", "61101", 84),  # the country west of Rockford
         ("60601", "60201", 12),  # Evanston
         ("60601", "60540", 28),  # Naperville
         ("60601", "60435", 35),  # Joliet
@@ -84,7 +83,7 @@ def test_each_line_is_a_place_of_its_own_in_the_order_of_the_zip_codes() -> None
         ("20001", "21201", 35),  # Washington, Baltimore
         ("98101", "98402", 25),  # Seattle, Tacoma
         ("55101", "55401", 9),  # the Twin Cities
-        ("96813", "96720", 213),  # Honolulu, Hilo
+        ("96813", "96732", 94),  # Honolulu, Kahului
     ],
 )
 def test_distances_are_those_of_maps(one: str, other: str, miles: int) -> None:
@@ -93,27 +92,12 @@ def test_distances_are_those_of_maps(one: str, other: str, miles: int) -> None:
     assert not known().holds(Radius(miles - tolerance, one), other)
 
 
-def test_the_zip_codes_of_a_town_are_near_one_another() -> None:
-    first_of: dict[str, str] = {}
-    for name, _, _, town in ROWS:
-        assert known().holds(Radius(25, first_of.setdefault(town, name)), name), name
-
-
-def test_the_well_known_zip_codes_are_in_it_and_most_of_the_simulated_peoples() -> None:
+def test_the_well_known_zip_codes_and_the_simulated_peoples_are_among_them() -> None:
     assert {name for state in STATES for name in zips_of_state(state)} <= known().by_zip.keys()
     lived_in = [name for place in places.PLACES for name in place.zips]
-    assert sum(map(known().knows, lived_in)) > 0.95 * len(lived_in)
-    assert not known().knows(UNKNOWN_ZIP)
+    assert [name for name in lived_in if not known().knows(name)] == []
 
 
-def test_a_packed_file_replaces_it_wholly(tmp_path: Path) -> None:
-    folder = tmp_path / "packed"
-    folder.mkdir()
-    with known_places(folder):
-        assert (known().built_in, known().by_zip.keys()) == (False, PLACES.keys())
-
-
-def test_the_manual_and_the_table_itself_say_how_many_they_are() -> None:
+def test_the_manual_says_how_many_they_are() -> None:
     page = (Path(__file__).parents[2] / "docs/operate/market.md").read_text()
-    assert f"the places of {len(ROWS):,} well-known ZIP codes" in page
-    assert BUILT_IN.read_text().startswith(f"# Where {len(ROWS):,} well-known ZIP codes are")
+    assert f"{len(known().by_zip):,} ZIP codes" in page
