@@ -15,6 +15,7 @@ import orjson
 import structlog
 from cryptography.exceptions import InvalidTag
 
+from exchange.background import AtOnce
 from exchange.buyers.delivery import Courier
 from exchange.buyers.dialects.wire import Post, Unsendable
 from exchange.buyers.tokens import Tokens
@@ -63,35 +64,31 @@ class Reconciler:
         self._courier = courier
         self._vault = vault
         self._wires = Wires(environment, self._tokens)
-        self._limits = limits
+        self._pace = limits.pace
         self._markets: dict[int, Market] = {}
-        self._running: set[asyncio.Task[None]] = set()
+        self._running = AtOnce(limits.at_once_max)
 
     async def round(self) -> int:
         """Begins with as many attempts as are due and may be asked about at once; returns how many.
 
         Raises StorageUnavailable where none can be taken.
         """
-        room = self._limits.at_once_max - len(self._running)
+        room = self._running.room
         if room <= 0:
             metrics.LIMITS_HIT.add(("resolve_at_once_max",))
             return 0
         taken = await doubts.take(self._database, limit=room, lease_s=LEASE_S)
         for attempt in taken:
-            task = asyncio.create_task(self._settle(attempt))
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+            self._running.start(self._settle(attempt))
         return len(taken)
 
     async def rest(self) -> None:
         """Returns when nothing is under way."""
-        await asyncio.gather(*self._running)
+        await self._running.rest()
 
     async def close(self) -> None:
         """Stops asking; what was not learned is asked again when the leases have run out."""
-        for task in self._running:
-            task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
+        await self._running.close()
         await self._tokens.close()
 
     async def _settle(self, attempt: OpenAttempt) -> None:
@@ -109,7 +106,7 @@ class Reconciler:
             log.error("attempt_without_terms", attempt_id=str(attempt.plan.attempt_id), order=attempt.plan.order)
             await doubts.put_back(self._database, attempt.plan, UNREADABLE_WAIT_S, was_asked=False)
             return
-        step = next_step(attempt.doubt, endpoint, self._limits.pace, attempt.taken_at)
+        step = next_step(attempt.doubt, endpoint, self._pace, attempt.taken_at)
         verdict = await self._ask(attempt, endpoint, step)
         if verdict is None and step.presume is not None:
             verdict = verdict_by(step.presume, "no answer came in the agreed time")
