@@ -1,7 +1,8 @@
 """What is not kept of a buyer's answer to a post: whatever repeats contact data of the lead, in any usual spelling.
 
 It is looked for as it is, in any case and spacing, with other punctuation, in percent signs, in hexadecimal and base64,
-and as the usual digests: a phone number by its last digits, a name by each of its words.
+and as the usual digests: a phone number by its last digits, a name by each of its words. The host of an address is the
+buyer's own, and is not looked at: many a family is called like a company.
 """
 
 import base64
@@ -25,11 +26,11 @@ PHONE_DIGITS = 7
 DIGITS_MIN = 5
 """Other numbers with fewer digits are a house, a year or a count: they tell nobody from another by themselves."""
 
-LETTERS_MIN = 4
-"""Shorter words are only seen where they stand alone."""
+LETTERS_MIN = 6
+"""Shorter words are only seen where they stand alone: many are part of usual ones."""
 
 NAME_WORDS_MAX = 4
-"""A longer text is an address, or sentences: it is known by any two words in a row."""
+"""A longer text, or one with a number, is an address, or sentences: it is known by any two words in a row."""
 
 UNQUOTED_MAX = 3
 """How often percent signs are read again."""
@@ -41,6 +42,7 @@ _TELLING = frozenset(
 )
 """Types that can tell a person from others; a state or a yes cannot, nor one of a few words."""
 
+_HOST = re.compile(r"(?i)^https?://[^/?#]*")
 _WORD = re.compile(r"[^\W\d_]+|\d+")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{6,}")
 _HEX = re.compile(r"[0-9A-Fa-f]{8,}")
@@ -70,12 +72,12 @@ class Contact:
 
     def is_in(self, text: str) -> bool:
         """Whether a text repeats some of it."""
-        for reading in _unquoted(text):
+        for reading in _unquoted(_HOST.sub("", text)):
             if self._is_marked(reading) or not self._alone.isdisjoint(_split(reading)):
                 return True
             for hidden in _hidden(reading):
                 legible = _LEGIBLE.findall(hidden.decode("utf-8", "replace"))
-                if any(map(self._is_marked, legible)) or any(hidden[:size] in self._digests for size in _DIGEST_BYTES):
+                if any(map(self._is_marked, legible)) or self._is_digest(hidden):
                     return True
         return False
 
@@ -86,6 +88,9 @@ class Contact:
         squeezed = "".join(_split(text))
         digits = "".join(filter(str.isdigit, squeezed))
         return any(mark in (digits if mark.isdigit() else squeezed) for mark in self._marks)
+
+    def _is_digest(self, hidden: bytes) -> bool:
+        return any(len(hidden) >= size and hidden[:size] in self._digests for size in _DIGEST_BYTES)
 
     @cached_property
     def _digests(self) -> frozenset[bytes]:
@@ -125,10 +130,10 @@ def _words(item: Field, text: str) -> Iterator[str]:
     elif item.type is not FieldType.TEXT:
         return
     words = _split(text)
-    if len(words) > NAME_WORDS_MAX:
+    if len(words) > NAME_WORDS_MAX or any(map(str.isdigit, words)):
         yield from (first + second for first, second in pairwise(words) if {first, second} - WORDS)
     else:
-        yield from (word for word in ("".join(words), *words) if word not in WORDS and not word.isdigit())
+        yield from (word for word in ("".join(words), *words) if word not in WORDS)
 
 
 def _forms(item: Field, text: str) -> Iterator[str]:
