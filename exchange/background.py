@@ -13,6 +13,8 @@ STOP_S = 2.0
 CANCEL_AGAIN_S = 0.2
 RETRY_FIRST_S = 0.1
 RETRY_LONGEST_S = 1.0
+LOOK_EVERY_S = 1.0
+"""How often it is looked for more to do while something is under way."""
 
 T = TypeVar("T")
 
@@ -41,6 +43,48 @@ async def until_stored(facts: Mapping[str, str], work: Callable[[], Awaitable[T]
             log.warning("outcome_waits_for_postgres", error=str(error), **facts)
         await asyncio.sleep(pause_s)
         pause_s = min(pause_s * 2, RETRY_LONGEST_S)
+
+
+class AtOnce:
+    """Sees to several things at once, up to a number: each under a lease, and taken again by others if it is lost."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def room(self) -> int:
+        """How many more may be begun with now."""
+        return self._most - len(self._tasks)
+
+    @property
+    def names(self) -> set[str]:
+        """What is under way."""
+        return {task.get_name() for task in self._tasks}
+
+    def start(self, work: Coroutine[object, object, None], name: str | None = None) -> None:
+        """Begins with one thing. `work` sees to its own failures."""
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def work_off(self, begin: Callable[[], Awaitable[int]], stop: asyncio.Event) -> None:
+        """Goes on until `begin` finds nothing though there is room, or it is to stop. It says how many it began."""
+        while not stop.is_set() and (await begin() or self.room <= 0):
+            await asyncio.wait(self._tasks, timeout=LOOK_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
+
+    async def rest(self) -> None:
+        """Returns when nothing is under way."""
+        await asyncio.gather(*self._tasks)
+
+    async def close(self, grace_s: float = 0.0) -> None:
+        """Cancels what is under way, after a while in which it may end."""
+        tasks = list(self._tasks)
+        if tasks:
+            await asyncio.wait(tasks, timeout=grace_s)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class Background:

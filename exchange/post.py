@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Coroutine, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -22,6 +22,7 @@ from exchange.record import Recorder, note_verdict
 from exchange.repeats import Repeats
 from exchange.rules.attempts import reason_of
 from exchange.rules.caps import caps_of_ping
+from exchange.rules.contact import Contact
 from exchange.rules.duplicates import identity_hashes, window_days
 from exchange.rules.ladder import rest_of
 from exchange.sale import PostRequest, PostTimes, Sale
@@ -255,16 +256,19 @@ class Posts:
         self._recorder.post(sale.request.ping, result, plan, sale.post.post_id, took_s)
 
     def _send(self, sale: Sale, plan: Plan, send_by_s: float) -> "asyncio.Future[Delivery]":
-        """Delivers to one order; the answer is read for as long as the endpoint may take."""
-        entry = sale.entries[plan.order]
+        """Delivers to one order; the answer is read for as long as the endpoint may take.
+
+        What the buyer says is cleaned before anybody sees it: he knows whose lead it is.
+        """
+        entry, book = sale.entries[plan.order], sale.request.book
         post = delivered_post(sale.post, plan, sale.request.lead)
         means, timeout_ms = entry.endpoint.means, entry.endpoint.post_timeout_ms
         if means is not None:
-            vertical = sale.request.book.vertical
-            return asyncio.ensure_future(self._carriers.deliver(means, post, vertical, timeout_ms, send_by_s))
+            return asyncio.ensure_future(self._carriers.deliver(means, post, book.vertical, timeout_ms, send_by_s))
         wire = self._wires.of(plan.buyer, entry.endpoint)
         delivering = deliver(self._courier, wire, entry.endpoint, post, send_by_s)
-        return asyncio.ensure_future(self._brakes.delivering(plan.buyer, entry.endpoint, delivering))
+        braked = self._brakes.delivering(plan.buyer, entry.endpoint, delivering)
+        return asyncio.ensure_future(_cleaned(braked, Contact(book.vertical, sale.request.lead)))
 
     async def _in_time(self, sale: Sale, plan: Plan, sending: "asyncio.Future[Delivery]") -> Delivery:
         """What is known of a delivery at the seller's deadline."""
@@ -337,6 +341,10 @@ def _named(plan: Plan) -> dict[str, str]:
 def _as_told(answer: bytes) -> Render:
     """Of a lead that waited the first answer was given long ago, and stays."""
     return lambda _: answer
+
+
+async def _cleaned(delivering: Awaitable[Delivery], contact: Contact) -> Delivery:
+    return contact.kept(await delivering)
 
 
 def _closed() -> "asyncio.Future[Delivery]":

@@ -15,6 +15,7 @@ import orjson
 import structlog
 from cryptography.exceptions import InvalidTag
 
+from exchange.background import AtOnce
 from exchange.buyers.delivery import Courier
 from exchange.buyers.dialects.wire import Post, Unsendable
 from exchange.buyers.tokens import Tokens
@@ -24,14 +25,16 @@ from exchange.observe import metrics
 from exchange.plans import delivered_post
 from exchange.record import note_verdict
 from exchange.rules.attempts import state_after
+from exchange.rules.contact import Contact, nothing_kept
 from exchange.rules.doubt import Means, Pace, Step, next_step, proof
 from exchange.storage import catalogue, doubts
 from exchange.storage.database import Database
 from exchange.storage.doubts import OpenAttempt
 from exchange.storage.vault import Vault
 from exchange.storage.verdicts import How, Resolved, Verdict, resolve, verdict_by, verdict_of
-from exchange.values.bid import Delivery, NotSent, Unknown
+from exchange.values.bid import Accepted, Delivery, NotSent, Rejected, Unknown
 from exchange.values.market import Endpoint, Market
+from exchange.values.vertical import Lead
 from exchange.wires import NO_TOKEN, STATUS_TIMEOUT_MS, TOKEN_WAIT_S, Wire, Wires, deliver
 
 LEASE_S = 300.0
@@ -61,35 +64,31 @@ class Reconciler:
         self._courier = courier
         self._vault = vault
         self._wires = Wires(environment, self._tokens)
-        self._limits = limits
+        self._pace = limits.pace
         self._markets: dict[int, Market] = {}
-        self._running: set[asyncio.Task[None]] = set()
+        self._running = AtOnce(limits.at_once_max)
 
     async def round(self) -> int:
         """Begins with as many attempts as are due and may be asked about at once; returns how many.
 
         Raises StorageUnavailable where none can be taken.
         """
-        room = self._limits.at_once_max - len(self._running)
+        room = self._running.room
         if room <= 0:
             metrics.LIMITS_HIT.add(("resolve_at_once_max",))
             return 0
         taken = await doubts.take(self._database, limit=room, lease_s=LEASE_S)
         for attempt in taken:
-            task = asyncio.create_task(self._settle(attempt))
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+            self._running.start(self._settle(attempt))
         return len(taken)
 
     async def rest(self) -> None:
         """Returns when nothing is under way."""
-        await asyncio.gather(*self._running)
+        await self._running.rest()
 
     async def close(self) -> None:
         """Stops asking; what was not learned is asked again when the leases have run out."""
-        for task in self._running:
-            task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
+        await self._running.close()
         await self._tokens.close()
 
     async def _settle(self, attempt: OpenAttempt) -> None:
@@ -107,7 +106,7 @@ class Reconciler:
             log.error("attempt_without_terms", attempt_id=str(attempt.plan.attempt_id), order=attempt.plan.order)
             await doubts.put_back(self._database, attempt.plan, UNREADABLE_WAIT_S, was_asked=False)
             return
-        step = next_step(attempt.doubt, endpoint, self._limits.pace, attempt.taken_at)
+        step = next_step(attempt.doubt, endpoint, self._pace, attempt.taken_at)
         verdict = await self._ask(attempt, endpoint, step)
         if verdict is None and step.presume is not None:
             verdict = verdict_by(step.presume, "no answer came in the agreed time")
@@ -124,7 +123,7 @@ class Reconciler:
             now = attempt.taken_at + timedelta(seconds=time.monotonic() - started_s)
             metrics.ATTEMPTS_ASKED.add((attempt.plan.buyer, means.value, state_after(said).value))
             if (proven := proof(means, said, attempt.doubt, endpoint, now)) is not None:
-                return verdict_of(proven, How(means.value))
+                return verdict_of(await self._cleaned(attempt, proven), How(means.value))
         return None
 
     async def _said(self, attempt: OpenAttempt, endpoint: Endpoint, means: Means) -> Delivery:
@@ -163,15 +162,32 @@ class Reconciler:
         )
         return found if heard or not isinstance(found, NotSent) else Unknown(f"not asked: {found.detail}")
 
+    async def _cleaned(
+        self, attempt: OpenAttempt, said: Accepted | Rejected | NotSent
+    ) -> Accepted | Rejected | NotSent:
+        """A buyer's word without what it repeats of the lead, and without any text of his where that is not known."""
+        if said == nothing_kept(said):
+            return said
+        market = await self._market(attempt.post.market_version)
+        campaign = market.campaigns.get(attempt.post.campaign) if market else None
+        lead = self._lead(attempt) if attempt.doubt.lead_is_there else None
+        if market is None or campaign is None or lead is None:
+            return nothing_kept(said)
+        return Contact(market.verticals[campaign.vertical], lead).kept(said)
+
     def _post(self, attempt: OpenAttempt) -> Post | None:
         """What the attempt was delivered with; None where the lead cannot be opened with this master key."""
-        post, plan = attempt.post, attempt.plan
+        lead = self._lead(attempt)
+        return None if lead is None else delivered_post(attempt.post, attempt.plan, lead)
+
+    def _lead(self, attempt: OpenAttempt) -> Lead | None:
+        post = attempt.post
         try:
-            lead = orjson.loads(self._vault.open(post.post_id, post.sealed))
+            lead: Lead = orjson.loads(self._vault.open(post.post_id, post.sealed))
         except InvalidTag:
             log.error("lead_not_opened", post_id=str(post.post_id))  # noqa: TRY400  # the key is the whole story
             return None
-        return delivered_post(post, plan, lead)
+        return lead
 
     async def _record(self, attempt: OpenAttempt, verdict: Verdict) -> None:
         found = await resolve(self._database, attempt.plan.attempt_id, verdict, epoch=attempt.plan.epoch)

@@ -1,7 +1,8 @@
 """What operators see of endpoints that are left alone, and the way back: for the command line and the admin API."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any
 
 from exchange.answers import rfc3339
 from exchange.marketfile.secrets import ENDPOINT_NAME
@@ -10,10 +11,11 @@ from exchange.storage import catalogue, pauses
 from exchange.storage.database import Database
 
 
-class Standing(NamedTuple):
-    """One endpoint: its pause, or a breaker that is not closed, as the gateway has it in which it is worst.
+@dataclass(frozen=True, slots=True)
+class LeftAlone:
+    """An endpoint that is paused (`phase` and `openings` null), or a breaker that is open or half open.
 
-    `phase` and `openings` are of a breaker alone, `gateways` is how many of `of` have it open or half open.
+    A breaker is told as the gateway has it in which it is worst; `gateways` is how many of `of` have it so.
     """
 
     buyer: str
@@ -28,26 +30,26 @@ class Standing(NamedTuple):
     detail: str
 
 
-async def standing(database: Database) -> list[Standing]:
+async def standing(database: Database) -> list[LeftAlone]:
     """All endpoints that are paused, then all breakers that are not closed, by buyer."""
     said = await pauses.said(database)
-    found: dict[tuple[str, str, str], Standing] = {}
+    found: dict[tuple[str, str, str], LeftAlone] = {}
     for _, unwell in said:
         for item in unwell:
             key = item["buyer"], item["endpoint"], item["phase"]
             known = found.get(key)
-            mine = Standing(**item, gateways=1, of=len(said))
+            mine = LeftAlone(**item, gateways=1, of=len(said))
             if known is not None:
                 worst = max(known, mine, key=lambda one: (one.state == "open", one.openings or 0))
-                mine = worst._replace(gateways=known.gateways + 1)
+                mine = replace(worst, gateways=known.gateways + 1)
             found[key] = mine
     paused = [
-        Standing(item.pause.buyer, item.pause.endpoint, "paused", None, rfc3339(item.pause.at), None, False,
+        LeftAlone(item.pause.buyer, item.pause.endpoint, "paused", None, rfc3339(item.pause.at), None, False,
                  len(said), len(said), item.pause.why)
         for item in await pauses.noted(database)
         if item.pause.at is not None
     ]  # fmt: skip
-    return sorted(paused) + [found[key] for key in sorted(found)]
+    return sorted(paused, key=lambda item: (item.buyer, item.endpoint)) + [found[key] for key in sorted(found)]
 
 
 async def reset(database: Database, buyer: str, endpoint: str | None = None) -> list[str]:

@@ -14,6 +14,7 @@ import orjson
 import structlog
 from cryptography.exceptions import InvalidTag
 
+from exchange.background import AtOnce
 from exchange.engine import Engine
 from exchange.errors import StorageUnavailable
 from exchange.observe import metrics
@@ -34,8 +35,6 @@ from exchange.values.trace import PingTrace
 
 LEASE_S = 300.0
 """Longer than a ping, and the claim after it, can take."""
-
-LOOK_EVERY_S = 1.0
 
 log = structlog.get_logger(__name__)
 
@@ -59,15 +58,13 @@ class WaitingLeads:
         self._database = database
         self._open_engine = open_engine
         self._longest_s = longest_s
-        self._at_once_max = at_once_max
+        self._running = AtOnce(at_once_max)
         self._engine: Engine | None = None
         self._woken_for = 0
-        self._running: set[asyncio.Task[None]] = set()
 
     async def work_off(self, stop: asyncio.Event) -> None:
         """Offers until nothing is due that could be begun with now, or it is to stop. Raises StorageUnavailable."""
-        while not stop.is_set() and (await self.round() or len(self._running) >= self._at_once_max):
-            await asyncio.wait(self._running, timeout=LOOK_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
+        await self._running.work_off(self.round, stop)
 
     async def round(self) -> int:
         """Begins with as many leads as are due and may be offered at once; returns how many.
@@ -78,7 +75,7 @@ class WaitingLeads:
             return 0
         for campaign, reason in await queue.end_overdue(self._database):
             _count_end(campaign, reason)
-        room = self._at_once_max - len(self._running)
+        room = self._running.room
         if room <= 0:
             metrics.LIMITS_HIT.add(("queue_at_once_max",))
             return 0
@@ -91,23 +88,16 @@ class WaitingLeads:
             self._woken_for = rules.version
         taken = await queue.take(self._database, limit=room, lease_s=LEASE_S)
         for item in taken:
-            task = asyncio.create_task(self._see_to(engine, rules, item))
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+            self._running.start(self._see_to(engine, rules, item))
         return len(taken)
 
     async def rest(self) -> None:
         """Returns when nothing is under way."""
-        await asyncio.gather(*self._running)
+        await self._running.rest()
 
     async def close(self, grace_s: float = 0.0) -> None:
         """Stops offering, after a while for what is under way; what was not sold is taken again after its lease."""
-        tasks = list(self._running)
-        if tasks:
-            await asyncio.wait(tasks, timeout=grace_s)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._running.close(grace_s)
 
     async def _ready_engine(self) -> Engine:
         if self._engine is None:

@@ -505,26 +505,31 @@ STATUS: Document = {
 
 
 @pytest.mark.parametrize(
-    ("said", "status", "code"),
+    ("said", "status", "code", "reference"),
     [
-        (says({"state": "sold", "number": 7}), "accepted", None),
-        (says({"state": "refused"}), "rejected", Reason.REJECTED_BY_BUYER),
-        (says({}, 404), "rejected", Reason.NOT_SENT),
-        (says({"state": "sold", "error": "busy"}), "pending", Reason.UNKNOWN),
-        (says({"state": "soon"}), "pending", Reason.UNKNOWN),
-        (silent, "pending", Reason.UNKNOWN),
+        (says({"state": "sold", "number": 7}), "accepted", None, "7"),
+        (says({"state": "sold", "number": "312.555.0123"}), "accepted", None, None),
+        (says({"state": "refused"}), "rejected", Reason.REJECTED_BY_BUYER, None),
+        (says({}, 404), "rejected", Reason.NOT_SENT, None),
+        (says({"state": "sold", "error": "busy"}), "pending", Reason.UNKNOWN, None),
+        (says({"state": "soon"}), "pending", Reason.UNKNOWN, None),
+        (silent, "pending", Reason.UNKNOWN, None),
     ],
-    ids=["sold", "refused", "not-found", "error", "no-rule", "silence"],
+    ids=["sold", "sold-as-his-number", "refused", "not-found", "error", "no-rule", "silence"],
 )
 async def test_a_buyer_is_asked_in_his_own_words_what_became_of_a_post(
-    world: World, said: Behaviour, status: str, code: Reason | None
+    services: Services, tmp_path: Path, said: Behaviour, status: str, code: Reason | None, reference: str | None
 ) -> None:
     def behave(received: Received) -> Any:
         if received.path == "/bid":
             return answer(b'<Bid token="T&amp;1"><Take>Yes</Take><Price>21.00</Price></Bid>')
         return said(received)
 
-    async with Buyer(behave, lambda _: answer(b"<html>busy</html>", 502)) as buyer:
+    key = base64.b64encode(KEY).decode()
+    async with (
+        Buyer(behave, lambda _: answer(b"<html>busy</html>", 502)) as buyer,
+        open_world(services, tmp_path, master_key=key) as world,
+    ):
         xml = {"mapping": XML["mapping"] | {"status": STATUS}, "status_url": f"{buyer.url}/status?v=1"}
         await world.apply(mapped({"xml": buyer}, "xml", XML | xml | {"auth": {"bearer": "k-1"}}))
         post = await world.post((await world.ping())["ping_id"], CONTACT)
@@ -533,14 +538,14 @@ async def test_a_buyer_is_asked_in_his_own_words_what_became_of_a_post(
         await reconcile(world)
         question = buyer.pings[-1]
         assert len(buyer.posts) == 1
-    attempt = await attempt_of(world, post)
-    assert (question.method, question.path, question.body) == ("GET", "/status?v=1&id=T%261", b"")
-    assert question.headers["x-ours"] == str(attempt["attempt_id"])
-    assert question.headers["authorization"] == "Bearer k-1"
-    found = await state_of(world, post)
-    assert (found["status"], found.get("reason", {}).get("code")) == (status, code)
-    assert attempt["reference"] == ("7" if status == "accepted" else None)
-    await world.assert_sound()
+        attempt = await attempt_of(world, post)
+        assert (question.method, question.path, question.body) == ("GET", "/status?v=1&id=T%261", b"")
+        assert question.headers["x-ours"] == str(attempt["attempt_id"])
+        assert question.headers["authorization"] == "Bearer k-1"
+        found = await state_of(world, post)
+        assert (found["status"], found.get("reason", {}).get("code")) == (status, code)
+        assert attempt["reference"] == reference
+        await world.assert_sound()
 
 
 async def test_an_unclear_answer_is_asked_again_with_the_same_bytes(services: Services, tmp_path: Path) -> None:

@@ -171,6 +171,23 @@ async def test_a_lead_that_cannot_be_opened_is_not_sent_again(world: World, how:
     assert (await attempt_of(world, post))["state"] == "unknown"
 
 
+@pytest.mark.parametrize("erased", [False, True])
+async def test_of_a_lead_that_was_erased_nothing_is_kept_that_its_buyer_says(world: World, *, erased: bool) -> None:
+    key = f"erased-{erased}".lower()
+    async with Buyer(bids("21.00", "b-7"), UNCLEAR) as buyer:
+        post = await sell(world, agreed(key, buyer))
+        if erased:
+            await erasure.erase(world.database, post["post_id"])
+        before = await attempt_of(world, post)
+        assert before["bid_id"] == "b-7"  # by it the buyer can still be asked
+        verdict = verdict_of(Accepted("crm-7", "https://b.example/thanks"), How.LATE_ANSWER)
+        assert isinstance(await resolve(world.database, before["attempt_id"], verdict, epoch=None), Resolved)
+    after = await attempt_of(world, post)
+    kept = (None, None, None) if erased else ("crm-7", "https://b.example/thanks", "b-7")
+    assert (after["state"], after["reference"], after["redirect_url"], after["bid_id"]) == ("accepted", *kept)
+    await world.assert_sound()
+
+
 async def test_asking_ends_after_so_many_tries(world: World) -> None:
     async with Buyer(tells({"status": "what?"}), UNCLEAR) as buyer:
         post = await sell(world, agreed("tired", buyer, status_url=f"{buyer.url}/status"))

@@ -6,28 +6,14 @@ from pydantic import BaseModel
 from exchange import standing_brakes
 from exchange.api.admin_schema import reading, resetting
 from exchange.errors import Problem
+from exchange.standing_brakes import LeftAlone
 from exchange.storage.database import Database
-
-
-class BreakerInfo(BaseModel):
-    """An endpoint that is paused (`phase` and `openings` null), or a breaker that is open or half open."""
-
-    buyer: str
-    endpoint: str
-    state: str
-    phase: str | None
-    since: str
-    openings: int | None
-    shadow: bool
-    gateways: int
-    of: int
-    detail: str
 
 
 class BreakerList(BaseModel):
     """All that is not as usual."""
 
-    breakers: list[BreakerInfo]
+    breakers: list[LeftAlone]
 
 
 class ResetInfo(BaseModel):
@@ -46,8 +32,7 @@ class BreakerDoor:
         router.add_api_route("/breakers/{buyer}/reset", self.reset, **resetting("Ask a buyer's endpoints again"))
 
     async def breakers(self) -> BreakerList:
-        found = await standing_brakes.standing(self._database)
-        return BreakerList(breakers=[BreakerInfo(**row._asdict()) for row in found])
+        return BreakerList(breakers=await standing_brakes.standing(self._database))
 
     async def reset(self, buyer: str, endpoint: str | None = None) -> ResetInfo:
         try:

@@ -1,6 +1,7 @@
 """A lead as a file on an FTP server, over TLS. It blocks: it is for a thread."""
 
 import ftplib
+import re
 import socket
 import ssl
 
@@ -10,6 +11,7 @@ from exchange.carriers.outcome import Arrival, Failed, Outcome, Sent
 from exchange.values.deliveries import Files
 
 _BLOCK_BYTES = 8_192
+_CODE = re.compile(r"[1-5][0-9]{2}\b", re.ASCII)
 _SHUTTING_DOWN = "421"
 _WILL_NOT_STORE = ("532", "550", "551", "552", "553")
 """What a server says that will not have a file, before any of it is sent (RFC 959)."""
@@ -64,7 +66,7 @@ def put_by_ftps(
         arrival = Arrival.UNKNOWN if leaving.has_left else Arrival.NOT_SENT
         return Failed(f"tls_failed {error.verify_message}", arrival=arrival)
     except ftplib.all_errors as error:
-        code = str(error)[:3] if isinstance(error, ftplib.Error) else ""
+        code = word[:3] if isinstance(error, ftplib.Error) and _CODE.match(word := str(error)) else ""
         return Failed(f"{type(error).__name__} {code}".strip(), arrival=_arrival(error, code, leaving))
     finally:
         server.close()

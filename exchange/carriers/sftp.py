@@ -39,9 +39,15 @@ async def put_by_sftp(connected: socket.socket, files: Files, login: Login, file
     except asyncssh.PermissionDenied:
         return Failed("the server refused the login", arrival=Arrival.NOT_SENT)
     except asyncssh.SFTPError as error:
-        return Failed(f"{type(error).__name__} {error.code}", arrival=_arrival(error, leaving))
+        return Failed(_named(error), arrival=_arrival(error, leaving))
     except (asyncssh.Error, OSError, ValueError) as error:  # ValueError: a key that is none
         return Failed(type(error).__name__, arrival=Arrival.UNKNOWN if leaving.has_left else Arrival.NOT_SENT)
+
+
+def _named(error: asyncssh.SFTPError) -> str:
+    """What a server's word is called; a number that has no meaning in SFTP is the server's own, and not told."""
+    name = type(error).__name__
+    return name if type(error) is asyncssh.SFTPError else f"{name} {error.code}"
 
 
 def _arrival(error: asyncssh.SFTPError, leaving: Departure) -> Arrival:

@@ -2,17 +2,18 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from rich.markup import escape
 from rich.table import Table
 
 from exchange import standing_brakes
 from exchange.errors import CommandError
-from exchange.standing_brakes import Standing
+from exchange.standing_brakes import LeftAlone
 from exchange.storage.database import Database
 
 
-async def listed(database: Database) -> list[Standing]:
+async def listed(database: Database) -> list[LeftAlone]:
     """Everything that is not as usual."""
     return await standing_brakes.standing(database)
 
@@ -26,7 +27,7 @@ async def reset(database: Database, buyer: str, endpoint: str | None) -> list[st
         raise CommandError(f"{named} in the market") from None
 
 
-def table(rows: Sequence[Standing]) -> Table:
+def table(rows: Sequence[LeftAlone]) -> Table:
     """The rows for a person."""
     made = Table(box=None, pad_edge=False, header_style="dim")
     for name in ("buyer", "endpoint", "for", "state", "since", "openings", "gateways", "why"):
@@ -40,6 +41,6 @@ def table(rows: Sequence[Standing]) -> Table:
     return made
 
 
-def as_json(rows: Sequence[Standing]) -> str:
+def as_json(rows: Sequence[LeftAlone]) -> str:
     """The rows for a program."""
-    return json.dumps([row._asdict() for row in rows])
+    return json.dumps(list(map(asdict, rows)))

@@ -150,6 +150,8 @@ def _value(value: Value | None) -> str:
     """A value as the market file would have it."""
     if value is None:
         return "absent"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_value, value))}]"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -75,8 +75,8 @@ class ConditionReader:
 
     def __init__(self, item: Field) -> None:
         self._item = item
-        self._value_reader = reader_for(item)
-        self._bound_reader = reader_for(replace(item, minimum=None, maximum=None))
+        self._value_reader = reader_for(replace(item, multiple=False))
+        self._bound_reader = reader_for(replace(item, minimum=None, maximum=None, multiple=False))
         self._patterns = PatternReader(item)
 
     def read(self, raw: object, path: str, problems: Problems, depth: int = 0) -> Condition | None:
@@ -84,12 +84,12 @@ class ConditionReader:
         before = len(problems)
         if not isinstance(raw, dict):  # values that leads can have: nothing else to look at
             values = self._values(raw, path, problems)
-            return Condition(any_of=values) if len(problems) == before else None
+            return Condition(any_of=values, of_several=self._item.multiple) if len(problems) == before else None
         parts = _Parts()
         self._operators(raw, path, parts, problems, depth)
         if len(problems) > before:
             return None
-        condition = parts.condition()
+        condition = replace(parts.condition(), of_several=self._item.multiple)
         conflict = self._conflict(condition)
         if conflict is not None:
             problems.add(path, conflict)
@@ -204,7 +204,7 @@ class ConditionReader:
         if isinstance(outcome, FieldError):
             problems.add(path, f"no lead has {shown(raw)} as its {item.name}: {_lower_first(outcome.detail)}")
             return ()
-        if outcome is None or isinstance(outcome, list):  # fields with several values have no conditions
+        if outcome is None or isinstance(outcome, list):  # it reads single values
             problems.add(path, "is blank")
             return ()
         return (outcome.casefold() if item.type is FieldType.TEXT and isinstance(outcome, str) else outcome,)
@@ -221,7 +221,7 @@ class ConditionReader:
             return f"no lead can match: {item.name} is at most {item.maximum}"
         if greatest is not None and item.minimum is not None and _order(greatest) < _order(item.minimum):
             return f"no lead can match: {item.name} is at least {item.minimum}"
-        if condition.groups or condition.exists is False:
+        if condition.groups or condition.exists is False or item.multiple:
             return dead_end(Filter({item.name: condition}), {item.name: item})
         candidates = condition.any_of if condition.any_of is not None else domain(item)
         if least is not None and least == greatest:

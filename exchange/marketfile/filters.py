@@ -13,8 +13,6 @@ from exchange.values.vertical import Stage
 
 GROUPS = frozenset(Junction)
 
-CONDITIONS_ON_SEVERAL = "a condition on a field with several values"
-
 
 def read_filter(raw: object, path: str, catalogue: Catalogue, problems: Problems) -> Filter:
     """An order's filter, as far as it can be read, with the problems of the rest reported.
@@ -60,8 +58,6 @@ class _FilterReader:
                 found = reader.read(written, where, self.problems, depth)
                 if found is not None:
                     conditions[name] = found
-            elif name in self.catalogue.fields and self.catalogue.fields[name].multiple:
-                self.problems.add(where, f"not supported yet: {CONDITIONS_ON_SEVERAL}")
             elif self.catalogue.stages.get(name) is Stage.POST:
                 self.problems.add(where, "is sent with the post only: a filter can ask for fields of the ping")
             elif name not in self.catalogue.stages and name in GROUPS:

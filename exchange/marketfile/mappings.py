@@ -1,6 +1,7 @@
 """Turns a mapping as written into one that can be compiled; nothing can be wrong with it any more."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from exchange.marketfile.shapes.mapped import ItemShape, MappingShape, MessageShape, SourceShape, WhenShape
 from exchange.marketfile.shapes.replies import BidsShape, ConditionShape, ReplyShape, SaleShape, SayingShape
@@ -90,29 +91,21 @@ def _when(shape: WhenShape) -> When:
 
 
 def _reply(shape: ReplyShape) -> ReplyRules:
-    return ReplyRules(
-        format=Format(shape.format),
+    form = Format(shape.format)
+    return replace(
+        _rules(shape, form),
         charset=shape.charset,
-        error=tuple(map(_condition, shape.error)),
-        duplicate=tuple(map(_condition, shape.duplicate)),
-        reject=tuple(map(_condition, shape.reject)),
-        success=tuple(map(_condition, shape.success)),
-        price=_saying(shape.price),
-        bid_id=_saying(shape.bid_id),
-        reason=_saying(shape.reason),
         reference=_saying(shape.reference),
         redirect_url=_saying(shape.redirect_url),
         confirmed=_saying(shape.confirmed),
         less=Less.UNKNOWN if shape.less is None else Less(shape.less),
         not_found=tuple(map(_condition, shape.not_found)),
-        sale=_sale(shape.sale),
-        max_shares=_saying(shape.max_shares),
-        bids=None if shape.bids is None else BidList(shape.bids.at, _each(shape.bids, Format(shape.format))),
+        bids=None if shape.bids is None else BidList(shape.bids.at, _rules(shape.bids, form)),
     )
 
 
-def _each(shape: BidsShape, form: Format) -> ReplyRules:
-    """The rules of one bid of a list."""
+def _rules(shape: ReplyShape | BidsShape, form: Format) -> ReplyRules:
+    """What is said of a whole answer, and of one bid of a list."""
     return ReplyRules(
         format=form,
         error=tuple(map(_condition, shape.error)),

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from exchange.marketfile.limits import ALTERNATIVES_MAX
 from exchange.rules.alternatives import Row, alternatives, count
-from exchange.rules.literals import Aged, Listed, Literal, Stepped
+from exchange.rules.literals import Aged, Listed, Literal, OfSeveral, Stepped
 from exchange.values.filters import Filter
 from exchange.values.vertical import ORDERED_TYPES, Field, FieldType, Single
 
@@ -36,6 +36,16 @@ def _can_hold(item: Field, literals: Sequence[Literal]) -> bool:
     """Whether some value of the field, or its absence, may answer all questions; in doubt it may."""
     if not item.required and all(_stands_absence(literal) for literal in literals):
         return True
+    several = [literal for literal in literals if isinstance(literal, OfSeveral)]
+    if not several:
+        return _can_be(item, literals)
+    of_all = [literal.of_each for literal in several if literal.turned]
+    of_any = [literal.of_each for literal in several if not literal.turned]
+    return all(_can_be(item, [one, *of_all]) for one in of_any) if of_any else _can_be(item, of_all)
+
+
+def _can_be(item: Field, literals: Sequence[Literal]) -> bool:
+    """Whether a value of the field may answer all questions."""
     listed = [literal for literal in literals if isinstance(literal, Listed)]
     stepped = [literal for literal in literals if isinstance(literal, Stepped)]
     if item.type in ORDERED_TYPES:
@@ -60,7 +70,7 @@ _NO_LESS_THAN_NOTHING = Stepped(first=False, steps=((0, False),))
 def _stands_absence(literal: Literal) -> bool:
     if isinstance(literal, Aged):
         return literal.ages.absent
-    return literal.absent if isinstance(literal, (Listed, Stepped)) else literal.turned
+    return literal.absent if isinstance(literal, (Listed, Stepped, OfSeveral)) else literal.turned
 
 
 def _passes(value: Single, listed: Sequence[Listed], stepped: Sequence[Stepped]) -> bool:

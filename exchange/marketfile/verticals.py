@@ -62,11 +62,7 @@ def read_vertical(key: str, raw: object, path: str, problems: Problems) -> Catal
     return Catalogue(
         stages={name: fields[name].stage if name in fields else None for name in entries},
         fields=fields,
-        conditions={
-            name: ConditionReader(item)
-            for name, item in fields.items()
-            if item.stage is Stage.PING and not item.multiple
-        },
+        conditions={name: ConditionReader(item) for name, item in fields.items() if item.stage is Stage.PING},
         vertical=Vertical(key, fields, tuple(shape.identity)) if shape and len(problems) == before else None,
     )
 

@@ -12,6 +12,7 @@ from typing import Protocol, assert_never
 
 import structlog
 
+from exchange.background import AtOnce
 from exchange.carriers.outcome import Failed, Sent
 from exchange.errors import StorageUnavailable
 from exchange.observe import metrics
@@ -24,8 +25,6 @@ from exchange.storage.outbox import Item
 
 LEASE_S = 300.0
 """Longer than sending anything can take."""
-
-LOOK_EVERY_S = 1.0
 
 UNMARKED = Failed("no worker came to say what became of its last try", is_final=True)
 
@@ -60,40 +59,31 @@ class Outbox:
         self._directory = directory
         self._senders = senders
         self._pace = pace
-        self._running: dict[asyncio.Task[None], str] = {}
+        self._running = AtOnce(pace.at_once_max)
 
     async def work_off(self, stop: asyncio.Event) -> None:
         """Sends until nothing is due that could be begun with now, or it is to stop. Raises StorageUnavailable."""
-        while not stop.is_set() and (await self.round() or len(self._running) >= self._pace.at_once_max):
-            await asyncio.wait(self._running, timeout=LOOK_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
+        await self._running.work_off(self.round, stop)
 
     async def round(self) -> int:
         """Begins with as many rows as are due and may be sent at once; returns how many. Raises StorageUnavailable."""
-        room = self._pace.at_once_max - len(self._running)
+        room, busy = self._running.room, self._running.names
         if room <= 0:
             return 0
-        busy = set(self._running.values())
         taken = await outbox.take(self._database, limit=room, each_max=self._pace.each_max, busy=busy, lease_s=LEASE_S)
         if taken:  # who has nothing to send need not read a market, which takes a CPU from gateways that do just then
             await self._directory.refresh()
         for item in taken:
-            task = asyncio.create_task(self._see_to(item))
-            self._running[task] = item.target
-            task.add_done_callback(self._running.pop)
+            self._running.start(self._see_to(item), item.target)
         return len(taken)
 
     async def rest(self) -> None:
         """Returns when nothing is under way."""
-        await asyncio.gather(*self._running)
+        await self._running.rest()
 
     async def close(self, grace_s: float = 0.0) -> None:
         """Stops sending, after a while for what is under way; what was not marked is sent again after its lease."""
-        tasks = list(self._running)
-        if tasks:
-            await asyncio.wait(tasks, timeout=grace_s)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._running.close(grace_s)
 
     async def _see_to(self, item: Item) -> None:
         """Sees to one row, and those that go with it. Whatever fails, the lease runs out and it is taken again."""

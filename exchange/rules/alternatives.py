@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import prod
 from typing import Generic, TypeVar
 
-from exchange.rules.literals import ABSENT, PRESENT, Literal, parts, together
+from exchange.rules.literals import Literal, parts, presence, together
 from exchange.values.filters import Condition, Filter, Group, Junction, Member
 
 Found = TypeVar("Found")
@@ -66,8 +66,8 @@ class _Spelling(Generic[Found]):
     def _not(self, name: str, item: Condition, *, wanted: bool) -> Found:
         """A condition's `not` asks for presence, too."""
         if wanted:
-            return self._both([self._literal(name, PRESENT), self._condition(name, item, wanted=False)])
-        return self._either([self._literal(name, ABSENT), self._condition(name, item, wanted=True)])
+            return self._both([self._literal(name, presence(item)), self._condition(name, item, wanted=False)])
+        return self._either([self._literal(name, presence(item).opposite()), self._condition(name, item, wanted=True)])
 
     def _joined(self, group: Group[Member], members: Sequence[Found], *, wanted: bool) -> Found:
         return (self._both if (group.junction is Junction.AND) is wanted else self._either)(members)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from exchange.geodata.centroids import known
-from exchange.rules.literals import Aged, Begins, Listed, Matches, Near, Start, Stepped, Tested
+from exchange.rules.literals import Aged, Begins, Listed, Matches, Near, OfSeveral, Start, Stepped, Tested
 from exchange.rules.patterns import Finder, finder
 from exchange.values.vertical import Value
 
@@ -97,6 +97,63 @@ class Patterns:
             if asking & found & ~turned and find(text) is not None:
                 turned |= asking
         return found & (self.otherwise ^ turned)
+
+
+@dataclass(frozen=True, slots=True)
+class Several:
+    """A dimension of a field with several values: one must do for those of `any_of`, and all of them for the others."""
+
+    dimension: Dimension
+    any_of: int
+    absent: int
+
+    def matching(self, value: Value | None) -> int:
+        if not isinstance(value, list):
+            return self.absent
+        either, every = 0, -1
+        for one in value:
+            found = self.dimension.matching(one)
+            either |= found
+            every &= found
+        return (either & self.any_of) | (every & ~self.any_of)
+
+
+@dataclass(frozen=True, slots=True)
+class SeveralPatterns:
+    """Patterns of a field with several values, as in `Several`."""
+
+    patterns: Patterns
+    any_of: int
+    absent: int
+
+    def narrowed(self, found: int, value: Value | None) -> int:
+        """What is left of a set."""
+        if not isinstance(value, list):
+            return found & self.absent
+        either, every = 0, -1
+        for one in value:
+            left = self.patterns.narrowed(found, one)
+            either |= left
+            every &= left
+        return found & ((either & self.any_of) | (every & ~self.any_of))
+
+
+def of_each(asked: Mapping[OfSeveral, int]) -> dict[Any, int]:
+    """What is asked of each of several values, with those who ask it."""
+    found: dict[Any, int] = {}
+    for literal, asking in asked.items():
+        found[literal.of_each] = found.get(literal.of_each, 0) | asking
+    return found
+
+
+def by_any(asked: Mapping[OfSeveral, int]) -> int:
+    """Those for whom one of several values is enough."""
+    return _union(asking for literal, asking in asked.items() if not literal.turned)
+
+
+def by_none(everyone: int, asked: Mapping[OfSeveral, int]) -> int:
+    """Those whom an absent field suits."""
+    return _free(everyone, asked) | _union(asking for literal, asking in asked.items() if literal.absent)
 
 
 def membership(everyone: int, asked: Mapping[Listed, int]) -> Membership:

@@ -1,13 +1,13 @@
 """Filters looked at plainly, one at a time: what the sets must agree with, and what people are told who ask why."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from exchange.geodata.centroids import known
 from exchange.rules.ages import age_of
 from exchange.rules.patterns import finder
 from exchange.values.filters import Condition, Filter, Group, Junction
-from exchange.values.vertical import Field, FieldType, Lead, Value
+from exchange.values.vertical import Field, FieldType, Lead, Single, Value
 
 Fields = Mapping[str, Field]
 
@@ -84,6 +84,8 @@ def _joined(junction: Junction, found: Iterator[bool]) -> bool:
 def _own_parts_accept(item: Condition, value: Value | None, kind: FieldType, age_s: Value | None) -> bool:
     if value is None:
         return not _has_values(item) and (item.exists is False or (item.exists is None and bool(item.groups)))
+    if isinstance(value, list):
+        return item.exists is not False and _several_accept(item, value, kind)
     compared = value.casefold() if kind is FieldType.TEXT and isinstance(value, str) else value
     return (
         item.exists is not False
@@ -95,6 +97,19 @@ def _own_parts_accept(item: Condition, value: Value | None, kind: FieldType, age
         and (not item.prefixes or str(compared).startswith(tuple(item.prefixes)))
         and (not item.patterns or _found(item.patterns, str(value), folded=kind is FieldType.TEXT))
         and (item.within is None or known().holds(item.within, str(value)))
+    )
+
+
+def _several_accept(item: Condition, values: Sequence[Single], kind: FieldType) -> bool:
+    """Each part is met by any of several values, both bounds by one, and `none_of` by all."""
+    parts = [
+        *([] if item.any_of is None else [Condition(any_of=item.any_of)]),
+        *(Condition(minimum=item.minimum, maximum=item.maximum), Condition(prefixes=item.prefixes)),
+        *(Condition(patterns=item.patterns), Condition(within=item.within)),
+    ]
+    unwanted = Condition(none_of=item.none_of)
+    return all(any(_own_parts_accept(part, one, kind, None) for one in values) for part in parts) and all(
+        _own_parts_accept(unwanted, one, kind, None) for one in values
     )
 
 

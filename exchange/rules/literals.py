@@ -108,14 +108,52 @@ class Near(Tested[Radius]):
     """Whether a ZIP code lies inside one of these."""
 
 
-Literal = Listed | Stepped | Aged | Begins | Matches | Near
+@dataclass(frozen=True, slots=True)
+class OfSeveral:
+    """Whether any of several values answers a question with yes, or with `turned` none; `absent` is as in `Listed`."""
+
+    question: Listed | Stepped | Begins | Matches | Near
+    turned: bool = False
+    absent: bool = False
+
+    def opposite(self) -> "OfSeveral":
+        return OfSeveral(self.question, not self.turned, not self.absent)
+
+    @property
+    def of_each(self) -> Listed | Stepped | Begins | Matches | Near:
+        """What is asked of each value: any of them must answer yes, or with `turned` all."""
+        return self.question.opposite() if self.turned else self.question
+
+
+Literal = Listed | Stepped | Aged | Begins | Matches | Near | OfSeveral
 
 PRESENT = Listed(frozenset(), but=True)
-ABSENT = PRESENT.opposite()
+SEVERAL_PRESENT = OfSeveral(Listed(frozenset()), turned=True)
+
+
+def presence(condition: Condition) -> Literal:
+    """Whether there is a value at all."""
+    return SEVERAL_PRESENT if condition.of_several else PRESENT
 
 
 def parts(condition: Condition) -> list[Literal]:
     """The questions that a condition asks besides its groups; all must be answered yes."""
+    found: list[Literal] = _of_several(condition) if condition.of_several else _of_one(condition)
+    if condition.exists is not None:
+        found.append(presence(condition) if condition.exists else presence(condition).opposite())
+    return found if found or condition.groups else [presence(condition)]
+
+
+def _of_several(condition: Condition) -> list[Literal]:
+    """Each question for itself: what several values answer cannot be put into one."""
+    wanted = replace(condition, none_of=frozenset(), of_several=False)
+    found: list[Literal] = [
+        OfSeveral(literal) for literal in _of_one(wanted) if not isinstance(literal, Aged | OfSeveral)
+    ]
+    return [*found, OfSeveral(Listed(condition.none_of), turned=True)] if condition.none_of else found
+
+
+def _of_one(condition: Condition) -> list[Literal]:
     found: list[Literal] = []
     if condition.any_of is not None:
         found.append(Listed(condition.any_of - condition.none_of))
@@ -131,15 +169,20 @@ def parts(condition: Condition) -> list[Literal]:
         found.append(Matches(condition.patterns))
     if condition.within is not None:
         found.append(Near(frozenset({condition.within})))
-    if condition.exists is not None:
-        found.append(PRESENT if condition.exists else ABSENT)
-    return found if found or condition.groups else [PRESENT]
+    return found
+
+
+def kind_of(literal: Literal) -> type[Literal]:
+    """The kind of question that a literal asks of a value."""
+    return type(literal.question if isinstance(literal, OfSeveral) else literal)
 
 
 def together(literals: Sequence[Literal]) -> list[Literal]:
     """The same questions about one field, as few as can be, those of a kind beside one another."""
     if len(literals) == 1:
         return list(literals)
+    if isinstance(literals[0], OfSeveral):  # and so are all of its field
+        return sorted(dict.fromkeys(literals), key=lambda literal: kind_of(literal).__name__)
     listed = [item for item in literals if isinstance(item, Listed)]
     stepped = [item for item in literals if isinstance(item, Stepped)]
     aged = [item for item in literals if isinstance(item, Aged)]

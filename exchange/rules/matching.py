@@ -16,16 +16,21 @@ from exchange.rules.dimensions import (
     Dimension,
     Folded,
     Patterns,
+    Several,
+    SeveralPatterns,
     ages,
+    by_any,
+    by_none,
     intervals,
     membership,
+    of_each,
     patterns,
     prefixes,
     radii,
 )
-from exchange.rules.literals import Aged, Begins, Listed, Literal, Matches, Near, Stepped
+from exchange.rules.literals import Aged, Begins, Listed, Literal, Matches, Near, Stepped, kind_of
 from exchange.values.filters import Filter
-from exchange.values.vertical import FieldType, Lead, Vertical
+from exchange.values.vertical import Field, FieldType, Lead, Vertical
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +39,7 @@ class Matcher:
 
     everyone: int
     dimensions: tuple[tuple[str, Dimension], ...]
-    patterns: tuple[tuple[str, Patterns], ...] = ()
+    patterns: tuple[tuple[str, Patterns | SeveralPatterns], ...] = ()
     orders: int = 0
     further: tuple[int, ...] = ()
 
@@ -62,19 +67,32 @@ def compile_filters(vertical: Vertical, filters: Sequence[Filter]) -> Matcher:
     """Compiles one filter an order, in order; fields that no filter names cost nothing, equal filters little."""
     table = _spelled_out(filters)
     dimensions: list[tuple[str, Dimension]] = []
-    found_patterns: list[tuple[str, Patterns]] = []
+    found_patterns: list[tuple[str, Patterns | SeveralPatterns]] = []
     for name, item in vertical.fields.items():
-        folded = item.type is FieldType.TEXT
         for kind, asked in table.layers(name):
             if kind is Matches:
-                found_patterns.append((name, patterns(table.everyone, asked, folded=folded)))
+                found_patterns.append((name, _patterns(item, table.everyone, asked)))
             else:
-                dimension = _DIMENSIONS[kind](table.everyone, asked)
                 asked_of = age_name(name) if kind is Aged else name
-                dimensions.append((asked_of, Folded(dimension) if folded else dimension))
+                dimensions.append((asked_of, _dimension(item, kind, table.everyone, asked)))
     return Matcher(
         table.everyone, tuple(dimensions), tuple(found_patterns), orders=len(filters), further=tuple(table.further)
     )
+
+
+def _dimension(item: Field, kind: type[Literal], everyone: int, asked: Mapping[Any, int]) -> Dimension:
+    found: Dimension = _DIMENSIONS[kind](everyone, of_each(asked) if item.multiple else asked)
+    if item.type is FieldType.TEXT:
+        found = Folded(found)
+    return Several(found, by_any(asked), by_none(everyone, asked)) if item.multiple else found
+
+
+def _patterns(item: Field, everyone: int, asked: Mapping[Any, int]) -> Patterns | SeveralPatterns:
+    folded = item.type is FieldType.TEXT
+    if not item.multiple:
+        return patterns(everyone, asked, folded=folded)
+    found = patterns(everyone, of_each(asked), folded=folded)
+    return SeveralPatterns(found, by_any(asked), by_none(everyone, asked))
 
 
 def bits(members: int) -> list[int]:
@@ -136,7 +154,7 @@ class _Table:
         before: tuple[str, type[Literal]] | None = None
         layer = 0
         for name, literal in row:  # those of a kind stand beside one another
-            kind = type(literal)
+            kind = kind_of(literal)
             layer = layer + 1 if before == (name, kind) else 0
             before = (name, kind)
             sets = self.asked.setdefault(name, {}).setdefault((kind, layer), {})

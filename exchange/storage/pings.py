@@ -158,6 +158,26 @@ async def page(
     return [_read(dict(row) | {"ping_id": UUID(int=row["ping_id"].int)}) for row in rows]
 
 
+async def forget_bid_ids(connection: Connection, ping_id: UUID) -> None:
+    """Forgets what buyers have called their bids for a ping: these are texts of theirs."""
+    found = await read(connection, ping_id)
+    if found is None:
+        return
+    outcomes = [item._replace(bid_id=None, bids=tuple(map(_nameless, item.bids))) for item in found.outcomes]
+    await connection.execute(
+        "update pings set ladder = case when ladder is null then null else $3::json end, "
+        "trace = jsonb_set(trace::jsonb, '{orders}', $4::jsonb)::json where day = $1 and ping_id = $2",
+        day_of(ping_id),
+        ping_id,
+        _dumps(_shortened([rung._replace(bid_id=None) for rung in found.ladder])),
+        _dumps(_shortened(outcomes)),
+    )
+
+
+def _nameless(bid: BidOutcome) -> BidOutcome:
+    return bid._replace(bid_id=None)
+
+
 def just_made(row: PingRow) -> RecordedPing:
     """The ping of a row that was written and that nobody has posted since."""
     return _read(row._asdict() | {"post_id": None})

@@ -90,11 +90,7 @@ class Sales:
         except _NotClaimedError as error:
             if error.found.post_id != post.post_id:
                 return error.found
-            find = legs.stands if post.legs else _stands
-            stands = await self._database.run(lambda connection: find(connection, post))
-            if stands is None:
-                raise LookupError("a claim of our own has been taken over") from None
-            done = stands
+            done = await self._claimed_before(post)
         self._tell(post, plans)
         return done
 
@@ -123,13 +119,17 @@ class Sales:
             self._tell(post, plans)
             return NotTaken(error.ended.result.reason)
         except _NotClaimedError:
-            find = legs.stands if post.legs else _stands
-            stands = await self._database.run(lambda connection: find(connection, post))
-            if stands is None:
-                raise LookupError("a claim of our own has been taken over") from None
-            done = stands
+            done = await self._claimed_before(post)
         self._tell(post, plans)
         return done
+
+    async def _claimed_before(self, post: NewPost) -> Prepared | PreparedLegs | Ended:
+        """Where a post stands that a claim of our own, which was not confirmed, has begun."""
+        find = legs.stands if post.legs else _stands
+        stands = await self._database.run(lambda connection: find(connection, post))
+        if stands is None:
+            raise LookupError("a claim of our own has been taken over")
+        return stands
 
     async def _claim_straight(self, post: NewPost, plan: Plan, timeout_s: float | None) -> Prepared | None:
         try:

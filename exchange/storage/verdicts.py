@@ -14,6 +14,14 @@ from exchange.values.bid import Accepted, NotSent, Rejected
 from exchange.values.market import Presumption
 from exchange.values.reason import Reason
 
+_SETTLE = """
+update attempts a set state = $2, reason = $3, detail = $4, resolved_at = now(), epoch = epoch + 1,
+    reference = case when p.erased_at is null then coalesce($5, reference) end,
+    redirect_url = case when p.erased_at is null then coalesce($6, redirect_url) end,
+    bid_id = case when p.erased_at is null then bid_id end
+from posts p where p.post_id = a.post_id and a.attempt_id = $1"""
+"""Of a lead that was erased nothing is kept that the buyer says of it."""
+
 
 class How(StrEnum):
     """How it became known what an attempt came to."""
@@ -111,8 +119,7 @@ async def resolve(
 async def _change(connection: Connection, found: Resolved) -> Resolved:
     verdict, attempt_id = found.verdict, found.plan.attempt_id
     await connection.execute(
-        "update attempts set state = $2, reason = $3, detail = $4, reference = coalesce($5, reference), "
-        "redirect_url = coalesce($6, redirect_url), resolved_at = now(), epoch = epoch + 1 where attempt_id = $1",
+        _SETTLE,
         attempt_id,
         verdict.state.value,
         int(verdict.reason),

@@ -49,6 +49,9 @@ class Condition:
     An absent value fails every part but `exists` False; a condition without any part asks for presence. Ages are in
     seconds at the moment of the ping. Values,
     prefixes and patterns of text fields compare without regard to case; values and prefixes are held case-folded.
+
+    With `of_several` the field has several values: each part is met by any of them, both bounds by one, and `none_of`
+    by all.
     """
 
     any_of: frozenset[Single] | None = None
@@ -62,6 +65,7 @@ class Condition:
     min_age_s: int | None = None
     max_age_s: int | None = None
     groups: tuple[Group["Condition"], ...] = ()
+    of_several: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,21 +1,17 @@
 """Contact data leaves once: whatever is done with a lead, only the buyer whom it was posted to ever sees it."""
 
-import asyncio
 import hashlib
 import json
 import re
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
-from redis.asyncio import Redis
 from support.buyer import ACCEPTS, Behaviour, Buyer, Received, bids, reply, says
 from support.canary import CONTACT, SPELLINGS, sightings
-from support.commands import Serving, shell_on
-from support.market import LEAD, Document, market
+from support.market import LEAD, market
+from support.privacy import Seller, everything_in_postgres, everything_in_valkey, gateway, in_force, listening
 from support.waiting import until
 
 from exchange.embedded.lease import Services
@@ -26,7 +22,6 @@ from exchange.storage.feed import CHANNEL
 
 WHOLE = LEAD | CONTACT
 E164 = "+13125550177"
-JSON_TYPE = "application/json"
 
 
 def echoes(status: int, word: str) -> Behaviour:
@@ -36,76 +31,6 @@ def echoes(status: int, word: str) -> Behaviour:
         return reply({"status": word, "reason": f"had {sent.body.decode()} before", "note": sent.json["lead"]}, status)
 
     return behave
-
-
-class Seller:
-    """Sends requests, right and wrong ones."""
-
-    def __init__(self, client: httpx.AsyncClient, key: str) -> None:
-        self._client = client
-        self._headers = {"Authorization": f"Bearer {key}"}
-
-    async def send(
-        self, path: str, document: object, status: int = 200, *, key: str | None = None, media_type: str = JSON_TYPE
-    ) -> Document:
-        content = document if isinstance(document, bytes) else json.dumps(document).encode()
-        sent = self._headers | {"Content-Type": media_type} | ({"Idempotency-Key": key} if key else {})
-        answer = await self._client.post(path, content=content, headers=sent)
-        assert answer.status_code == status, answer.text
-        found: Document = answer.json()
-        return found
-
-    async def offer(self, lead: Document | None = None, **more: Any) -> str:
-        found = await self.send("/v1/ping", {"campaign": "auto-us", "lead": lead or LEAD} | more)
-        assert found["status"] == "offered"
-        return str(found["ping_id"])
-
-    async def look(self, path: str) -> Document:
-        answer = await self._client.get(path, headers=self._headers)
-        found: Document = answer.json()
-        return found
-
-
-@asynccontextmanager
-async def listening(url: str) -> AsyncIterator[list[bytes]]:
-    """Everything that is published on any channel meanwhile."""
-    heard: list[bytes] = []
-
-    async def listen(subscribed: asyncio.Event) -> None:
-        async with Redis.from_url(url) as client, client.pubsub() as channels:
-            await channels.psubscribe("*")
-            async for message in channels.listen():
-                subscribed.set()
-                heard.append(repr(message).encode())
-
-    subscribed = asyncio.Event()
-    task = asyncio.create_task(listen(subscribed))
-    await subscribed.wait()
-    yield heard
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-
-
-async def everything_in_valkey(url: str) -> list[tuple[str, bytes]]:
-    async with Redis.from_url(url) as client:
-        found = [key async for key in client.scan_iter(count=1_000)]
-        return [("a key of Valkey", key + b" " + (await client.dump(key) or b"")) for key in found]
-
-
-async def everything_in_postgres(database: Database) -> list[tuple[str, bytes | str]]:
-    """Every value of every table; binary ones as they are."""
-
-    async def work(connection: Connection) -> list[tuple[str, bytes | str]]:
-        found: list[tuple[str, bytes | str]] = []
-        names = await connection.fetch("select tablename from pg_tables where schemaname = 'public'")
-        for name in (row["tablename"] for row in names):
-            for row in await connection.fetch(f'select * from "{name}"'):  # noqa: S608  # a table's own name
-                for column, value in row.items():
-                    where = f"column {column} of {name}"
-                    found.append((where, value if isinstance(value, bytes) else str(value)))
-        return found
-
-    return await database.run(work)
 
 
 def everything_sent_to(name: str, buyer: Buyer) -> Iterator[tuple[str, bytes]]:
@@ -159,21 +84,6 @@ async def lose_postgres(seller: Seller, database: Database) -> None:
             await seller.send("/v1/post", {"ping_id": ping_id, "lead": CONTACT}, 503)
 
     await database.run(work)
-
-
-@asynccontextmanager
-async def gateway(services: Services, folder: Path, collector: Buyer, style: str) -> AsyncIterator[Serving]:
-    """A gateway as an operator starts it, whose log can be read, and who tells a collector of every request."""
-    shell = shell_on(services, folder)
-    environment = {"EXCHANGE_POSTGRES_TIMEOUT_S": "0.5", "EXCHANGE_LOG_LEVEL": "debug", "EXCHANGE_LOG_STYLE": style}
-    environment |= {"EXCHANGE_LOG_PINGS_SHARE": "1", "EXCHANGE_TRACE_SHARE": "1"}
-    shell.environment.update(environment | {"EXCHANGE_OTLP_ENDPOINT": collector.url})
-    async with shell.serving("--no-worker") as serving:
-        yield serving
-
-
-async def in_force(client: httpx.AsyncClient) -> bool:
-    return (await client.get("/readyz")).status_code == 200
 
 
 @pytest.mark.parametrize("style", ["json", "console"])

@@ -10,6 +10,7 @@ from support.buyer import REJECTS, Buyer, bids, says
 from support.commands import Shell, shell_on
 from support.market import CONTACT, LEAD, Document, market
 
+from exchange.commands import explain
 from exchange.embedded.lease import Services
 
 
@@ -92,3 +93,8 @@ async def changed(services: Services, statement: str, argument: str) -> None:
         await connection.execute(statement, argument)
     finally:
         await connection.close()
+
+
+def test_several_values_are_told_as_the_market_file_has_them() -> None:
+    assert explain._value(["audi", "fiat"]) == "[audi, fiat]"
+    assert explain._value([3, 9]) == "[3, 9]"

@@ -1,5 +1,6 @@
 """The conditions of a filter: how they can be written, what they mean, and which no lead could meet."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -110,6 +111,61 @@ def test_a_condition_means_what_it_says(name: str, written: Any, meant: Conditio
 )  # fmt: skip
 def test_a_condition_that_is_wrong_or_impossible_is_refused(name: str, written: Any, problem: str) -> None:
     assert problems_of(changed(FILTER, {name: written})) == [f"orders.northwind-il.filter.{name}{problem}"]
+
+
+def with_several(written: Any) -> dict[str, Any]:
+    """The example with fields that have several values, and a filter."""
+    document = changed(FILTER, written)
+    fields = document["verticals"]["auto_insurance"]["fields"]
+    fields["cars"] = {"type": "text", "in": "ping", "multiple": True, "max_length": 60}
+    fields["kinds"] = {"type": "enum", "values": ["a", "b"], "in": "ping", "multiple": True, "required": True}
+    fields["children"] = {"type": "integer", "min": 0, "max": 17, "in": "ping", "multiple": True}
+    return document
+
+
+@pytest.mark.parametrize(
+    ("name", "written", "meant"),
+    [
+        ("cars", ["Audi", "BMW"], any_of("audi", "bmw")),
+        ("cars", {"not": "Fiat"}, Condition(none_of=frozenset({"fiat"}))),
+        ("cars", {"is": "Audi", "not": "Fiat"}, Condition(frozenset({"audi"}), frozenset({"fiat"}))),
+        ("cars", {"prefix": "Au", "matches": "x"}, Condition(prefixes=frozenset({"au"}), patterns=frozenset({"x"}))),
+        ("cars", {"exists": False}, Condition(exists=False)),
+        ("children", {"between": [4, 8]}, Condition(minimum=4, maximum=8)),
+        ("kinds", {"not": ["a"]}, Condition(none_of=frozenset({"a"}))),
+    ],
+)
+def test_a_condition_on_several_values_is_written_as_any_other(name: str, written: Any, meant: Condition) -> None:
+    market = read(with_several({name: written}))
+    assert market.orders["northwind-il"].filter == {name: replace(meant, of_several=True)}
+
+
+@pytest.mark.parametrize(
+    ("name", "written", "problem"),
+    [
+        ("cars", [["Audi"]], ": must be text, not a list"),
+        ("cars", {"min": "a"}, ".min: is for integer, date and date_time fields only, cars is text"),
+        ("cars", {"in": ["Audi"], "not": ["audi"]}, ": no lead can match: what one part asks for, another excludes"),
+        ("cars", {"and": ["Audi", {"not": ["audi"]}]}, ": no lead can match: what one part asks for, another excludes"),
+        ("children", {"min": 18}, ": no lead can match: children is at most 17"),
+        ("children", {"not": {"min": 0}}, ": no lead can match: what one part asks for, another excludes"),
+        ("children", {"min": 9, "max": 8}, ": no lead can match: the least value 9 is above the greatest 8"),
+        ("kinds", "c", ": no lead has 'c' as its kinds: must be exactly one of: a, b"),
+        ("kinds", {"not": ["a", "b"]}, ": no lead can match: what one part asks for, another excludes"),
+        ("kinds", {"exists": False}, ".exists: no lead can match: kinds is required"),
+    ],
+)
+def test_a_condition_on_several_values_that_is_wrong_is_refused(name: str, written: Any, problem: str) -> None:
+    assert problems_of(with_several({name: written})) == [f"orders.northwind-il.filter.{name}{problem}"]
+
+
+def test_two_values_of_several_can_be_asked_for() -> None:
+    for written in (
+        {"cars": {"and": ["Audi", "BMW"]}},
+        {"kinds": {"and": ["a", "b"]}},
+        {"and": [{"kinds": "a"}, {"kinds": "b"}]},
+    ):
+        assert problems_of(with_several(written)) == []
 
 
 def test_all_problems_of_a_filter_are_named() -> None:

@@ -1,4 +1,4 @@
-"""What the format knows but the exchange does not do yet is refused by name: never ignored, never called unknown."""
+"""What turns a part of the format off is accepted, and what a field with several values cannot be is refused."""
 
 from typing import Any
 
@@ -8,15 +8,6 @@ from market_example import changed, problems_of
 ORDER = "orders/northwind-il"
 CAMPAIGN = "campaigns/auto-us"
 ENDPOINT = "buyers/northwind/endpoint"
-
-LATER: list[tuple[str, Any, str]] = [
-    (f"{ORDER}/filter/tags", ["new"], "a condition on a field with several values"),
-]
-
-
-@pytest.mark.parametrize(("path", "value", "what"), LATER)
-def test_what_is_not_built_is_refused_by_name(path: str, value: Any, what: str) -> None:
-    assert problems_of(with_tags(path, value)) == [f"{path.replace('/', '.')}: not supported yet: {what}"]
 
 
 def with_tags(path: str, value: Any) -> dict[str, Any]:
@@ -52,15 +43,6 @@ def with_tags(path: str, value: Any) -> dict[str, Any]:
 )
 def test_what_turns_it_off_is_accepted(path: str, value: Any) -> None:
     assert problems_of(changed(path, value)) == []
-
-
-def test_the_rest_of_a_file_is_still_checked() -> None:
-    document = with_tags(f"{ORDER}/filter/tags", {"exists": True})
-    document["orders"]["northwind-il"]["buyer"] = "nobody"
-    assert problems_of(document) == [
-        "orders.northwind-il.buyer: there is no buyer 'nobody'",
-        "orders.northwind-il.filter.tags: not supported yet: a condition on a field with several values",
-    ]
 
 
 def test_what_must_be_one_value_cannot_be_of_a_field_with_several() -> None:

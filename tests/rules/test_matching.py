@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from string import ascii_letters
@@ -21,12 +22,12 @@ from exchange.rules.alternatives import alternatives, count
 from exchange.rules.filters import accepts, failing, holds
 from exchange.rules.matching import bits, compile_filters
 from exchange.values.filters import Condition, Filter, Group, Junction, Point, Radius
-from exchange.values.vertical import AGED_TYPES, Field, FieldType, Lead, Stage, Value, Vertical
+from exchange.values.vertical import AGED_TYPES, MULTIPLE_TYPES, Field, FieldType, Lead, Single, Stage, Value, Vertical
 
 CREDIT = ("poor", "fair", "good", "excellent")
 TEXTS = ("Straße", "STRASSE", "strasse", "İ", "ann", "Ann", "ANN", "")
 ZIPS = (*PLACES, UNKNOWN_ZIP)
-SPACES: dict[FieldType, st.SearchStrategy[Value]] = {
+SPACES: dict[FieldType, st.SearchStrategy[Single]] = {
     FieldType.TEXT: st.one_of(st.sampled_from(TEXTS), st.text(ascii_letters, max_size=2)),
     FieldType.INTEGER: st.integers(-3, 8),
     FieldType.BOOLEAN: st.booleans(),
@@ -70,20 +71,27 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
-def as_written(kind: FieldType, value: Value) -> Value:
+def as_written(kind: FieldType, value: Single) -> Single:
     """A value as a filter holds it: the market file's reader folds the case of texts."""
     return value.casefold() if kind is FieldType.TEXT and isinstance(value, str) else value
 
 
 DEPTH = 2
 FIELDS = {
-    kind.value: Field(kind.value, kind, Stage.PING, values=CREDIT if kind is FieldType.ENUM else ()) for kind in SPACES
+    name: Field(name, kind, Stage.PING, values=CREDIT if kind is FieldType.ENUM else (), multiple=multiple)
+    for kind in SPACES
+    for name, multiple in [(kind.value, False), (f"{kind.value}s", True)]
+    if not multiple or kind in MULTIPLE_TYPES
 }
 VERTICAL = Vertical("v", FIELDS)
 AGED = Ages(tuple((kind.value, kind) for kind in sorted(AGED_TYPES)), ZoneInfo("America/Chicago"))
-LEADS = st.fixed_dictionaries({}, optional={kind.value: values for kind, values in SPACES.items()}).map(
-    lambda lead: AGED.beside(lead, MOMENT)
-)
+LEADS = st.fixed_dictionaries(
+    {},
+    optional={
+        name: st.lists(SPACES[item.type], min_size=1, max_size=3, unique=True) if item.multiple else SPACES[item.type]
+        for name, item in FIELDS.items()
+    },
+).map(lambda lead: AGED.beside(lead, MOMENT))
 
 
 @cache
@@ -108,17 +116,17 @@ def parts(kind: FieldType) -> dict[str, st.SearchStrategy[Any]]:
     return found
 
 
-def some_condition(draw: st.DrawFn, kind: FieldType, depth: int) -> Condition:
-    known = parts(kind)
+def some_condition(draw: st.DrawFn, item: Field, depth: int) -> Condition:
+    known = parts(item.type)
     said = {name: draw(known[name]) for name in draw(st.sets(st.sampled_from(sorted(known)), max_size=2))}
-    groups = some_groups(draw, lambda: some_condition(draw, kind, depth - 1), depth)
-    return Condition(**said, groups=groups)
+    groups = some_groups(draw, lambda: some_condition(draw, item, depth - 1), depth)
+    return Condition(**said, groups=groups, of_several=item.multiple)
 
 
 def some_filter(draw: st.DrawFn, depth: int) -> Filter:
     least = 1 if depth < DEPTH else 0  # only a whole filter may ask nothing
-    kinds = draw(st.lists(st.sampled_from(sorted(SPACES)), unique=True, min_size=least, max_size=2))
-    asked = {kind.value: some_condition(draw, kind, 1) for kind in kinds}
+    names = draw(st.lists(st.sampled_from(sorted(FIELDS)), unique=True, min_size=least, max_size=2))
+    asked = {name: some_condition(draw, FIELDS[name], 1) for name in names}
     return Filter(asked, some_groups(draw, lambda: some_filter(draw, depth - 1), depth))
 
 
@@ -243,6 +251,72 @@ def test_a_condition_accepts_what_the_contract_says(
         assert accepts(condition, value, kind) is (value in good)
         lead: Lead = {} if value is None else {"f": value}
         assert list(bits(matcher.matching(lead))) == ([0, 1] if value in good else [1])
+
+
+OF_SEVERAL: list[tuple[str, Condition, FieldType, list[Value], list[Value]]] = [
+    ("any of a list", Condition(any_of=frozenset({"IL", "WI"})), FieldType.US_STATE, [["NY", "WI"]], [["NY", "CA"]]),
+    ("none of a list", Condition(none_of=frozenset({"IL"})), FieldType.US_STATE, [["NY", "WI"]], [["NY", "IL"]]),
+    ("least", Condition(minimum=5), FieldType.INTEGER, [[1, 5]], [[1, 4]]),
+    ("both ends by one value", Condition(minimum=3, maximum=5), FieldType.INTEGER, [[1, 4]], [[1, 9]]),
+    (
+        "not between by any value",
+        Condition(groups=(Group(Junction.NOT, (Condition(minimum=3, maximum=5, of_several=True),)),)),
+        FieldType.INTEGER,
+        [[1, 9]],
+        [[1, 4], [3]],
+    ),
+    (
+        "two ends by two values",
+        Condition(
+            groups=(
+                Group(Junction.AND, (Condition(minimum=5, of_several=True), Condition(maximum=3, of_several=True))),
+            )
+        ),
+        FieldType.INTEGER,
+        [[1, 9]],
+        [[1, 4], [5, 9]],
+    ),
+    (
+        "parts by values of their own",
+        Condition(prefixes=frozenset({"a"}), patterns=frozenset({"z$"}), none_of=frozenset({"b"})),
+        FieldType.TEXT,
+        [["Ann", "Fez"], ["AZ"]],
+        [["ann", "fez", "B"], ["ann"], ["fez"]],
+    ),
+    (
+        "any place in a radius",
+        Condition(within=Radius(30, "60601")),
+        FieldType.US_ZIP,
+        [["61101", "60614"]],
+        [["61101", UNKNOWN_ZIP]],
+    ),
+    ("presence", Condition(exists=True), FieldType.ENUM, [["good"]], []),
+    ("nothing but presence", Condition(), FieldType.ENUM, [["good"]], []),
+]
+
+
+@pytest.mark.parametrize(
+    ("condition", "kind", "good", "bad"), [case[1:] for case in OF_SEVERAL], ids=[c[0] for c in OF_SEVERAL]
+)
+def test_any_of_several_values_meets_a_condition_and_not_is_about_all(
+    condition: Condition, kind: FieldType, good: list[Value], bad: list[Value]
+) -> None:
+    field = Field("f", kind, Stage.PING, multiple=True)
+    condition = replace(condition, of_several=True)
+    matcher = compile_filters(Vertical("v", {"f": field}), [Filter({"f": condition}), Filter()])
+    for value in [*good, *bad]:
+        assert accepts(condition, value, kind) is (value in good)
+        assert list(bits(matcher.matching({"f": value}))) == ([0, 1] if value in good else [1])
+    assert not accepts(condition, None, kind)
+    assert list(bits(matcher.matching({}))) == [1]
+
+
+def test_absence_of_several_values_can_be_asked_for() -> None:
+    condition = Condition(exists=False, of_several=True)
+    field = Field("f", FieldType.ENUM, Stage.PING, values=CREDIT, multiple=True)
+    matcher = compile_filters(Vertical("v", {"f": field}), [Filter({"f": condition})])
+    assert (accepts(condition, None, FieldType.ENUM), accepts(condition, ["good"], FieldType.ENUM)) == (True, False)
+    assert (matcher.matching({}), matcher.matching({"f": ["good"]})) == (1, 0)
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ from exchange.buyers.dialects.usual import ESCAPED, Usual, usual_of
 from exchange.buyers.dialects.wire import Read
 from exchange.buyers.dialects.xml_reading import Element, UnreadableXmlError, read_xml
 from exchange.buyers.exact_json import InexactJsonError, loads_text
+from exchange.rules.plain_words import plain_words
 from exchange.values.bid import Accepted, Bid, Delivery, NotSent, Refusal, Rejected, Reply, Unknown
 from exchange.values.mapping import Format, Less, Money, ReplyRules
 from exchange.values.market import Sale
@@ -101,7 +102,7 @@ class Reader:
     def bids_in(self, answer: Answer, sale: Sale) -> Reply:
         """What an answer that is parsed, or one entry of its list of bids, means."""
         if self._error(answer):
-            return Refusal(Reason.INVALID_RESPONSE, self._why(answer, "an error"))
+            return Refusal(Reason.INVALID_RESPONSE, self._what_failed(answer))
         no = self._duplicate(answer) or self._reject(answer)
         items = None if self._list is None or answer.status // 100 != 2 else self._list(answer.document)
         if self._success(answer) or self._goes_without_saying(items, no=no):
@@ -141,7 +142,7 @@ class Reader:
         """What an answer to a post at this price means."""
         answer = self._parse(status, body)
         if self._error(answer):
-            return Unknown(self._why(answer, "an error"))
+            return Unknown(self._what_failed(answer))
         duplicate = self._duplicate(answer)
         no = duplicate or self._reject(answer)
         if self._success(answer):
@@ -155,7 +156,7 @@ class Reader:
         """What an answer means to the question what became of a post at this price; not found is not sent."""
         answer = self._parse(status, body)
         if self._error(answer):
-            return Unknown(self._why(answer, "an error"))
+            return Unknown(self._what_failed(answer))
         yes, no, missing = self._success(answer), self._reject(answer), self._not_found(answer)
         if yes + no + missing > 1:
             return Unknown(SAYS_TWO)
@@ -198,10 +199,15 @@ class Reader:
     def _accepted(self, answer: Answer) -> Accepted:
         return Accepted(kept_text(self._reference(answer)), redirect_url(self._redirect_url(answer)))
 
-    def _why(self, answer: Answer, otherwise: str = "") -> str:
-        """The buyer's reason, short and printable."""
+    def _what_failed(self, answer: Answer) -> str:
+        """It begins with words of ours: by these it is told apart what failed."""
+        said = self._why(answer)
+        return f"an error: {said}" if said else "an error"
+
+    def _why(self, answer: Answer) -> str:
+        """The buyer's reason, as much of it as may be kept."""
         said = kept_text(self._reason(answer))
-        return "".join(filter(str.isprintable, said))[:REASON_CHARS_MAX] if said else otherwise
+        return plain_words(said)[:REASON_CHARS_MAX] if said else ""
 
 
 def _usual_sale(asked: Sale) -> Sale:
