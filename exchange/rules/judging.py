@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from exchange.rules.contest import Entrant, Terms, Valid
 from exchange.rules.estimates import NO_LIMIT, Left
-from exchange.rules.outcomes import Reasons, counted
+from exchange.rules.outcomes import Pair, Reasons, counted
 from exchange.rules.pricing import least_gross_for
 from exchange.values.bid import Bid
 from exchange.values.market import Margin, Sale
@@ -22,7 +22,8 @@ _SHARED = Sale.SHARED  # an enum's members cost more to look up than to compare
 class Judged(NamedTuple):
     """The bids that could win, for the lead alone and for a share of it, and of all others why they cannot.
 
-    `enough` leave the seller his least price, `less` do not. Of shares that is asked for all legs together.
+    `enough` leave the seller his least price, `less` do not. Of shares that is asked for all legs together. `pairs` are
+    the bids that counted of each order that bid, where leads are shared.
     """
 
     enough: list[Valid]
@@ -30,11 +31,12 @@ class Judged(NamedTuple):
     shares: list[Valid]
     reasons: Reasons
     reasons_of_shares: Reasons
+    pairs: list[Pair]
 
 
 def judged(entrants: Sequence[Entrant], terms: Terms) -> Judged:
     """Where a lead is only sold alone: the first bid of an order counts."""
-    enough, less, _, reasons, _ = found = Judged([], [], [], {}, {})
+    enough, less, _, reasons, _, _ = found = Judged([], [], [], {}, {}, [])
     margin, floor_micros, enough_micros = None, 0, 0
     for number, (_, _, priority, most, available, its_margin, asked, left) in enumerate(entrants):
         reply = asked[1]
@@ -56,7 +58,7 @@ def judged(entrants: Sequence[Entrant], terms: Terms) -> Judged:
 
 def judged_both_ways(entrants: Sequence[Entrant], terms: Terms) -> Judged:
     """Where leads are shared: the best bid of an order counts for each way that the campaign sells."""
-    enough, less, shares, reasons, reasons_of_shares = found = Judged([], [], [], {}, {})
+    enough, less, shares, reasons, reasons_of_shares, pairs = found = Judged([], [], [], {}, {}, [])
     only_shared, margin, floor_micros, enough_micros = terms.sale is _SHARED, None, 0, 0
     for number, (_, _, priority, most, available, its_margin, asked, left) in enumerate(entrants):
         reply = asked[1]
@@ -68,7 +70,8 @@ def judged_both_ways(entrants: Sequence[Entrant], terms: Terms) -> Judged:
         limit_micros = NO_LIMIT if available is None else available
         if most is not None or left is not None:  # few have more limits than their balance
             limit_micros = _limit(limit_micros, most, left)
-        alone, share = counted(reply, only_shared)
+        alone, share = pair = counted(reply, only_shared)
+        pairs.append(pair)
         if alone is not None:
             gross_micros = alone[0]
             if floor_micros <= gross_micros <= limit_micros:

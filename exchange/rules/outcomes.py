@@ -18,6 +18,10 @@ Reasons = dict[int, Reason]
 """What became of the bid of each entrant that counted, by his number, unless it was merely outbid."""
 
 
+Pair = tuple[Bid | None, Bid | None]
+"""The bids of an order that count: its best for the lead alone, and its best for a share."""
+
+
 def rungs_of(entrants: Sequence[Entrant], ranked: Iterable[Valid]) -> list[Rung]:
     """A rung for each of these, in the same order."""
     return [
@@ -33,7 +37,7 @@ def legs_won(entrants: Sequence[Entrant], winners: Sequence[Valid], payouts: Seq
     ]
 
 
-def counted(reply: Bid, only_shared: bool) -> tuple[Bid | None, Bid | None]:
+def counted(reply: Bid, only_shared: bool) -> Pair:
     """An order's best bid for the lead alone, where it is sold so, and its best for a share: the first of equals."""
     others = reply[4]
     if not others and reply[2] is not _SHARED:
@@ -64,19 +68,24 @@ def rows_alone(entrants: Sequence[Entrant], reasons: Mapping[int, Reason]) -> li
 
 
 def rows_both_ways(
-    entrants: Sequence[Entrant], reasons: Mapping[int, Reason], of_shares: Mapping[int, Reason], only_shared: bool
+    entrants: Sequence[Entrant],
+    reasons: Mapping[int, Reason],
+    of_shares: Mapping[int, Reason],
+    pairs: Sequence[Pair],
 ) -> list[OutcomeRow]:
-    """One outcome an order, where leads are shared, with that of each of its bids."""
+    """One outcome an order, where leads are shared, with that of each of its bids; `pairs` are of those who bid."""
     rows: list[OutcomeRow] = []
+    bidding = iter(pairs)
     for number, (order, buyer, _, _, _, _, (_, reply, elapsed_ms), _) in enumerate(entrants):
         if not isinstance(reply, Bid):
             rows.append(_refused(order, buyer, reply, elapsed_ms))
             continue
-        alone, share = counted(reply, only_shared)
+        alone, share = next(bidding)
         bids: tuple[BidRow, ...] = () if alone is None else (_row(alone, reasons.get(number, _OUTBID)),)
         if share is not None:
             bid = _row(share, of_shares.get(number, _OUTBID))
-            bids = (bid, *bids) if bids and _is_further(bid[4], bids[0][4]) else (*bids, bid)
+            comes_first = bids and bid[4] is not bids[0][4] and _is_further(bid[4], bids[0][4])
+            bids = (bid, *bids) if comes_first else (*bids, bid)
         if len(bids) <= len(reply[4]):
             bids += _not_looked_at(reply, alone, share)
         _, gross_micros, bid_id, _, reason = bids[0]
@@ -102,8 +111,8 @@ def _not_looked_at(reply: Bid, alone: Bid | None, share: Bid | None) -> tuple[Bi
 
 
 def _is_further(reason: Reason, other: Reason) -> bool:
-    """Whether the first of two bids came further."""
-    return reason is not other and reason in _FURTHEST and other not in _FURTHEST[: _FURTHEST.index(reason)]
+    """Whether the first of two bids, which came to different ends, came further."""
+    return reason in _FURTHEST and other not in _FURTHEST[: _FURTHEST.index(reason)]
 
 
 def _row(bid: Bid, reason: Reason) -> BidRow:
