@@ -169,9 +169,9 @@ def _shared(entrants: Sequence[Entrant], valid: list[Valid], terms: Terms, ping_
     contest = Contest(entrants, valid, [], terms.ranking, ping_id)
     if not valid:
         return _Sellable(contest, (), 0)
-    seen: list[Valid]
     ranked = contest.best_first() if terms.ranking is None else sorted(contest.best_first(), key=itemgetter(0))
-    seen, shares_max = [], terms.max_shares
+    seen: list[Valid] = []
+    shares_max = terms.max_shares
 
     def looked_at() -> Iterator[Plain]:
         for found in ranked:
