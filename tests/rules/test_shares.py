@@ -80,6 +80,14 @@ def test_of_many_bids_those_left_out_could_not_have_been_in_it(
     assert best_shares(found, shares_max, apart) == tried_all(found, shares_max, apart)
 
 
+@pytest.mark.parametrize(("lowest", "best"), [(45, (1, 2, 5)), (44, (1, 2, 5)), (43, (0, 3, 4))])
+def test_a_low_bid_counts_where_the_highest_make_up_for_it(lowest: int, best: tuple[int, ...]) -> None:
+    """Taking what fits brings 240; the two that the first bid excludes bring more with the lowest, or as much."""
+    bids = [("ann", 100), ("bob", 99), ("cid", 98), ("dan", 90), ("eve", 50), ("fay", lowest)]
+    apart = both_sides([("ann", "bob"), ("ann", "cid"), ("dan", "bob"), ("eve", "cid")])
+    assert best_shares([Share(buyer, gross, 3) for buyer, gross in bids], 3, apart) == best
+
+
 def test_rivals_at_the_top_do_not_make_it_look_at_bids_that_are_too_low() -> None:
     low = [Share(f"low-{number}", 10, 3) for number in range(40)]
     looked_at = []
