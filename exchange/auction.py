@@ -6,7 +6,6 @@ be repeated from its record.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
 from operator import itemgetter
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -14,18 +13,33 @@ from uuid import UUID
 from exchange.rules.charging import Taker, charges
 from exchange.rules.contest import Contest, Entrant, Terms, Valid
 from exchange.rules.judging import judged, judged_both_ways
-from exchange.rules.outcomes import legs_won, rungs_of, tell_winner
+from exchange.rules.outcomes import Pair, Reasons, legs_won, rows_alone, rows_both_ways, rungs_of
 from exchange.rules.pricing import payout_of
-from exchange.rules.shares import Share, best_shares
+from exchange.rules.shares import Plain, best_shares
 from exchange.values.bid import Bid
 from exchange.values.market import Fallback, Sale
 from exchange.values.money import MICROS_PER_CENT
 from exchange.values.reason import Reason
-from exchange.values.trace import Inputs, OrderOutcome, Rung, Sums
+from exchange.values.trace import Inputs, OrderOutcome, OutcomeRow, Rung, Sums, named
 
 __all__ = ["Decision", "Entrant", "Terms", "buyers_among", "decide", "has_buyer"]
 
+_WON, _BELOW_MIN_PRICE, _EXCLUSIVE, _NO_FALLBACK = Reason.WON, Reason.BELOW_MIN_PRICE, Sale.EXCLUSIVE, Fallback.NONE
+"""An enum's members are looked up once: that takes as long as judging a bid."""
+
 _made: Final = tuple.__new__  # makes a named tuple in half the time that its class takes
+
+
+class Found(NamedTuple):
+    """What was found of every reply: outcomes are made of it for who asks. It says nothing of a bid merely outbid.
+
+    `pairs` are the bids that counted of each order that bid, where leads are shared; None where they are not.
+    """
+
+    entrants: tuple[Entrant, ...]
+    reasons: Reasons
+    reasons_of_shares: Reasons
+    pairs: list[Pair] | None
 
 
 class Decision(NamedTuple):
@@ -38,9 +52,22 @@ class Decision(NamedTuple):
     reason: Reason | None
     payout_micros: int | None
     ladder: tuple[Rung, ...]
-    outcomes: tuple[OrderOutcome, ...]
+    found: Found
     inputs: Inputs | None = None
     sums: Sums | None = None
+
+    @property
+    def rows(self) -> tuple[OutcomeRow, ...]:
+        """What became of every order, as it is journaled; made anew each time."""
+        entrants, reasons, of_shares, pairs = self.found
+        if pairs is None:
+            return tuple(rows_alone(entrants, reasons))
+        return tuple(rows_both_ways(entrants, reasons, of_shares, pairs))
+
+    @property
+    def outcomes(self) -> tuple[OrderOutcome, ...]:
+        """The same by name."""
+        return named(self.rows)
 
 
 def decide(entrants: Sequence[Entrant], terms: Terms, ping_id: UUID) -> Decision:
@@ -49,25 +76,26 @@ def decide(entrants: Sequence[Entrant], terms: Terms, ping_id: UUID) -> Decision
     The ladder holds the winner and then, best first, every order whose own gross price covers the payout that the
     winner's bid promises (contract, section 1); under `Fallback.NONE` the winner alone.
     """
-    if terms.sale is not Sale.EXCLUSIVE:
+    if terms.sale is not _EXCLUSIVE:
         return _decide_ways(entrants, terms, ping_id)
-    outcomes, enough, less, _ = judged(entrants, terms)
+    enough, less, _, reasons, of_shares, _ = judged(entrants, terms)
+    found = _made(Found, (tuple(entrants), reasons, of_shares, None))
     contest = Contest(entrants, enough, less, terms.ranking, ping_id)
     best = next(contest.best_first(), None)
     if best is None:
-        return Decision(_why_nobody(entrants), None, (), tuple(outcomes))
+        return Decision(_why_nobody(entrants), None, (), found)
     charged = _charged(entrants, list(contest.best_first()), terms) if terms.second_price else None
     payout_micros = payout_of(charged[0].gross_micros if charged else best[3].gross_micros, entrants[best[2]].margin)
     is_enough = terms.min_price_micros is None or payout_micros >= terms.min_price_micros
-    tell_winner(outcomes, best, Reason.WON if is_enough else Reason.BELOW_MIN_PRICE)
+    reasons[best[2]] = _WON if is_enough else _BELOW_MIN_PRICE
     if not is_enough:
-        return Decision(Reason.BELOW_MIN_PRICE, None, (), tuple(outcomes), contest.inputs)
+        return Decision(_BELOW_MIN_PRICE, None, (), found, contest.inputs)
     if charged:
         ladder = [rung for rung in charged if rung.gross_micros >= payout_micros]
     else:
         ladder = rungs_of(entrants, contest.best_first(payout_micros))
-    kept = ladder[:1] if terms.fallback is Fallback.NONE else ladder
-    return Decision(None, payout_micros, tuple(kept), tuple(outcomes), contest.inputs)
+    kept = ladder[:1] if terms.fallback is _NO_FALLBACK else ladder
+    return Decision(None, payout_micros, tuple(kept), found, contest.inputs)
 
 
 def has_buyer(entrants: Sequence[Entrant], terms: Terms) -> bool:
@@ -111,26 +139,29 @@ class _Sellable(NamedTuple):
 
 def _decide_ways(entrants: Sequence[Entrant], terms: Terms, ping_id: UUID) -> Decision:
     """Decides by the higher gross sum of the ways that the campaign sells; a tie is exclusive (contract, section 3)."""
-    outcomes, enough, less, shares = judged_both_ways(entrants, terms)
+    enough, less, shares, reasons, of_shares, pairs = judged_both_ways(entrants, terms)
+    found = _made(Found, (tuple(entrants), reasons, of_shares, pairs))
     exclusive = _exclusive(Contest(entrants, enough, less, terms.ranking, ping_id))
     shared = _shared(entrants, shares, terms, ping_id)
-    sums = Sums(exclusive.gross_micros or None, shared.gross_micros or None, terms.max_shares)
+    sums = _made(Sums, (exclusive[2] or None, shared[2] or None, terms.max_shares))
     best = shared if shared.gross_micros > exclusive.gross_micros else exclusive
     payouts = [payout_of(bid[0], entrants[number][5]) for _, _, number, bid in best.winners]
     if not payouts:
-        return Decision(_why_nobody(entrants), None, (), tuple(outcomes), sums=sums)
+        return Decision(_why_nobody(entrants), None, (), found, sums=sums)
     is_enough = terms.min_price_micros is None or sum(payouts) >= terms.min_price_micros
-    for winner in best.winners:
-        tell_winner(outcomes, winner, Reason.WON if is_enough else Reason.BELOW_MIN_PRICE)
+    told = of_shares if best is shared else reasons
+    reason = _WON if is_enough else _BELOW_MIN_PRICE
+    for _, _, number, _ in best.winners:
+        told[number] = reason
     if not is_enough:
-        return Decision(Reason.BELOW_MIN_PRICE, None, (), tuple(outcomes), sums=sums)
+        return Decision(_BELOW_MIN_PRICE, None, (), found, sums=sums)
     ladder = _ladder_of_legs if best is shared else _ladder_of_one
-    return Decision(None, sum(payouts), tuple(ladder(entrants, best, payouts, terms)), tuple(outcomes), sums=sums)
+    return _made(Decision, (None, sum(payouts), tuple(ladder(entrants, best, payouts, terms)), found, None, sums))
 
 
 def _exclusive(contest: Contest) -> _Sellable:
-    winners = list(islice(contest.best_first(), 1))
-    return _Sellable(contest, winners, winners[0][3].gross_micros if winners else 0)
+    best = next(contest.best_first(), None)
+    return _made(_Sellable, (contest, (), 0) if best is None else (contest, (best,), -best[0]))
 
 
 def _shared(entrants: Sequence[Entrant], valid: list[Valid], terms: Terms, ping_id: UUID) -> _Sellable:
@@ -140,21 +171,22 @@ def _shared(entrants: Sequence[Entrant], valid: list[Valid], terms: Terms, ping_
         return _Sellable(contest, (), 0)
     ranked = contest.best_first() if terms.ranking is None else sorted(contest.best_first(), key=itemgetter(0))
     seen: list[Valid] = []
+    shares_max = terms.max_shares
 
-    def looked_at() -> Iterator[Share]:
+    def looked_at() -> Iterator[Plain]:
         for found in ranked:
             seen.append(found)
-            _, _, number, (gross_micros, _, _, willing, _) = found
-            yield _made(Share, (entrants[number][1], gross_micros, terms.max_shares if willing is None else willing))
+            lowered, _, number, bid = found
+            yield entrants[number][1], -lowered, shares_max if bid[3] is None else bid[3]
 
-    winners = [seen[place] for place in best_shares(looked_at(), terms.max_shares, terms.apart)]
-    return _Sellable(contest, winners, sum([bid[0] for _, _, _, bid in winners]))
+    winners = [seen[place] for place in best_shares(looked_at(), shares_max, terms.apart)]
+    return _made(_Sellable, (contest, winners, -sum([lowered for lowered, _, _, _ in winners])))
 
 
 def _ladder_of_one(
     entrants: Sequence[Entrant], sold: _Sellable, payouts: Sequence[int], terms: Terms
 ) -> Sequence[Rung]:
-    return rungs_of(entrants, sold.winners if terms.fallback is Fallback.NONE else sold.contest.best_first(payouts[0]))
+    return rungs_of(entrants, sold.winners if terms.fallback is _NO_FALLBACK else sold.contest.best_first(payouts[0]))
 
 
 def _ladder_of_legs(
@@ -162,7 +194,7 @@ def _ladder_of_legs(
 ) -> Sequence[Rung]:
     """The legs' winners, then the reserve: whoever else covers some leg's payout and shares with so many."""
     rungs = legs_won(entrants, sold.winners, payouts)
-    if terms.fallback is Fallback.NONE:
+    if terms.fallback is _NO_FALLBACK:
         return rungs
     taken, legs = {number for _, _, number, _ in sold.winners}, len(rungs)
     reserve = (

@@ -23,7 +23,7 @@ from exchange.rules.states import set_of
 from exchange.values.bid import Asked, Bid, Delivery, NotSent, Refusal, Unknown
 from exchange.values.market import Endpoint
 from exchange.values.reason import Reason
-from exchange.values.trace import OrderOutcome
+from exchange.values.trace import OutcomeRow, with_detail
 
 LEVELS = {State.CLOSED: 0, State.HALF_OPEN: 1, State.OPEN: 2}
 """How states are shown as figures."""
@@ -80,11 +80,11 @@ class Brakes:
 
     # What pings and posts ask
 
-    def kept_out(self, outcomes: Sequence[OrderOutcome], entries: Iterable[OrderEntry]) -> tuple[OrderOutcome, ...]:
+    def kept_out(self, rows: Sequence[OutcomeRow], entries: Iterable[OrderEntry]) -> tuple[OutcomeRow, ...]:
         """What became of the orders that were not asked; those whose endpoints are left alone are told why."""
         return tuple(
-            outcome._replace(detail=detail) if (detail := self._told(entry, outcome.reason)) else outcome
-            for outcome, entry in zip(outcomes, entries, strict=True)
+            with_detail(row, detail) if (detail := self._told(entry, row[2])) else row
+            for row, entry in zip(rows, entries, strict=True)
         )
 
     def refusal(self, brake: Brake, now_s: float) -> Refusal | None:

@@ -31,7 +31,7 @@ from exchange.values.market import Sale, Seller
 from exchange.values.money import format_amount
 from exchange.values.reason import Reason
 from exchange.values.selling import Method
-from exchange.values.trace import Inputs, Offer, OrderOutcome, PingStatus, PingTrace, Sums
+from exchange.values.trace import Inputs, Offer, OutcomeRow, PingStatus, PingTrace, Sums, not_asked
 from exchange.values.vertical import Lead
 from exchange.ways import Ways
 from exchange.wires import Wires
@@ -79,7 +79,7 @@ class PingRequest(NamedTuple):
         status: PingStatus,
         reason: Reason | None,
         offer: Offer | None,
-        outcomes: tuple[OrderOutcome, ...],
+        rows: tuple[OutcomeRow, ...],
         phases_ms: Mapping[str, float],
         inputs: Inputs | None = None,
         sums: Sums | None = None,
@@ -100,7 +100,7 @@ class PingRequest(NamedTuple):
             status=status,
             reason=reason,
             offer=offer,
-            outcomes=outcomes,
+            rows=rows,
             phases_ms=phases_ms,
             inputs=inputs,
             sums=sums,
@@ -154,20 +154,20 @@ class Pings:
         asked_s = time.monotonic()
         entrants = _entrants(request, routing.asked, heard.replies, available)
         decision = self._decide(entrants, terms, ping_id, second=heard.second, is_test=request.test)
-        outcomes = told(decision.outcomes, request.room) + kept_out
+        rows = told(decision.rows, request.room) + kept_out
         decided_s = time.monotonic()
         phases_ms = {"ask": _ms(asked_s - started_s), "decide": _ms(decided_s - asked_s)}
-        trace = _trace(request, ping_id, outcomes, decision, phases_ms)
+        trace = _trace(request, ping_id, rows, decision, phases_ms)
         request.room.offered(trace)
         await self._recorder.ping(trace, request.deadline)
         return trace
 
-    def _kept_out(self, request: PingRequest, routing: Routing) -> tuple[OrderOutcome, ...]:
+    def _kept_out(self, request: PingRequest, routing: Routing) -> tuple[OutcomeRow, ...]:
         if not routing.kept_out:
             return ()
-        found = [OrderOutcome(entry.key, entry.buyer.key, reason) for entry, reason in routing.kept_out]
-        outcomes = told(tuple(found), request.room)
-        return self._brakes.kept_out(outcomes, [entry for entry, _ in routing.kept_out])
+        found = [not_asked(entry.key, entry.buyer.key, reason) for entry, reason in routing.kept_out]
+        rows = told(tuple(found), request.room)
+        return self._brakes.kept_out(rows, [entry for entry, _ in routing.kept_out])
 
     def _decide(
         self, entrants: Sequence[Entrant], terms: Terms, ping_id: UUID, *, second: bool, is_test: bool
@@ -353,7 +353,7 @@ def _entrants(
 def _trace(
     request: PingRequest,
     ping_id: UUID,
-    outcomes: tuple[OrderOutcome, ...],
+    rows: tuple[OutcomeRow, ...],
     decision: Decision,
     phases_ms: Mapping[str, float],
 ) -> PingTrace:
@@ -365,8 +365,8 @@ def _trace(
     status = PingStatus.UNSOLD if offer is None else PingStatus.OFFERED
     reason, inputs, sums = decision.reason, decision.inputs, decision.sums
     delays_s = request.book.notice_delays_s
-    notice_at = first_look(delays_s, outcomes, ping_id) if delays_s else None
-    return request.trace(ping_id, status, reason, offer, outcomes, phases_ms, inputs, sums, notice_at)
+    notice_at = first_look(delays_s, rows, ping_id) if delays_s else None
+    return request.trace(ping_id, status, reason, offer, rows, phases_ms, inputs, sums, notice_at)
 
 
 def _ms(seconds: float) -> float:

@@ -92,7 +92,7 @@ def _line(trace: PingTrace, asked: int) -> dict[str, str | int | float | None]:
         "status": trace.status.value,
         "reason": trace.reason.wire_name if trace.reason else "",
         "order": trace.offer.ladder[0].order if trace.offer else None,
-        "orders": len(trace.outcomes),
+        "orders": len(trace.rows),
         "count": asked,
         "elapsed_ms": round(sum(trace.phases_ms.values()), 1),
     }
@@ -129,7 +129,7 @@ def _shown(trace: PingTrace, asked: int) -> dict[str, Any]:
         "seller": trace.seller,
         "status": trace.status.value,
         "reason": trace.reason.wire_name if trace.reason else None,
-        "orders": len(trace.outcomes),
+        "orders": len(trace.rows),
         "asked": asked,
         "order": best.order if best else None,
         "gross": None if gross_micros is None else format_amount(gross_micros),
@@ -143,7 +143,7 @@ def _count_ping(trace: PingTrace) -> int:
     metrics.PINGS.add((trace.campaign, trace.status.value, reason))
     add, observe = metrics.BUYER_PINGS.add, metrics.BUYER_PING_SECONDS.observe
     asked = 0
-    for _, buyer, found, _, _, elapsed_ms, _, _ in trace.outcomes:  # unpacked: ten of them are told of for each ping
+    for _, buyer, found, _, _, elapsed_ms, _, _ in trace.rows:  # unpacked: ten of them are told of for each ping
         add((buyer, found.wire_name))
         if elapsed_ms is not None:
             asked += 1

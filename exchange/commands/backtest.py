@@ -26,10 +26,10 @@ ROWS_SHOWN_MAX = 30
 DAYS_MAX = 3_650
 
 NOTES = (
-    "A ping that ends in an offer counts as sold; what was posted then is counted apart, too.",
+    "A ping that ends in an offer counts as sold; what was posted is counted apart.",
     "Whether a seller would have posted, and a buyer taken the lead, is not known.",
-    "An order that was not asked then has no bid to go by: it is unknown, and counts as no bid.",
-    "Caps, budgets, balances and duplicates are not lived through again: whom they kept out then stays out.",
+    "An order that was not asked then is unknown, and counts as no bid.",
+    "Whom caps, budgets, balances or duplicates kept out then stays out.",
     "A buyer is taken to have bid the same, whatever floor he would have been told.",
 )
 
@@ -113,7 +113,9 @@ def show(found: Outcome, console: Console) -> None:
     """Prints the outcome: all, then who gains and who loses."""
     tally = found.tally
     span = f"{found.since:%Y-%m-%d %H:%M} to {found.until:%Y-%m-%d %H:%M} UTC"
-    _say(console, f"{tally.pings} pings, {span}; {tally.refused} were refused before any auction")
+    _say(console, f"{tally.pings} pings, {span}")
+    if tally.refused:
+        _say(console, f"{tally.refused} of them were refused before any auction.")
     if not found.is_whole:
         _say(console, "There are more: raise --limit to take them in.")
     if tally.outside:
@@ -127,10 +129,8 @@ def show(found: Outcome, console: Console) -> None:
             console.print(_parts(title, parts, is_seller=is_seller))
         if len(parts) > ROWS_SHOWN_MAX:
             _say(console, f"... and {len(parts) - ROWS_SHOWN_MAX} more {title}; --json has all")
-    _say(
-        console,
-        f"\nunknown: {tally.unknown} orders would be asked now and were not then, on {tally.pings_unknown} pings",
-    )
+    unknown, on = tally.unknown, tally.pings_unknown
+    _say(console, f"\nunknown: {unknown} orders would be asked now and were not then, on {on} pings")
     for note in NOTES:
         console.print(f"[dim]{escape(note)}[/]", highlight=False)
 

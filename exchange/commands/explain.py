@@ -1,6 +1,7 @@
 """`exchange explain`: why a ping sold to whom it did, or to nobody, order by order, from its record."""
 
 import json
+from collections.abc import Sequence
 from uuid import UUID
 
 from rich.console import Console
@@ -63,11 +64,11 @@ def _print_head(explanation: Explanation, console: Console) -> None:
     facts = [f"{explanation.pinged_at:%Y-%m-%d %H:%M:%S} UTC", f"campaign {ping.campaign}", f"seller {ping.seller}"]
     facts += [f"{name} {value}" for name, value in (("source", ping.source), ("ref", ping.ref)) if value]
     facts += ["test"] if ping.test else []
-    _say(console, " · ".join(facts))
+    _say_all(console, facts, " · ")
     applied = "" if explanation.applied_at is None else f" of {explanation.applied_at:%Y-%m-%d %H:%M:%S} UTC"
     _say(console, f"market version {ping.market_version}{applied}")
-    lead = ", ".join(f"{name} {_value(value)}" for name, value in ping.lead.items())
-    _say(console, f"lead: {lead}")
+    lead = [f"{name} {_value(value)}" for name, value in ping.lead.items()]
+    _say_all(console, [f"lead: {lead[0]}", *lead[1:]] if lead else ["lead:"], ", ")
     if ping.reason is not None:
         least = "" if ping.min_price_micros is None else f" It was {format_amount(ping.min_price_micros)}."
         least = least if ping.reason is Reason.BELOW_MIN_PRICE else ""
@@ -161,7 +162,8 @@ def _print_post(explanation: Explanation, console: Console) -> None:
     if post is None:
         return
     console.print(f"\n[bold]post {post.post_id}[/]", highlight=False)
-    why = "" if post.reason is None else f": {_reason(post.reason)}"
+    reason = post.reason
+    why = f": {_reason(reason)}" if reason is not None and reason.wire_name != post.state else ""
     _say(console, f"{post.created_at:%Y-%m-%d %H:%M:%S} UTC {post.state}{why}")
     if post.returned is not None:
         _say(console, f"{post.returned.at:%Y-%m-%d %H:%M:%S} UTC returned, {_amount(post.returned.payout_micros)}")
@@ -188,14 +190,26 @@ def _print_replay(replay: Replay | None, console: Console) -> None:
     if replay is None:
         _say(console, "There was no auction: nothing to run again.")
     elif replay.is_same and replay.winners:
-        winners = ", ".join(replay.winners)
-        _say(console, f"The same: {winners} wins, {_amount(replay.payout_micros)} to the seller.")
+        winners, win = ", ".join(replay.winners), "wins" if len(replay.winners) == 1 else "win"
+        _say(console, f"The same: {winners} {win}, {_amount(replay.payout_micros)} to the seller.")
     elif replay.is_same:
         _say(console, "The same: it sells to nobody, for the same reason.")
     else:
         for difference in replay.differences:
             _say(console, str(difference))
         _say(console, WHY_IT_MAY_DIFFER)
+
+
+def _say_all(console: Console, facts: Sequence[str], between: str) -> None:
+    """Facts on as few lines as they fit on, none of them broken in two."""
+    line = facts[0]
+    for fact in facts[1:]:
+        if len(line) + len(between) + len(fact) > console.width:
+            _say(console, (line + between).rstrip())
+            line = fact
+        else:
+            line += between + fact
+    _say(console, line)
 
 
 def _say(console: Console, text: str) -> None:

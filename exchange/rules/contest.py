@@ -72,6 +72,7 @@ class Contest:
         """`inputs` is what the method goes by besides bids and terms, where it goes by more."""
         self._entrants, self._ping_id = entrants, ping_id
         self._groups = (enough, less) if less else (enough,)
+        self._is_sorted = False
         self._ranked: list[Valid] | None = None
         self.inputs: Inputs | None = None
         if ranking is not None:
@@ -88,18 +89,25 @@ class Contest:
 
     def _by_price(self, last: int) -> Iterator[Valid]:
         """Few are equal in price and priority; of these only who is asked for is hashed."""
+        if not self._is_sorted:
+            for valid in self._groups:
+                valid.sort()
+            self._is_sorted = True
         for valid in self._groups:
-            valid.sort()
             place, count = 0, len(valid)
-            while place < count and valid[place][0] <= last:
-                first, start = valid[place], place
-                place += 1
-                while place < count and valid[place][0] == first[0] and valid[place][1] == first[1]:
-                    place += 1
-                if place - start == 1:
+            while place < count:
+                first = valid[place]
+                price, priority, _, _ = first
+                if price > last:
+                    break
+                end = place + 1
+                while end < count and valid[end][0] == price and valid[end][1] == priority:
+                    end += 1
+                if end - place == 1:
                     yield first
                 else:
-                    yield from sorted(valid[start:place], key=self._tie_break)
+                    yield from sorted(valid[place:end], key=self._tie_break)
+                place = end
 
     def _tie_break(self, found: Valid) -> bytes:
         return tie_break(self._ping_id, self._entrants[found[2]].order)

@@ -13,7 +13,7 @@ from exchange.values.ids import moment_of
 from exchange.values.market import Buyer, Campaign, Sale
 from exchange.values.notices import BidEvent, NoticeTerms
 from exchange.values.reason import Reason
-from exchange.values.trace import BidOutcome, OrderOutcome
+from exchange.values.trace import BidOutcome, OrderOutcome, OutcomeRow
 
 CLAIM_S = 60
 """For how long after an offer's end a post that came just in time may still be on its way."""
@@ -73,15 +73,15 @@ def wants_losses(buyer: Buyer) -> bool:
     return buyer.notices is not None and BidEvent.LOST in buyer.notices.events
 
 
-def first_look(delays_s: Mapping[str, int], outcomes: Iterable[OrderOutcome], ping_id: UUID) -> datetime | None:
+def first_look(delays_s: Mapping[str, int], rows: Iterable[OutcomeRow], ping_id: UUID) -> datetime | None:
     """When to look what became of a ping's bids; None where nobody bid who is told."""
-    buyer = next(bidders(outcomes, delays_s), None)
+    buyer = next(bidders(rows, delays_s), None)
     return None if buyer is None else moment_of(ping_id) + timedelta(seconds=delays_s[buyer])
 
 
-def bidders(outcomes: Iterable[OrderOutcome], asking: Container[str]) -> Iterator[str]:
+def bidders(rows: Iterable[OutcomeRow], asking: Container[str]) -> Iterator[str]:
     """Of the buyers who are `asking` those who bid: one for each order. A fixed price is no bid: nobody was asked."""
-    for _, buyer, _, gross_micros, _, elapsed_ms, _, _ in outcomes:
+    for _, buyer, _, gross_micros, _, elapsed_ms, _, _ in rows:
         if gross_micros is not None and elapsed_ms is not None and buyer in asking:
             yield buyer
 

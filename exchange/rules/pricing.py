@@ -19,7 +19,7 @@ def usual_margin(campaign: Campaign, seller: Seller) -> Margin:
 def payout_of(gross_micros: int, margin: Margin) -> int:
     """Gross less margin, rounded down to the cent; 0 where the margin is the whole price or more."""
     left = gross_micros * (_MILLION - margin.parts_per_million) // _MILLION - margin.amount_micros
-    return max(0, floor_to_cent(left))
+    return floor_to_cent(left) if left > 0 else 0
 
 
 def gross_for(payout_micros: int, margin: Margin) -> int | None:

@@ -5,7 +5,7 @@ must not have the same lead. Of equal sums the smaller set wins, then the one wh
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 SHARES_MAX = 10
 """The most legs that a lead is ever sold in."""
@@ -17,6 +17,9 @@ Apart = Mapping[str, frozenset[str]]
 """The buyers whom each buyer must not have a lead with; both sides are there, whoever asked for it."""
 
 
+_NOBODY: Final[frozenset[str]] = frozenset()
+
+
 class Share(NamedTuple):
     """A shared bid: its buyer takes the lead at `gross_micros` where at most `shares_max` have it, he included."""
 
@@ -25,55 +28,94 @@ class Share(NamedTuple):
     shares_max: int
 
 
-def best_shares(bids: Iterable[Share], shares_max: int, apart: Apart) -> tuple[int, ...]:
+Plain = tuple[str, int, int]
+"""A share, with or without its names."""
+
+
+def best_shares(bids: Iterable[Plain], shares_max: int, apart: Apart) -> tuple[int, ...]:
     """Which of the bids are the best set of at most `shares_max`; best first, empty without bids.
 
     They are given highest first, equals by rank. No more of them are looked at than are needed.
     """
     rest = iter(bids)
-    known: list[Share] = []
+    known: list[Plain] = []
     best: tuple[int, ...] = ()
     best_micros = 0
-    for size, highest in enumerate(_highest(rest, known, min(shares_max, SHARES_MAX)), 1):
-        found, micros = highest
-        if apart and micros > best_micros and _excludes(known, found, apart):
-            known += rest
-            willing = [place for place, bid in enumerate(known) if bid.shares_max >= size]
-            positions, micros = _search([known[place] for place in willing], size, apart, best_micros)
-            found = [willing[position] for position in positions]
+    for size in range(1, min(shares_max, SHARES_MAX) + 1):
+        found, micros = _highest(known, rest, size)
+        if not found:
+            break  # who shares with more shares with fewer: larger sets there are neither
+        if micros > best_micros and apart and _excludes(known, found, apart):
+            found, micros = _together(known, rest, found, apart, best_micros)
         if micros > best_micros:
             best, best_micros = tuple(found), micros
     return best
 
 
-def _highest(bids: Iterator[Share], known: list[Share], sizes: int) -> list[tuple[list[int], int]]:
-    """Of each size the highest bids that so many may share, one a buyer, and their sum; nothing where there are fewer.
+def _highest(known: list[Plain], rest: Iterator[Plain], size: int) -> tuple[list[int], int]:
+    """The highest bids that so many may share, one a buyer, and their sum; nothing where there are fewer.
 
-    Then a smaller size has found them. What was looked at is added to `known`.
+    What has to be looked at of the rest for it is added to what is known.
     """
-    taken: list[dict[str, int]] = [{} for _ in range(sizes)]
-    sums = [0] * sizes
-    filled = 0  # where a set is full, so are the smaller ones: who shares with more shares with fewer
-    for place, bid in enumerate(bids):
-        known.append(bid)
-        buyer, gross_micros, willing = bid
-        for size in range(filled, min(willing, sizes)):
-            if buyer not in (found := taken[size]):
-                found[buyer] = place
-                sums[size] += gross_micros
-                filled += len(found) > size
-        if filled == sizes:
-            break
-    return [(list(taken[size].values()), sums[size]) for size in range(filled)]
+    found: list[int] = []
+    buyers: list[str] = []
+    micros = place = 0
+    while len(found) < size:
+        if place == len(known):
+            bid = next(rest, None)
+            if bid is None:
+                return [], 0
+            known.append(bid)
+        buyer, gross_micros, willing = known[place]
+        if willing >= size and buyer not in buyers:
+            found.append(place)
+            buyers.append(buyer)
+            micros += gross_micros
+        place += 1
+    return found, micros
 
 
-def _excludes(bids: Sequence[Share], chosen: Sequence[int], apart: Apart) -> bool:
+def _excludes(bids: Sequence[Plain], chosen: Sequence[int], apart: Apart) -> bool:
     """Whether any of these bids' buyers must not have the lead with another of them."""
-    buyers = {bids[index].buyer for index in chosen}
-    return any(apart[buyer] & buyers for buyer in buyers & apart.keys())
+    buyers = [bids[place][0] for place in chosen]
+    return any(not apart[buyer].isdisjoint(buyers) for buyer in buyers if buyer in apart)
 
 
-def _search(bids: Sequence[Share], size: int, apart: Apart, above_micros: int) -> tuple[tuple[int, ...], int]:
+def _together(
+    known: list[Plain], rest: Iterator[Plain], highest: Sequence[int], apart: Apart, above_micros: int
+) -> tuple[list[int], int]:
+    """The best set as large as the `highest`, of buyers who may have the lead together, if it is above the best so far.
+
+    No bid of it is so low that the highest others would not make up for it, nor for less than the first set brings that
+    is found by taking each bid that still fits.
+    """
+    size, micros, place = len(highest), 0, 0
+    others_micros = sum([known[place][1] for place in highest[:-1]])
+    least_micros = above_micros + 1 - others_micros
+    willing: list[int] = []
+    fitting: list[str] = []
+    while True:
+        if place == len(known):
+            bid = next(rest, None)
+            if bid is None:
+                break
+            known.append(bid)
+        buyer, gross_micros, shares_max = known[place]
+        if gross_micros < least_micros:
+            break
+        if shares_max >= size:
+            willing.append(place)
+            if len(fitting) < size and buyer not in fitting and apart.get(buyer, _NOBODY).isdisjoint(fitting):
+                fitting.append(buyer)
+                micros += gross_micros
+                if len(fitting) == size:
+                    least_micros = max(least_micros, micros - others_micros)
+        place += 1
+    found, micros = _search([known[place] for place in willing], size, apart, above_micros)
+    return [willing[place] for place in found], micros
+
+
+def _search(bids: Sequence[Plain], size: int, apart: Apart, above_micros: int) -> tuple[tuple[int, ...], int]:
     """The best set of exactly `size` bids, highest first, that brings more than `above_micros`; nothing without one.
 
     Depth first, the higher bid first, and a branch is left when even its bound is not above the best: so of equal sums
@@ -96,23 +138,23 @@ def _search(bids: Sequence[Share], size: int, apart: Apart, above_micros: int) -
         first = (open_to & -open_to).bit_length() - 1
         rest = open_to & (open_to - 1)
         stack.append((chosen, micros, rest))
-        stack.append(((*chosen, first), micros + bids[first].gross_micros, rest & ~clashes[first]))
+        stack.append(((*chosen, first), micros + bids[first][1], rest & ~clashes[first]))
     return best if best[0] else ((), 0)
 
 
-def _clashes(bids: Sequence[Share], apart: Apart) -> list[int]:
+def _clashes(bids: Sequence[Plain], apart: Apart) -> list[int]:
     """For each bid the bids, as a bit set, that cannot be in a set with it; itself among them."""
     by_buyer: dict[str, int] = {}
     for index, bid in enumerate(bids):
-        by_buyer[bid.buyer] = by_buyer.get(bid.buyer, 0) | 1 << index
+        by_buyer[bid[0]] = by_buyer.get(bid[0], 0) | 1 << index
     found = dict(by_buyer)
     for buyer in by_buyer.keys() & apart.keys():
         for other in apart[buyer] & by_buyer.keys():
             found[buyer] |= by_buyer[other]
-    return [found[bid.buyer] for bid in bids]
+    return [found[bid[0]] for bid in bids]
 
 
-def _bound(bids: Sequence[Share], clashes: Sequence[int], open_to: int, wanted: int) -> int | None:
+def _bound(bids: Sequence[Plain], clashes: Sequence[int], open_to: int, wanted: int) -> int | None:
     """The most that `wanted` more of the open bids can bring; None where so many cannot be had.
 
     The open bids are parted into groups in which each clashes with each: no set has two of one. As they come highest
@@ -130,7 +172,7 @@ def _bound(bids: Sequence[Share], clashes: Sequence[int], open_to: int, wanted: 
                 break
         else:
             groups.append(clashes[index])
-            micros += bids[index].gross_micros
+            micros += bids[index][1]
             if len(groups) == wanted:
                 return micros
     return None

@@ -10,7 +10,7 @@ from exchange.rules.matching import Matcher, bits, compile_filters
 from exchange.rules.room import Room
 from exchange.values.market import Order
 from exchange.values.reason import Reason
-from exchange.values.trace import OrderOutcome, PingTrace
+from exchange.values.trace import OutcomeRow, PingTrace, with_detail
 from exchange.values.vertical import Lead, Vertical
 
 
@@ -80,15 +80,13 @@ class PartedRoom:
         return self._room.leads_left(seller, campaign)
 
 
-def told(outcomes: tuple[OrderOutcome, ...], room: Room | PartedRoom) -> tuple[OrderOutcome, ...]:
+def told(rows: tuple[OutcomeRow, ...], room: Room | PartedRoom) -> tuple[OutcomeRow, ...]:
     """The outcomes, of which those that a cap or a budget refused say which limit it was."""
-    full = [outcome for outcome in outcomes if outcome.reason is _CAPPED or outcome.reason is _OUT_OF_BUDGET]
+    full = [row for row in rows if row[2] is _CAPPED or row[2] is _OUT_OF_BUDGET]
     if not full:
-        return outcomes
-    details = {outcome.order: outcome.detail or room.told(outcome.order, outcome.reason) for outcome in full}
-    return tuple(
-        outcome._replace(detail=details[outcome.order]) if outcome.order in details else outcome for outcome in outcomes
-    )
+        return rows
+    details = {order: detail or room.told(order, reason) for order, _, reason, _, _, _, detail, _ in full}
+    return tuple([with_detail(row, details[row[0]]) if row[0] in details else row for row in rows])
 
 
 _CAPPED, _OUT_OF_BUDGET = Reason.CAPPED, Reason.OUT_OF_BUDGET  # looked up once: there may be thousands of outcomes

@@ -14,7 +14,17 @@ from exchange.values.ids import day_of
 from exchange.values.market import Sale
 from exchange.values.reason import Reason
 from exchange.values.selling import Method
-from exchange.values.trace import BidOutcome, Inputs, OrderOutcome, PingStatus, PingTrace, Rung, Sums, legs_of
+from exchange.values.trace import (
+    BidOutcome,
+    Inputs,
+    OrderOutcome,
+    OutcomeRow,
+    PingStatus,
+    PingTrace,
+    Rung,
+    Sums,
+    legs_of,
+)
 from exchange.values.vertical import Lead
 
 PAGE_TIMEOUT_S = 60.0
@@ -78,7 +88,7 @@ def row_of(trace: PingTrace) -> PingRow:
 
 
 def _told(trace: PingTrace) -> dict[str, object]:
-    found: dict[str, object] = {"orders": _shortened(trace.outcomes), "phases_ms": trace.phases_ms}
+    found: dict[str, object] = {"orders": _shortened(trace.rows), "phases_ms": trace.phases_ms}
     if trace.inputs is not None:
         found["inputs"] = trace.inputs
     if trace.sums is not None:
@@ -230,7 +240,7 @@ def _outcome(order: str, buyer: str, code: int, *more: Any) -> OrderOutcome:
     return outcome._replace(bids=tuple(bids))
 
 
-def _shortened(items: Sequence[Rung | OrderOutcome]) -> list[tuple[object, ...]]:
+def _shortened(items: Sequence[Rung | OutcomeRow]) -> list[tuple[object, ...]]:
     """Rungs and outcomes as their fields, in order, without the last where it is empty."""
     return [tuple(item) if item[-1] else item[:-1] for item in items]
 

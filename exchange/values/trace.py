@@ -1,15 +1,17 @@
 """The record of one ping: one value that feeds the row in Postgres, the metrics, the log line and `explain`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from exchange.values.market import Sale
 from exchange.values.reason import Reason
 from exchange.values.selling import Method
 from exchange.values.vertical import Lead
+
+_made: Final = tuple.__new__  # makes a named tuple in half the time that its class takes
 
 
 class PingStatus(StrEnum):
@@ -42,6 +44,32 @@ class OrderOutcome(NamedTuple):
     elapsed_ms: float | None = None
     detail: str = ""
     bids: tuple[BidOutcome, ...] = ()
+
+
+BidRow = tuple[Sale, int, str | None, int | None, Reason]
+"""A `BidOutcome` without its names."""
+
+OutcomeRow = tuple[str, str, Reason, int | None, str | None, float | None, str, tuple[BidRow, ...]]
+"""An `OrderOutcome` without its names: so it is journaled, and so fifty are made and written in half the time."""
+
+
+def named(rows: Iterable[OutcomeRow]) -> tuple[OrderOutcome, ...]:
+    """Outcomes by the names of their fields."""
+    return tuple([_made(OrderOutcome, (*row[:-1], _named_bids(row[-1])) if row[-1] else row) for row in rows])
+
+
+def _named_bids(bids: Iterable[BidRow]) -> tuple[BidOutcome, ...]:
+    return tuple([_made(BidOutcome, bid) for bid in bids])
+
+
+def not_asked(order: str, buyer: str, reason: Reason) -> OutcomeRow:
+    """The outcome of an order that was kept out before anybody was asked."""
+    return order, buyer, reason, None, None, None, "", ()
+
+
+def with_detail(row: OutcomeRow, detail: str) -> OutcomeRow:
+    """The outcome with what helps an operator."""
+    return (*row[:6], detail, row[7])
 
 
 class Rung(NamedTuple):
@@ -104,7 +132,8 @@ class Sums(NamedTuple):
 class PingTrace(NamedTuple):
     """Everything that is kept of a ping. `reason` is None exactly where there is an `offer`.
 
-    `notice_at` is when to look what buyers can be told of bids that lost; None: nobody who bid wants to know.
+    `rows` are its outcomes, as `outcomes` names them; `notice_at` is when to look what buyers can be told of
+    bids that lost; None: nobody who bid wants to know.
     """
 
     ping_id: UUID
@@ -120,8 +149,12 @@ class PingTrace(NamedTuple):
     status: PingStatus
     reason: Reason | None
     offer: Offer | None
-    outcomes: tuple[OrderOutcome, ...]
+    rows: tuple[OutcomeRow, ...]
     phases_ms: Mapping[str, float]
     inputs: Inputs | None = None
     sums: Sums | None = None
     notice_at: datetime | None = None
+
+    @property
+    def outcomes(self) -> tuple[OrderOutcome, ...]:
+        return named(self.rows)

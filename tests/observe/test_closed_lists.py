@@ -121,7 +121,7 @@ def trace(reason: Reason, status: PingStatus) -> PingTrace:
         status=status,
         reason=reason,
         offer=None,
-        outcomes=(OrderOutcome("order", "buyer", reason),),
+        rows=(OrderOutcome("order", "buyer", reason),),
         phases_ms={"ask": 1.0, "decide": 0.1},
     )
 

@@ -2,6 +2,7 @@
 
 import random
 import time
+from collections.abc import Iterator
 from itertools import combinations
 
 import pytest
@@ -18,6 +19,19 @@ bids = st.lists(
     max_size=9,
 ).map(lambda found: sorted(found, key=lambda bid: -bid.gross_micros))  # as they are given: highest first
 pairs = st.lists(st.tuples(st.sampled_from(BUYERS), st.sampled_from(BUYERS)).filter(lambda pair: pair[0] != pair[1]))
+
+MANY_BUYERS = [f"buyer-{number}" for number in range(12)]
+many_bids = st.lists(
+    st.builds(
+        Share, st.sampled_from(MANY_BUYERS), st.integers(1, 40).map(lambda units: units * 10_000), st.integers(1, 4)
+    ),
+    min_size=8,
+    max_size=14,
+).map(lambda found: sorted(found, key=lambda bid: -bid.gross_micros))
+many_pairs = st.lists(
+    st.tuples(st.sampled_from(MANY_BUYERS), st.sampled_from(MANY_BUYERS)).filter(lambda pair: pair[0] != pair[1]),
+    max_size=20,
+)
 
 
 def both_sides(found: list[tuple[str, str]]) -> Apart:
@@ -43,7 +57,7 @@ def tried_all(found: list[Share], shares_max: int, apart: Apart) -> tuple[int, .
     by_gross = sorted(range(len(found)), key=lambda index: -found[index].gross_micros)
     sets = [
         chosen
-        for size in range(1, len(found) + 1)
+        for size in range(1, min(len(found), shares_max) + 1)
         for chosen in combinations(by_gross, size)  # in the order of the ranks
         if is_allowed([found[index] for index in chosen], shares_max, apart)
     ]
@@ -55,6 +69,36 @@ def tried_all(found: list[Share], shares_max: int, apart: Apart) -> tuple[int, .
 def test_it_is_the_best_of_all_sets(found: list[Share], shares_max: int, excluded: list[tuple[str, str]]) -> None:
     apart = both_sides(excluded)
     assert best_shares(found, shares_max, apart) == tried_all(found, shares_max, apart)
+
+
+@given(many_bids, st.integers(1, 4), many_pairs)
+@settings(max_examples=100)
+def test_of_many_bids_those_left_out_could_not_have_been_in_it(
+    found: list[Share], shares_max: int, excluded: list[tuple[str, str]]
+) -> None:
+    apart = both_sides(excluded)
+    assert best_shares(found, shares_max, apart) == tried_all(found, shares_max, apart)
+
+
+@pytest.mark.parametrize(("lowest", "best"), [(45, (1, 2, 5)), (44, (1, 2, 5)), (43, (0, 3, 4))])
+def test_a_low_bid_counts_where_the_highest_make_up_for_it(lowest: int, best: tuple[int, ...]) -> None:
+    """Taking what fits brings 240; the two that the first bid excludes bring more with the lowest, or as much."""
+    bids = [("ann", 100), ("bob", 99), ("cid", 98), ("dan", 90), ("eve", 50), ("fay", lowest)]
+    apart = both_sides([("ann", "bob"), ("ann", "cid"), ("dan", "bob"), ("eve", "cid")])
+    assert best_shares([Share(buyer, gross, 3) for buyer, gross in bids], 3, apart) == best
+
+
+def test_rivals_at_the_top_do_not_make_it_look_at_bids_that_are_too_low() -> None:
+    low = [Share(f"low-{number}", 10, 3) for number in range(40)]
+    looked_at = []
+
+    def given_one_by_one() -> Iterator[Share]:
+        for bid in [Share("ann", 100, 3), Share("bob", 90, 3), Share("cid", 80, 3), Share("dan", 70, 3), *low]:
+            looked_at.append(bid.buyer)
+            yield bid
+
+    assert best_shares(given_one_by_one(), 3, both_sides([("ann", "bob")])) == (0, 2, 3)
+    assert looked_at == ["ann", "bob", "cid", "dan", "low-0"]
 
 
 @given(bids, st.integers(1, 10))

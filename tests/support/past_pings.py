@@ -56,7 +56,7 @@ def ping_of(
         status=PingStatus.OFFERED if offer else PingStatus.UNSOLD,
         reason=decision.reason,
         offer=offer,
-        outcomes=decision.outcomes + kept_out,
+        rows=decision.rows + kept_out,
         inputs=decision.inputs,
     )
     return just_made(row_of(trace))

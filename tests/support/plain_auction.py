@@ -4,6 +4,7 @@ It stands beside the fast one so that the two can be compared on any auction the
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 from uuid import UUID
 
 from exchange.auction import Decision, Entrant, Terms
@@ -18,7 +19,24 @@ from exchange.values.reason import Reason
 from exchange.values.trace import BidOutcome, Inputs, OrderOutcome, Rung, Sums
 
 
-def decide(entrants: Sequence[Entrant], terms: Terms, ping_id: UUID) -> Decision:
+class Decided(NamedTuple):
+    """A decision with its outcomes as they are told."""
+
+    reason: Reason | None
+    payout_micros: int | None
+    ladder: tuple[Rung, ...]
+    outcomes: tuple[OrderOutcome, ...]
+    inputs: Inputs | None = None
+    sums: Sums | None = None
+
+
+def as_told(decision: Decision) -> Decided:
+    """The fast one's decision, to compare."""
+    reason, payout_micros, ladder, _, inputs, sums = decision
+    return Decided(reason, payout_micros, ladder, decision.outcomes, inputs, sums)
+
+
+def decide(entrants: Sequence[Entrant], terms: Terms, ping_id: UUID) -> Decided:
     """Decides a sale to the best bid, or, as the campaign sells, to the best set of shared bids.
 
     The ladder holds the winner and then, best first, every order whose own gross price covers the payout that the
@@ -29,7 +47,7 @@ def decide(entrants: Sequence[Entrant], terms: Terms, ping_id: UUID) -> Decision
     reasons = [_refusal(entrant, terms) for entrant in entrants]
     ranked, inputs = _ranking(entrants, reasons, terms, ping_id)
     if not ranked:
-        return Decision(_why_nobody(entrants), None, (), _outcomes(entrants, reasons))
+        return Decided(_why_nobody(entrants), None, (), _outcomes(entrants, reasons))
     best = ranked[0]
     takers = [entrants[index] for index in ranked]
     if terms.second_price:
@@ -37,10 +55,10 @@ def decide(entrants: Sequence[Entrant], terms: Terms, ping_id: UUID) -> Decision
     payout_micros = payout_of(_gross(takers[0]), takers[0].margin)
     if terms.min_price_micros is not None and payout_micros < terms.min_price_micros:
         reasons[best] = Reason.BELOW_MIN_PRICE
-        return Decision(Reason.BELOW_MIN_PRICE, None, (), _outcomes(entrants, reasons), inputs)
+        return Decided(Reason.BELOW_MIN_PRICE, None, (), _outcomes(entrants, reasons), inputs)
     reasons[best] = Reason.WON
     ladder = _ladder(takers[:1] if terms.fallback is Fallback.NONE else takers, payout_micros)
-    return Decision(None, payout_micros, ladder, _outcomes(entrants, reasons), inputs)
+    return Decided(None, payout_micros, ladder, _outcomes(entrants, reasons), inputs)
 
 
 def has_buyer(entrants: Sequence[Entrant], terms: Terms) -> bool:
@@ -205,23 +223,23 @@ class _Way:
         return [payout_of(_gross(self.entrants[winner]), self.entrants[winner].margin) for winner in self.winners]
 
 
-def _decide_ways(entrants: Sequence[Entrant], terms: Terms, ping_id: UUID) -> Decision:
+def _decide_ways(entrants: Sequence[Entrant], terms: Terms, ping_id: UUID) -> Decided:
     """Decides by the higher gross sum of the ways that the campaign sells; a tie is exclusive (contract, section 3)."""
     exclusive = _Way(Sale.EXCLUSIVE, entrants if terms.sale is Sale.BEST else (), terms, ping_id)
     shared = _Way(Sale.SHARED, entrants, terms, ping_id)
     sums = Sums(exclusive.gross_micros or None, shared.gross_micros or None, terms.max_shares)
     best = shared if shared.gross_micros > exclusive.gross_micros else exclusive
     if not best.winners:
-        return Decision(_why_nobody(entrants), None, (), _outcomes_of_ways(entrants, exclusive, shared), sums=sums)
+        return Decided(_why_nobody(entrants), None, (), _outcomes_of_ways(entrants, exclusive, shared), sums=sums)
     payouts = best.payouts()
     enough = terms.min_price_micros is None or sum(payouts) >= terms.min_price_micros
     for winner in best.winners:
         best.reasons[winner] = Reason.WON if enough else Reason.BELOW_MIN_PRICE
     outcomes = _outcomes_of_ways(entrants, exclusive, shared)
     if not enough:
-        return Decision(Reason.BELOW_MIN_PRICE, None, (), outcomes, sums=sums)
+        return Decided(Reason.BELOW_MIN_PRICE, None, (), outcomes, sums=sums)
     ladder = _ladder_of_legs(best, payouts, terms) if best is shared else _ladder_of_one(best, payouts[0], terms)
-    return Decision(None, sum(payouts), ladder, outcomes, sums=sums)
+    return Decided(None, sum(payouts), ladder, outcomes, sums=sums)
 
 
 def _best_set(way: _Way, terms: Terms) -> list[int]:
