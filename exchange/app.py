@@ -12,7 +12,7 @@ from fastapi.openapi.utils import get_openapi
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from exchange.api import problems, schema
+from exchange.api import problems, reference_page, schema
 from exchange.api.admin import AdminDoor
 from exchange.api.desk import Desk
 from exchange.api.door import Door, Handler
@@ -73,8 +73,9 @@ def create_gateway(settings: Settings, services: Services) -> Gateway:
             be_brisk()
             yield
 
-    app = FastAPI(title=TITLE, description=ABOUT, lifespan=lifespan)
+    app = FastAPI(title=TITLE, description=ABOUT, lifespan=lifespan, docs_url=None, redoc_url=None)
     problems.install(app)
+    reference_page.install(app)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend it
     return Gateway(app, doors, stopping.set)
 

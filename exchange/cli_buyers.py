@@ -65,7 +65,9 @@ def _try(order: str, lead: Path, way: _Way, *, out: Path | None) -> None:
     if out is not None:
         buyers.check_free(out)
     ready = with_database(settings, lambda database: buyers.prepare(database, wish, environment))
-    found = buyers.tried(ready, wish, environment, allow_private=settings.allow_private_addresses)
+    found = buyers.tried(
+        ready, wish, environment, allow_private=settings.allow_private_addresses, ca_file=settings.ca_file
+    )
     for line in buyers.lines_of(found):
         print(line)
     if out is not None:

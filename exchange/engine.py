@@ -16,7 +16,7 @@ from exchange.brakes import Brakes
 from exchange.buyers.calls import Tally
 from exchange.buyers.delivery import Courier
 from exchange.buyers.fanout import Fanout
-from exchange.buyers.tls import bare_context
+from exchange.buyers.tls import bare_context, trusting_context
 from exchange.buyers.tokens import Tokens
 from exchange.carriers.deciding import Carriers
 from exchange.carriers.mail import Relay, relay_from
@@ -150,15 +150,14 @@ async def _with_market(
     stack.push_async_callback(journal.close)
     make_recorder, make_pings, make_posts = _kinds(spans)
     recorder = make_recorder(journal, feed, settings.log_pings_share)
-    fanout = Fanout(allow_private=settings.allow_private_addresses)
-    courier = Courier(allow_private=settings.allow_private_addresses)
+    allow_private, tls = settings.allow_private_addresses, trusting_context(settings.ca_file)
+    fanout, courier = Fanout(allow_private=allow_private, tls=tls), Courier(allow_private=allow_private, tls=tls)
     stack.push_async_callback(fanout.close)
     stack.push_async_callback(courier.close)
     tokens = Tokens(courier)
     stack.push_async_callback(tokens.close)
     wires = Wires(environment, tokens)
-    allow_private = settings.allow_private_addresses
-    carriers = Carriers(courier, environment, relay, bare_context(), allow_private=allow_private)
+    carriers = Carriers(courier, environment, relay, bare_context(settings.ca_file), allow_private=allow_private)
     stack.callback(carriers.close)
     background = Background()
     stack.push_async_callback(_drain, background, settings.drain_timeout_s)

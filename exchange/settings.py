@@ -42,6 +42,9 @@ class Settings(BaseSettings):
     metrics_token: SecretStr | None = Field(
         None, description="bearer that opens /metrics to peers that are not private"
     )
+    ca_file: Path | None = Field(
+        None, description="PEM file of authorities that are trusted besides the usual ones, such as your company's own"
+    )
     allow_private_addresses: bool = Field(False, description="buyers may be on loopback and private networks")
     worker_metrics_port: Annotated[int, Field(ge=1, le=65_535)] | None = Field(
         None, description="port on 127.0.0.1 where the worker answers /metrics"

@@ -12,6 +12,7 @@ have been answered. The good buyers run here, the bad ones in a process of their
 
 import argparse
 import asyncio
+import os
 import random
 import re
 import signal
@@ -25,6 +26,7 @@ from typing import Any
 
 import httpx
 from bad_buyers_farm import CHOSEN, farm
+from cores import child_of, cpu_of
 from exchange_process import Exchange, Failed, own_exchange
 from misbehaviour import BadBuyer, bid, keeps_saying
 
@@ -88,8 +90,9 @@ async def run(exchange: Exchange, options: argparse.Namespace) -> list[str]:
         await asyncio.to_thread(exchange.apply, market(urls | bad))
         await in_force(client, 2)
         await each_kind(client, prices, met := Seen())
-        before = await outcomes(client)
+        before, waits = await outcomes(client), Waits()
         seen = await under_load(client, prices, options)
+        print(waits.said())
         reasons = {name: codes - before[name] for name, codes in (await outcomes(client)).items()}
     report(alone, seen, reasons)
     return alone.faults + met.faults + seen.faults + unfair(seen, reasons)
@@ -101,9 +104,8 @@ async def gateway(exchange: Exchange, key: str) -> AsyncIterator[httpx.AsyncClie
     url = await asyncio.to_thread(serving.__enter__)
     try:
         headers = {"Authorization": f"Bearer {key}"}
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
         async with httpx.AsyncClient(
-            base_url=url, headers=headers, limits=limits, timeout=10, trust_env=False
+            base_url=url, headers=headers, limits=NO_LIMITS, timeout=10, trust_env=False
         ) as found:
             await in_force(found, 1)
             yield found
@@ -199,6 +201,22 @@ async def ping(client: httpx.AsyncClient, state: str, prices: Prices, seen: Seen
 
 
 # ---- what became of whom ----
+
+
+class Waits:
+    """How long the gateway and this command were ready to work while others had the CPUs: then times mean little."""
+
+    def __init__(self) -> None:
+        gateway = child_of(os.getpid(), b"\0serve\0")
+        if gateway is None:
+            raise Failed("there is no gateway")
+        self._began_s = time.monotonic()
+        self._before = {pid: cpu_of(pid) for pid in (gateway, os.getpid())}
+
+    def said(self) -> str:
+        passed_ms = (time.monotonic() - self._began_s) * 1000
+        shares = [cpu_of(pid).since(before).waited_ms / passed_ms for pid, before in self._before.items()]
+        return "gateway and load waited for a CPU {:.0%} and {:.0%} of the time".format(*shares)
 
 
 async def in_force(client: httpx.AsyncClient, version: int) -> None:

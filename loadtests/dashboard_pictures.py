@@ -36,8 +36,6 @@ DASHBOARDS = ROOT / "deploy/grafana/dashboards"
 PICTURES = ROOT / "docs/operate/pictures"
 VARIABLES = {"$__rate_interval": "30s", "$job": "exchange", "$campaign": ".*", "$buyer": ".*"}
 STEP_S = 3
-WAY_IN_S = 20
-"""What is left out of the pictures: until then rates are those of an exchange that has just started."""
 COLOURS = (BLUE, TEAL, AMBER, VIOLET, RED, "#5aa9d6", "#8aa53b", "#d77fa1", "#8d6e53", GREY, "#33475b", "#b58ad0")
 COLUMN_IN, ROW_IN = 0.5, 0.27
 SERIES_MAX = len(COLOURS)
@@ -247,7 +245,7 @@ def _series(axes: Axes, panel: dict[str, Any], lines: list[Line], unit: str | No
 
 def main() -> int:
     options = _parser().parse_args()
-    scenario = day(options.seconds + WAY_IN_S)
+    scenario = day(options.seconds + options.way_in_s)
     with (
         demo_world() as world,
         buyers(world, options.seed, 0),
@@ -255,20 +253,20 @@ def main() -> int:
         watched(url, world.exchange.folder / "prometheus") as address,
         mistakes(url, world.keys[FLOODING]),
     ):
-        begin_s = time.time() + WAY_IN_S
+        begin_s = time.time() + options.way_in_s
         part = Part(CALM, world.keys[CALM], scenario.stages)
         run(url, scenario, [part], per_s=options.rate, seed=options.seed, campaigns=CAMPAIGNS)
-        blank = paint(address, begin_s, begin_s + options.seconds, options.out)
+        blank = paint(address, begin_s, begin_s + options.seconds, options.out, options.only)
     for name in sorted(blank):
         print(f"{'nothing to show' if name in QUIET else 'EMPTY'}: {name}")
     return 1 if blank - QUIET else 0
 
 
-def paint(address: str, begin_s: float, end_s: float, folder: Path) -> set[str]:
-    """Draws every dashboard; returns the panels that have nothing to show."""
+def paint(address: str, begin_s: float, end_s: float, folder: Path, only: str | None) -> set[str]:
+    """Draws every dashboard, or one of them; returns the panels that have nothing to show."""
     blank = set()
     with httpx.Client(base_url=address, timeout=60, trust_env=False) as client, mpl.rc_context(STYLE):
-        for source in sorted(DASHBOARDS.glob("*.json")):
+        for source in sorted(DASHBOARDS.glob(f"{only or '*'}.json")):
             board = json.loads(source.read_text())
             found: dict[int, list[Line]] = {}
             for panel in board["panels"]:
@@ -285,8 +283,12 @@ def paint(address: str, begin_s: float, end_s: float, folder: Path) -> set[str]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=300.0, help="that the pictures show")
+    parser.add_argument(
+        "--way-in-s", type=float, default=20.0, help="left out of the pictures: till then rates are of a start"
+    )
     parser.add_argument("--rate", type=float, default=20.0, help="leads a second at the usual load")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", choices=sorted(path.stem for path in DASHBOARDS.glob("*.json")), help="one dashboard")
     parser.add_argument("--out", type=Path, default=PICTURES)
     return parser
 

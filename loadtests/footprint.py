@@ -33,11 +33,13 @@ from exchange_process import Exchange, own_exchange
 
 from exchange.marketfile.reader import load as load_market
 from exchange.marketfile.source import Document
+from exchange.ports import free_ports
 from exchange.storage import catalogue
 from exchange.storage.database import Database
 from exchange.values.market import Market
 
-FANOUT, ORDERS, BASE_PORT = 20, 1_000, 9_300
+FANOUT, ORDERS = 20, 1_000
+BUYERS = 4 * FANOUT  # what the kit makes of it, each with a port of his own
 BUSY_MIB_MAX = 350
 GROWTH_MAX = 0.10
 BUYERS_SECRET = {"BENCH_BUYER_TOKEN": "any"}  # what the kit's market takes from the environment
@@ -108,21 +110,22 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--pings", type=int, default=200_000, help="of `after`")
     parser.add_argument("--idle", type=float, default=60, help="seconds of `after` without a ping")
     parser.add_argument("--swaps", type=int, default=50)
-    parser.add_argument("--port", type=int, default=8_030, help="of the gateway")
+    parser.add_argument("--port", type=int, help="of the gateway, instead of a free one")
     options = parser.parse_args()
     if unknown := set(options.parts) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
     return options
 
 
-def set_up(exchange: Exchange, port: int) -> Site:
+def set_up(exchange: Exchange, port: int | None) -> Site:
     """A market with `FANOUT` buyers a ping in force, and a key."""
     os.environ.update(exchange.environment)  # of what the kit starts
     market = exchange.folder / "market"
-    make_market(market, orders=ORDERS, fanout=FANOUT, base=BASE_PORT)
+    base = free_ports(BUYERS + 1)
+    make_market(market, orders=ORDERS, fanout=FANOUT, base=base)
     exchange.apply(market / "market.yaml")
     cpus = sorted(os.sched_getaffinity(0))
-    return Site(exchange, market, exchange.new_key("acme"), port, set(cpus), set(cpus[1:2] or cpus))
+    return Site(exchange, market, exchange.new_key("acme"), port or base + BUYERS, set(cpus), set(cpus[1:2] or cpus))
 
 
 # ---- the parts ----
@@ -165,7 +168,7 @@ def after(site: Site, options: argparse.Namespace) -> list[str]:
 
 def swaps(site: Site, options: argparse.Namespace) -> list[str]:
     other = site.exchange.folder / "other"
-    make_market(other, orders=ORDERS, fanout=FANOUT, base=BASE_PORT, seed=2)
+    make_market(other, orders=ORDERS, fanout=FANOUT, base=site.expected["farm"]["base"], seed=2)
     markets = [load_market((folder / "market.yaml").read_text()) for folder in (other, site.market)]
     with buyers(site, 0) as farm, gateway(site) as running:
         answers: int = loaded(site, running, options.rate / 4, WARM_UP_S)["answers"]

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
@@ -25,6 +25,7 @@ from samples import Check, table
 from scenarios import SCENARIOS, Scenario
 
 from exchange.commands.demo import books_since
+from exchange.marketfile.source import parse
 from exchange.ports import free_ports
 from exchange.simulation.manners import demo_buyers
 from exchange.simulation.market import demo_deposits_micros, demo_environment, render_demo_market
@@ -32,6 +33,7 @@ from exchange.simulation.reconcile import Report, reconcile
 from exchange.simulation.tally import Tally
 from exchange.simulation.witness import read_logs
 from exchange.storage.database import Database
+from exchange.values.brakes import Rate
 from exchange.values.ids import uuid7
 from exchange.values.money import format_amount
 
@@ -60,11 +62,13 @@ class World:
 
 
 @contextmanager
-def demo_world() -> Iterator[World]:
-    """The world of `exchange demo`, in a folder of its own that is gone afterwards."""
+def demo_world(flooding: Rate | None = None) -> Iterator[World]:
+    """The world of `exchange demo`, in a folder of its own gone afterwards; `flooding` is the visitor's rate."""
     with own_exchange(**demo_environment()) as exchange:
-        port, market = free_ports(len(demo_buyers())), exchange.folder / "market.yaml"
-        market.write_text(render_demo_market(port))
+        port = free_ports(len(demo_buyers()))
+        market = parse(render_demo_market(port))
+        if flooding is not None:
+            market["sellers"][FLOODING]["rate"] = asdict(flooding)
         exchange.apply(market)
         for buyer, micros in demo_deposits_micros().items():
             exchange.run("balance", "add", buyer, format_amount(micros))
@@ -132,18 +136,26 @@ def plan(seconds: float, only: Sequence[str]) -> list[Scenario]:
     return [SCENARIOS[name].lasting(seconds * share / sum(chosen.values())) for name, share in chosen.items()]
 
 
+def rate_of_flood(scenarios: Sequence[Scenario], rate: float) -> Rate | None:
+    """What the flooding seller may send, a second's worth at once; None where nobody floods."""
+    agreed = max((scenario.agreed for scenario in scenarios), default=0.0)
+    per_s = max(1, round(agreed * rate))
+    return Rate(per_s, burst=per_s) if agreed else None
+
+
 def load(scenarios: Sequence[Scenario], rate: float, seed: int) -> Load:
     """Runs everything; the outcomes, and whether the witnesses and the doctor agree in the end."""
     outcomes: list[Outcome] = []
     tally, first = Tally(), uuid7()
-    with demo_world() as world, Watch() as watch:
+    flooding = rate_of_flood(scenarios, rate)
+    with demo_world(flooding) as world, Watch() as watch:
         with world.exchange.serving() as url:
             for scenario in scenarios:
                 with buyers(world, seed, scenario.slow_ms):
                     parts = parts_of(scenario, (CALM, world.keys[CALM]), (FLOODING, world.keys[FLOODING]))
                     began_s = watch.now_s() + 0.2
                     samples = run(url, scenario, parts, per_s=rate, seed=seed, campaigns=CAMPAIGNS, told=tally.add)
-                    own, found = judged(samples, CALM, scenario.limits)
+                    own, found = judged(samples, CALM, scenario.limits, flooding)
                     outcomes.append(Outcome(scenario, began_s, samples, own, found))
                     print(table(found), flush=True)
             time.sleep(REST_S)

@@ -6,6 +6,7 @@ from base64 import b64encode
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,11 @@ from exchange.values.money import format_amount
 
 INK, FAINT, GRID, BAND = "#1d2733", "#6b7885", "#e6eaee", "#f5f7f9"
 BLUE, TEAL, AMBER, RED, VIOLET, GREY = "#2463b0", "#1d9a86", "#e09f1f", "#c8402f", "#7a5ab5", "#b4bec8"
+AT_NIGHT = {
+    INK: "#e4e9ee", FAINT: "#98a5b2", GRID: "#2c3742", BAND: "#1a222b", BLUE: "#6ea8ee", TEAL: "#36b9a4",
+    AMBER: "#e8ae3c", RED: "#ee7564", VIOLET: "#ab8fe2", GREY: "#66737f",
+}  # fmt: skip
+"""The page's pictures take these where the reader's system is dark."""
 OUTCOMES = {
     "ping": {"offered": TEAL, "unsold": GREY, "refused": VIOLET, "turned away": AMBER, "wrong": RED},
     "post": {"accepted": TEAL, "rejected": GREY, "pending": VIOLET, "turned away": AMBER, "wrong": RED},
@@ -32,6 +38,10 @@ STYLE: Any = {
     "axes.grid": True, "grid.color": GRID, "grid.linewidth": 0.8, "axes.axisbelow": True, "xtick.color": FAINT,
     "ytick.color": FAINT, "legend.frameon": False, "legend.fontsize": 9, "lines.linewidth": 1.7,
 }  # fmt: skip
+LEFT, LABEL_LEFT = 0.068, -0.055
+"""Room for numbers and unit beside a picture, in parts of its width; where the unit is, in parts of the axes'."""
+HEADROOM = 0.12
+"""Room for the scenarios' names above all lines, in parts of their height."""
 BUSY_PERCENT = 80
 STYLES = Path(__file__).with_suffix(".css")
 
@@ -84,7 +94,7 @@ def write(load: Load, folder: Path) -> Path:
     with mpl.rc_context(STYLE):
         pictures = [_svg(paint, load) for paint in PAINTERS]
         figure = Figure(figsize=(12, 3.3 * len(PAINTERS)))
-        figure.subplots_adjust(left=0.055, right=0.985, top=0.975, bottom=0.02, hspace=0.34)
+        figure.subplots_adjust(left=LEFT, right=0.985, top=0.975, bottom=0.02, hspace=0.34)
         for axes, paint in zip(figure.subplots(len(PAINTERS), 1), PAINTERS, strict=True):
             paint(axes, load)
         figure.savefig(folder / "load.png", dpi=110)
@@ -95,11 +105,25 @@ def write(load: Load, folder: Path) -> Path:
 
 def _svg(paint: Painter, load: Load) -> str:
     figure = Figure(figsize=(11.4, 3.3))
-    figure.subplots_adjust(left=0.055, right=0.995, top=0.86, bottom=0.09)
-    paint(figure.subplots(), load)
-    text = io.BytesIO()
-    figure.savefig(text, format="svg", transparent=True)
-    return f'<img alt="" src="data:image/svg+xml;base64,{b64encode(text.getvalue()).decode()}">'
+    figure.subplots_adjust(left=LEFT, right=0.985, top=0.86, bottom=0.09)
+    axes = figure.subplots()
+    paint(axes, load)
+    drawn = io.StringIO()
+    figure.savefig(drawn, format="svg", transparent=True)
+    coded = b64encode(_for_day_and_night(drawn.getvalue()).encode()).decode()
+    title = escape(axes.get_title(loc="left"))
+    return f'<img alt="{title}" src="data:image/svg+xml;base64,{coded}">'
+
+
+def _for_day_and_night(drawn: str) -> str:
+    """The same picture in variables instead of colours, with what they are by day and by night."""
+    names = {colour: f"--c{index}" for index, colour in enumerate(AT_NIGHT)}
+    for colour, name in names.items():
+        drawn = drawn.replace(colour, f"var({name})")
+    day = "".join(f"{name}:{colour};" for colour, name in names.items())
+    night = "".join(f"{names[colour]}:{other};" for colour, other in AT_NIGHT.items())
+    style = f"<style>svg{{{day}}}@media (prefers-color-scheme:dark){{svg{{{night}}}}}</style>"
+    return drawn.replace("</svg>", f"{style}</svg>")
 
 
 # Pictures
@@ -138,7 +162,11 @@ def _latency(what: str) -> Painter:
             axes.hlines(limit, outcome.began_s, end_s, color=INK, lw=1.1, ls=(0, (2, 2)))
         axes.plot([], [], color=INK, lw=1.1, ls=(0, (2, 2)), label="limit of p99")
         axes.set_yscale("log")
+        axes.yaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: f"{value:,g}"))
+        axes.yaxis.set_minor_locator(mpl.ticker.NullLocator())
+        low, high = axes.get_ylim()
+        axes.set_ylim(low, high * (high / low) ** HEADROOM)
         _finish(axes, load, f"Time of a {what}, from when it was due", "ms", legend=4, floor=None)
 
     return paint
@@ -200,9 +228,10 @@ def _finish(axes: Axes, load: Load, title: str, unit: str, *, legend: int, floor
             axes.axvspan(outcome.began_s + flooded[0], outcome.began_s + flooded[-1] + 1, ymax=0.015, color=AMBER, lw=0)
     axes.set_xlim(0, _end_s(load))
     if floor is not None:
-        axes.set_ylim(floor, axes.get_ylim()[1] * 1.12)
+        axes.set_ylim(floor, axes.get_ylim()[1] * (1 + HEADROOM))
     axes.set_title(title)
     axes.set_ylabel(unit)
+    axes.yaxis.set_label_coords(LABEL_LEFT, 0.5)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0f} s")
     axes.grid(visible=False, axis="x")
     axes.legend(ncols=legend, loc="lower right", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.2)
@@ -228,7 +257,9 @@ def _page(load: Load, pictures: Sequence[str]) -> str:
         _rows(load.facts),
         f'<p class="small">{NOTE}</p>',
     ]
-    head = f'<meta charset="utf-8"><title>Load test: {verdict}</title>'
+    head = (
+        f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Load test: {verdict}</title>'
+    )
     style = f"<style>{STYLES.read_text()}</style>"
     return f'<!doctype html><html lang="en">{head}{style}<main>{"".join(parts)}</main></html>\n'
 
@@ -240,7 +271,7 @@ def _headline(load: Load) -> str:
     wrong = sum(sample.outcome == "wrong" for sample in samples)
     return (
         f"{pings:,} pings and {len(samples) - pings:,} posts in {seconds:,.0f} seconds, "
-        f"{load.figures.accepted:,} sales for {format_amount(load.figures.gross_micros)} USD, "
+        f"{load.figures.accepted:,} sales for {_usd(load.figures.gross_micros)}, "
         f"{wrong or 'no'} wrong answer{'' if wrong == 1 else 's'}.{_busy(load.uses)}"
     )
 
@@ -284,16 +315,20 @@ def _money(figures: Figures) -> dict[str, str]:
     return {
         "Sales": f"{figures.accepted:,} of {figures.posts:,} posts; {figures.rejected:,} rejected, "
         f"{figures.pending:,} unknown",
-        "Gross": f"{format_amount(figures.gross_micros)} USD charged to buyers",
-        "Payout": f"{format_amount(figures.payout_micros)} USD owed to sellers",
-        "Margin": f"{format_amount(figures.margin_micros)} USD for the exchange",
+        "Gross": f"{_usd(figures.gross_micros)} charged to buyers",
+        "Payout": f"{_usd(figures.payout_micros)} owed to sellers",
+        "Margin": f"{_usd(figures.margin_micros)} for the exchange",
         "Buyers' failures": failures or "none",
     }
+
+
+def _usd(micros: int) -> str:
+    return f"{Decimal(format_amount(micros)):,} USD"
 
 
 NOTE = (
     "Arrivals are a Poisson process drawn from the seed, and do not wait for answers. A request's time runs from the "
     "moment at which it was due. Limits and percentiles are those of the calm seller, times without what was turned "
-    "away (429 or 503); of a flooding seller only wrong answers count. The amber line below is his flood. Witnesses "
-    "are the sellers, the buyers' own logs and Postgres."
+    "away (429 or 503); a flooding seller has to be answered rightly, and refused what is above his own rate. The "
+    "amber line below is his flood. Witnesses are the sellers, the buyers' own logs and Postgres."
 )

@@ -47,7 +47,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=3, help="of each half of a round")
     parser.add_argument("--rate", type=float, default=150, help="pings/s")
     parser.add_argument("--cost-max", type=float, default=8, metavar="PERCENT")
-    parser.add_argument("--port", type=int, default=8_031, help="of the gateway")
+    parser.add_argument("--port", type=int, help="of the gateway, instead of a free one")
     parser.add_argument("--gateway", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -56,7 +56,7 @@ def measure(site: Any, options: argparse.Namespace) -> dict[bool, list[float]]:
     """CPU microseconds of a ping, one figure a round, with metrics and without."""
     command = f"{sys.executable} {Path(__file__).resolve()} --gateway --port {site.port}"
     found: dict[bool, list[float]] = {True: [], False: []}
-    with buyers(site, 0):
+    with buyers(site, 0) as farm:
         running = Running(project(command), site.port, site.market, site.gateway_cpus, ())
         try:
             loaded(site, running, options.rate, 2 * options.seconds)  # the first pings connect
@@ -68,6 +68,7 @@ def measure(site: Any, options: argparse.Namespace) -> dict[bool, list[float]]:
                 os.kill(running.process.pid, TOGGLE)
         finally:
             running.stop()
+        farm.stop()
     return found
 
 

@@ -19,13 +19,14 @@ from typing import Any
 import orjson
 import uvloop
 from judging import judge_ping, judge_post
-from samples import SHED, WRONG, Check, Sample, checks, percentile, spread, table
+from samples import SHED, WRONG, Check, Sample, checks, flood_checks, percentile, spread, table
 from scenarios import SCENARIOS, Limits, Scenario, Stage, arrivals
 from wire import Wire
 
 from exchange.simulation.answers import Answer
 from exchange.simulation.leads import LEAD_MAKERS, SimulatedLead
 from exchange.simulation.tally import OFFERED, PingTold, PostTold, Told, TurnedAway
+from exchange.values.brakes import Rate
 from exchange.values.money import format_amount
 
 POSTED_SHARE = 0.9  # of the offers
@@ -149,7 +150,10 @@ class OpenLoop:
             self._note(what, errand, due_s, WRONG, late_ms, found)
             return
         self._told(found)
-        self._note(what, errand, due_s, SHED if isinstance(found, TurnedAway) else found.status, late_ms)
+        if isinstance(found, TurnedAway):
+            self._note(what, errand, due_s, SHED, late_ms, found.code)
+        else:
+            self._note(what, errand, due_s, found.status, late_ms)
 
     def _note(self, what: str, errand: _Errand, due_s: float, outcome: str, late_ms: float, detail: str = "") -> None:
         took_ms = (self._now() - due_s) * 1000
@@ -185,13 +189,14 @@ def run(
     return uvloop.run(OpenLoop(url, told).run(work))
 
 
-def judged(samples: Sequence[Sample], calm: str, limits: Limits) -> tuple[list[Sample], list[Check]]:
-    """The calm seller's samples and what is asked of them; a flooding seller only has to be answered rightly."""
+def judged(
+    samples: Sequence[Sample], calm: str, limits: Limits, rate: Rate | None = None
+) -> tuple[list[Sample], list[Check]]:
+    """The calm seller's samples, and what is asked of them and of a flooding seller's, whose `rate` this is."""
     own = [sample for sample in samples if sample.seller == calm]
     found = checks(own, limits)
-    wrong = sum(sample.outcome == WRONG for sample in samples if sample.seller != calm)
     if len(own) < len(samples):
-        found.append(Check("wrong, flood", "0", str(wrong), not wrong))
+        found += flood_checks([sample for sample in samples if sample.seller != calm], rate, limits.shed_share_max)
     return own, found
 
 

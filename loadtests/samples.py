@@ -8,7 +8,11 @@ from typing import NamedTuple
 
 from scenarios import Limits
 
+from exchange.values.brakes import Rate
+
 SHED, WRONG = "turned away", "wrong"
+RATE_LIMITED = "rate_limited"
+"""The code of a refusal for a seller's own rate."""
 PERCENTILES = (50.0, 90.0, 99.0, 99.9, 100.0)
 
 
@@ -16,6 +20,7 @@ class Sample(NamedTuple):
     """One request. `at_s` is when it was due, from the beginning of the run; `took_ms` is from then to its answer.
 
     `what` is ping or post, `outcome` the answer's status, SHED or WRONG; `late_ms` is from then to its sending.
+    `detail` says what is wrong, or with which code it was turned away.
     """
 
     what: str
@@ -66,10 +71,41 @@ def checks(samples: Sequence[Sample], limits: Limits) -> list[Check]:
     return found
 
 
+def flood_checks(samples: Sequence[Sample], rate: Rate | None, shed_share_max: float) -> list[Check]:
+    """What is asked of a flooding seller's samples: right answers, and refusals of all that is above his own `rate`.
+
+    Pings and posts are counted apart, as the exchange does. As many as of others' requests may be refused otherwise.
+    """
+    wrong = Counter(sample.detail for sample in samples if sample.outcome == WRONG)
+    found = [Check("wrong, flood", "0", _said(wrong), not wrong)]
+    if rate is None:
+        return found
+    for what in ("ping", "post"):
+        sent = [sample for sample in samples if sample.what == what]
+        let_in = sum(sample.outcome != SHED for sample in sent)
+        most = rate.burst + math.ceil(rate.per_s * _lasted_s(sent))
+        found.append(
+            Check(f"{what}s let in, flood", f"at most {most:,}", f"{let_in:,} of {len(sent):,}", let_in <= most)
+        )
+    codes = Counter(sample.detail for sample in samples if sample.outcome == SHED)
+    said = ", ".join(f"{count:,} {code}" for code, count in codes.most_common()) or "none"
+    otherwise = codes.total() - codes[RATE_LIMITED]
+    held = codes[RATE_LIMITED] > 0 and otherwise <= shed_share_max * len(samples)
+    found.append(Check("turned away, flood", f"by his rate, or {shed_share_max:.1%}", said, held))
+    return found
+
+
+def _lasted_s(samples: Sequence[Sample]) -> float:
+    """From when the first of them was due until the last was answered: no gateway can have seen them for longer."""
+    if not samples:
+        return 0.0
+    return max(one.at_s + one.took_ms / 1000 for one in samples) - min(one.at_s for one in samples)
+
+
 def table(found: Iterable[Check]) -> str:
     """The checks as text, one a line."""
     return "\n".join(
-        f"{'ok    ' if check.held else 'FAILED'}  {check.name:<14} {check.limit:<18} {check.found}" for check in found
+        f"{'ok    ' if check.held else 'FAILED'}  {check.name:<19} {check.limit:<20} {check.found}" for check in found
     )
 
 

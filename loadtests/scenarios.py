@@ -29,13 +29,17 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A load over time. `flood` is that of a second seller, who heeds no refusal; buyers are slower by `slow_ms`."""
+    """A load over time. `flood` is that of a second seller, who heeds no refusal; buyers are slower by `slow_ms`.
+
+    `agreed` is how much of the flood his own `rate` in the market lets in, 1.0 the usual load; 0: he has none.
+    """
 
     name: str
     about: str
     stages: tuple[Stage, ...]
     limits: Limits
     flood: tuple[Stage, ...] = ()
+    agreed: float = 0.0
     slow_ms: int = 0
 
     @property
@@ -96,10 +100,11 @@ _ALL = (
     ),
     Scenario(
         "flood",
-        "one seller sends four times what all should, and heeds no refusal; another one goes on as always",
+        "one seller sends four times what all should, eight times what he may, and heeds no refusal; another goes on",
         (Stage(60, 0.5, 0.5),),
-        Limits(ping_p99_ms=2_000, post_p99_ms=4_000, shed_share_max=0.1),
+        Limits(ping_p99_ms=1_000, post_p99_ms=3_000, shed_share_max=0.02),
         flood=(Stage(10, 0, 0), Stage(40, 4, 4), Stage(10, 0, 0)),
+        agreed=0.5,
     ),
     Scenario(
         "slow-buyers",

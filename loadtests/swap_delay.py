@@ -40,11 +40,11 @@ from matching_speed import mixed_filter
 
 from exchange.marketfile.reader import read
 from exchange.marketfile.source import scan
+from exchange.ports import free_ports
 from exchange.storage import catalogue
 from exchange.storage.database import Database
 
-BASE_PORT = 9_340
-SETTLE_S = 2.0
+BUYERS_EACH = 4  # so many has the kit's market for each that a ping asks, each with a port of his own
 IN_FORCE_S = 60.0
 LATE_MS = 20.0
 LATE_SHOWN = 5
@@ -88,8 +88,9 @@ def main() -> int:
     with own_exchange(**BUYERS_SECRET) as exchange:
         os.environ.update(exchange.environment)
         folders = [exchange.folder / name for name in ("one", "other")]
+        base = free_ports(BUYERS_EACH * options.fanout)
         for seed, folder in enumerate(folders, 1):
-            make_market(folder, orders=options.orders, fanout=options.fanout, base=BASE_PORT, seed=seed)
+            make_market(folder, orders=options.orders, fanout=options.fanout, base=base, seed=seed)
         expected = json.loads((folders[0] / "expected.json").read_text())
         cpus = set(os.sched_getaffinity(0))
         farm = Farm(cpus, **expected["farm"], think_ms=0, max_seconds=7_200)
@@ -116,6 +117,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--fanout", type=int, default=10, help="buyers asked")
     parser.add_argument("--rate", type=float, default=100, help="pings/s")
     parser.add_argument("--swaps", type=int, default=5)
+    parser.add_argument("--settle-s", type=float, default=2.0, help="rest before and after what is measured")
     parser.add_argument("--edit", action="store_true", help="the second market differs in one order only")
     parser.add_argument("--mixed", action="store_true", help="orders with filters of all kinds")
     return parser.parse_args()
@@ -222,11 +224,11 @@ class Found:
 
 
 async def swaps(seller: "Seller", sent: Sent, apply: Apply, options: argparse.Namespace) -> None:
-    await asyncio.sleep(SETTLE_S)
+    await asyncio.sleep(options.settle_s)
     found = Found()
     before = await seller.figures()
     for _ in range(options.swaps):
-        await swap(seller, sent, apply, found)
+        await swap(seller, sent, apply, found, options.settle_s)
     print(f"{options.orders} orders, {options.fanout} buyers a ping, {options.rate:g} pings/s, {options.swaps} swaps")
     seconds = found.in_force_s
     print(
@@ -249,7 +251,7 @@ async def swaps(seller: "Seller", sent: Sent, apply: Apply, options: argparse.Na
         raise SystemExit(f"not offered: {dict(sent.failed)}")
 
 
-async def swap(seller: "Seller", sent: Sent, apply: Apply, found: Found) -> None:
+async def swap(seller: "Seller", sent: Sent, apply: Apply, found: Found, settle_s: float) -> None:
     """One swap, then as long without one, then as long beside a process that uses as much CPU as the reader did."""
     loop = asyncio.get_running_loop()
     began_s, began, reading = loop.time(), cpu_of(seller.gateway), seller.reader_worked_ms()
@@ -261,7 +263,7 @@ async def swap(seller: "Seller", sent: Sent, apply: Apply, found: Found) -> None
     took_s = loop.time() - began_s
     found.during += sent.between(began_s, loop.time())
     worked, read_ms = cpu_of(seller.gateway).since(began), seller.reader_worked_ms() - reading
-    await asyncio.sleep(SETTLE_S)
+    await asyncio.sleep(settle_s)
     quiet_s, quiet = loop.time(), cpu_of(seller.gateway)
     await asyncio.sleep(took_s)
     found.quiet += sent.between(quiet_s, loop.time())
@@ -271,7 +273,7 @@ async def swap(seller: "Seller", sent: Sent, apply: Apply, found: Found) -> None
         burning_s = loop.time()
         await asyncio.sleep(took_s)
     found.beside += sent.between(burning_s, loop.time())
-    await asyncio.sleep(SETTLE_S)
+    await asyncio.sleep(settle_s)
 
 
 def longest(bucket: str, before: dict[str, float], after: dict[str, float]) -> str:

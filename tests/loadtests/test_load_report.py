@@ -14,12 +14,12 @@ SCENARIOS = ("steady", "campaign-start", "burst", "flood", "slow-buyers")
 def run(folder: Path, *options: str) -> tuple["subprocess.CompletedProcess[str]", str]:
     """A run of two leads a second; its report's page."""
     command = [sys.executable, str(LOADTESTS / "load.py"), "--rate", "2", "--out", str(folder), *options]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=110)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=280)
     page = folder / "index.html"
     return done, page.read_text() if page.exists() else ""
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_a_short_load_is_answered_rightly_and_its_report_says_so(tmp_path: Path) -> None:
     done, page = run(tmp_path, "--seconds", "18", "--p99-ms", "60000")
     said = done.stdout + done.stderr
@@ -38,7 +38,7 @@ def test_a_short_load_is_answered_rightly_and_its_report_says_so(tmp_path: Path)
     assert (tmp_path / "load.png").read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_a_limit_that_does_not_hold_fails_the_run(tmp_path: Path) -> None:
     done, page = run(tmp_path, "--seconds", "5", "--only", "steady", "--p99-ms", "0.01")
     assert done.returncode == 1, done.stderr

@@ -11,8 +11,10 @@ import pytest
 sys.path.append(str(Path(__file__).parents[2] / "loadtests"))  # a folder of scripts, not a package
 
 from open_loop import Part, errands
-from samples import SHED, WRONG, Sample, checks, percentile, times_ms
+from samples import RATE_LIMITED, SHED, WRONG, Sample, checks, flood_checks, percentile, times_ms
 from scenarios import SCENARIOS, Limits, Scenario, Stage, arrivals, level_at
+
+from exchange.values.brakes import Rate
 
 RAMP = (Stage(100, 0, 2), Stage(100, 2, 2))
 LIMITS = Limits(ping_p99_ms=100, post_p99_ms=100, shed_share_max=0.1)
@@ -93,3 +95,38 @@ def test_what_was_turned_away_is_no_measure_of_time() -> None:
 )
 def test_each_limit_is_looked_at(samples: list[Sample], failed: set[str]) -> None:
     assert {check.name for check in checks(samples, LIMITS) if not check.held} == failed
+
+
+AGREED = Rate(per_s=2, burst=3)
+
+
+def flood(outcome: str, at_s: float, detail: str = "", what: str = "ping") -> Sample:
+    return Sample(what, "flood", at_s, 0.0, outcome, detail=detail)
+
+
+KEPT_OUT = [flood("offered" if number % 5 == 0 else SHED, number / 10, RATE_LIMITED) for number in range(101)]
+"""Ten a second for ten seconds, of which two a second are let in: at most 23 may be."""
+
+
+@pytest.mark.parametrize(
+    ("samples", "failed"),
+    [
+        (KEPT_OUT, set()),
+        ([*KEPT_OUT, *[flood("unsold", 5)] * 2], set()),
+        ([*KEPT_OUT, *[flood("unsold", 5)] * 3], {"pings let in, flood"}),
+        ([*KEPT_OUT, *[flood("accepted", 5, what="post")] * 3], set()),
+        ([*KEPT_OUT, *[flood("accepted", 5, what="post")] * 4], {"posts let in, flood"}),
+        ([*KEPT_OUT, *[flood(SHED, 5, "overloaded")] * 11], set()),
+        ([*KEPT_OUT, *[flood(SHED, 5, "overloaded")] * 12], {"turned away, flood"}),
+        ([*KEPT_OUT, flood(WRONG, 5, "a lie")], {"wrong, flood"}),
+        ([flood("offered", 0)], {"turned away, flood"}),
+    ],
+)
+def test_a_flood_is_let_in_as_far_as_was_agreed_and_refused_for_nothing_else(
+    samples: list[Sample], failed: set[str]
+) -> None:
+    assert {check.name for check in flood_checks(samples, AGREED, 0.1) if not check.held} == failed
+
+
+def test_without_a_rate_a_flood_only_has_to_be_answered_rightly() -> None:
+    assert [check.name for check in flood_checks([flood("offered", 0)] * 1_000, None, 0.1)] == ["wrong, flood"]
