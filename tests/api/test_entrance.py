@@ -1,6 +1,7 @@
 """The entrance by itself: who comes together goes in by turns of the event loop, and a line loses only its own."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -62,7 +63,7 @@ async def test_of_those_who_come_together_a_few_go_in_at_each_turn() -> None:
         went_in: list[Ping] = []
         pings = [Ping("acme", went_in) for _ in range(4 * STARTS_A_TURN)]
         for ping in pings:
-            assert opened.turn_away("acme") is None
+            assert opened.turn_away("ping", "acme", time.monotonic()) is None
             assert opened.enter(ping) is None
         seen = [len(went_in)]
         while len(went_in) < len(pings):
@@ -77,8 +78,8 @@ async def test_who_has_most_waiting_is_turned_away_and_the_other_is_not() -> Non
     async with entrance(1) as opened:
         went_in: list[Ping] = []
         assert opened.enter(Ping("flood", went_in)) is None
-        assert opened.turn_away("flood") is not None
-        assert opened.turn_away("quiet") is None
+        assert opened.turn_away("ping", "flood", time.monotonic()) is not None
+        assert opened.turn_away("ping", "quiet", time.monotonic()) is None
         quiet = Ping("quiet", went_in)
         assert opened.enter(quiet) is None
         assert (len(went_in), quiet.refused) == (1, [])
@@ -90,12 +91,12 @@ async def test_a_line_without_room_turns_away_its_own() -> None:
         for _ in range(2):
             assert opened.enter(Ping("flood", went_in)) is None
         waiting = []
-        while opened.turn_away("quiet") is None:
+        while opened.turn_away("ping", "quiet", time.monotonic()) is None:
             waiting.append(Ping("quiet", went_in))
             assert opened.enter(waiting[-1]) is None
         assert len(waiting) > len(went_in) == 2
         third = Ping("third", went_in)
-        assert opened.turn_away("third") is None
+        assert opened.turn_away("ping", "third", time.monotonic()) is None
         assert opened.enter(third) is None
         assert [bool(ping.refused) for ping in waiting] == [False] * (len(waiting) - 1) + [True]
         assert third.refused == []
