@@ -230,7 +230,7 @@ def show_costs(flood: Found, quiet: Found, costs: Costs, ping_us: float, times: 
     print(
         f"CPU: {ping_us:.0f} us a ping, {refusal_us:.0f} us a refusal; {own_us:.0f} us a request to the load generator"
     )
-    print(f"more than {1 - (times - 1) * refusal_us / ping_us:.0%} could not be answered beside so many refusals")
+    print(f"at most {1 - (times - 1) * refusal_us / ping_us:.0%} can be answered at these costs")
     print(f"the gateway had {costs.cpu_us / costs.seconds / 1e4:.0f} % of a CPU, ", end="")
     print(f"and waited for it {100 * costs.waited_s / costs.seconds:.0f} % of the time; ", end="")
     print(f"the load was late by {flood['late_p50_ms']:.1f} ms, 1 % of it by {flood['late_p99_ms']:.1f} ms", flush=True)
