@@ -15,7 +15,8 @@ from exchange_process import Exchange, own_exchange
 
 from exchange.ports import free_ports
 
-FANOUT, PORTS = 10, 100
+ASKED, PORTS_A_BUYER = 10, 4
+"""Buyers asked for a ping as a rule; the kit's market has four times as many."""
 BUYERS_SECRET = {"BENCH_BUYER_TOKEN": "any"}  # what the kit's market takes from the environment
 CONNECTIONS = 50
 
@@ -74,12 +75,18 @@ def run(name: str, measure: Callable[[Exchange], list[str]]) -> int:
 
 @contextmanager
 def world(
-    exchange: Exchange, load_cpus: set[int], *, orders: int, think_ms: float = 0, sellers: Sequence[str] = ("acme",)
+    exchange: Exchange,
+    load_cpus: set[int],
+    *,
+    orders: int,
+    think_ms: float = 0,
+    sellers: Sequence[str] = ("acme",),
+    asked: int = ASKED,
 ) -> Iterator[World]:
     """The kit's market in force, and its buyers, who think for so long, while this lasts."""
     os.environ.update(exchange.environment)  # of what the kit starts
     folder = exchange.folder / "market"
-    make_market(folder, orders=orders, fanout=FANOUT, base=free_ports(PORTS))
+    make_market(folder, orders=orders, fanout=asked, base=free_ports(PORTS_A_BUYER * asked))
     market = (folder / "market.yaml").read_text()
     others = "".join(f"  {seller}: {{campaigns: [auto-us]}}\n" for seller in sellers if seller != "acme")
     (folder / "market.yaml").write_text(market.replace("\nsellers:\n", f"\nsellers:\n{others}"))

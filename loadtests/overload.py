@@ -3,11 +3,15 @@
     python loadtests/overload.py                            # a minute of it, some two and a half in all; needs gcc
     python loadtests/overload.py --seconds 10               # a short one
     python loadtests/overload.py --times 3 --think-ms 100
+    python loadtests/overload.py --asked 20                 # buyers for a ping; a ping costs more, a refusal does not
 
 First what it can answer is found: many connections that ping one after the other. Then, without waiting for answers,
 one seller sends `--times` as many, while another sends a twentieth of what can be answered, and a third posts what he
 is offered. In the end it is seen how soon half the load is served again as if nothing had been. What can be answered is
 found once more after that, and the median counts: machines change.
+
+Beside what is answered stands the most that could be: each ping answered has `--times` less one refusals beside it, and
+they cost CPU time too.
 
 The exit status is 1 where fewer than nine tenths of what can be answered were; a refusal in a hundred took longer than
 10 ms; more than one answer in a thousand was wrong, late or another error; the quiet seller was refused more than one
@@ -31,7 +35,7 @@ from urllib.request import Request
 
 from bench_kit import BENCH, DIRECT, Failed
 from exchange_process import Exchange
-from one_gateway import Site, run, serving, world
+from one_gateway import ASKED, Site, run, serving, world
 
 ORDERS = 1_000
 SELLERS = ("acme", "quiet", "poster")
@@ -58,6 +62,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=60, help="of overload")
     parser.add_argument("--times", type=float, default=5, help="how many times what can be answered is offered")
     parser.add_argument("--think-ms", type=float, default=20, help="how long buyers think")
+    parser.add_argument("--asked", type=int, default=ASKED, help="buyers asked for a ping")
     parser.add_argument("--connections", type=int, default=80, help="of the search for what can be answered")
     parser.add_argument("--peaks", type=int, default=3, help="such searches before, and as many after")
     parser.add_argument("--peak-seconds", type=float, default=2, help="of each")
@@ -67,7 +72,9 @@ def arguments() -> argparse.Namespace:
 
 def offered(options: argparse.Namespace, gateway_cpus: set[int], load_cpus: set[int], exchange: Exchange) -> list[str]:
     with (
-        world(exchange, load_cpus, orders=ORDERS, think_ms=options.think_ms, sellers=SELLERS) as its_world,
+        world(
+            exchange, load_cpus, orders=ORDERS, think_ms=options.think_ms, sellers=SELLERS, asked=options.asked
+        ) as its_world,
         serving(its_world, gateway_cpus) as site,
     ):
         return measure(site, options)
@@ -108,7 +115,7 @@ def measure(site: Site, options: argparse.Namespace) -> list[str]:
     peaks += [peak(site, options) for _ in range(options.peaks)]
     usual = statistics.median(found.rate for found in peaks)
     show(flood, quiet, posted, back_s, usual)
-    show_costs(flood, quiet, costs, statistics.median(found.cpu_us for found in peaks))
+    show_costs(flood, quiet, costs, statistics.median(found.cpu_us for found in peaks), options.times)
     faults = faults_of(flood, quiet, posted, back_s, usual)
     return told(faults) if options.report else faults
 
@@ -211,8 +218,11 @@ def show(flood: Found, quiet: Found, posted: Posted, back_s: float, usual: float
     print(f"back after {back_s:.1f} s; load average {os.getloadavg()[0]:.1f}", flush=True)
 
 
-def show_costs(flood: Found, quiet: Found, costs: Costs, ping_us: float) -> None:
-    """What a refusal costs: the gateway's CPU time less that of the pings that it answered, which cost as ever."""
+def show_costs(flood: Found, quiet: Found, costs: Costs, ping_us: float, times: float) -> None:
+    """What a refusal costs: the gateway's CPU time less that of the pings that it answered, which cost as ever.
+
+    So many refusals beside each ping leave so much of the gateway to pings: more cannot be answered.
+    """
     refused = flood["refused_in_all"] + quiet["refused_in_all"]
     answered = flood["answers"] + quiet["answers"] - refused
     refusal_us = (costs.cpu_us - answered * ping_us) / max(1, refused)
@@ -220,6 +230,7 @@ def show_costs(flood: Found, quiet: Found, costs: Costs, ping_us: float) -> None
     print(
         f"CPU: {ping_us:.0f} us a ping, {refusal_us:.0f} us a refusal; {own_us:.0f} us a request to the load generator"
     )
+    print(f"at most {1 - (times - 1) * refusal_us / ping_us:.0%} can be answered at these costs")
     print(f"the gateway had {costs.cpu_us / costs.seconds / 1e4:.0f} % of a CPU, ", end="")
     print(f"and waited for it {100 * costs.waited_s / costs.seconds:.0f} % of the time; ", end="")
     print(f"the load was late by {flood['late_p50_ms']:.1f} ms, 1 % of it by {flood['late_p99_ms']:.1f} ms", flush=True)

@@ -46,7 +46,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--slow", type=int, default=2_000, help="slow clients")
     parser.add_argument("--rate", type=float, default=50, help="pings/s of the others")
-    parser.add_argument("--seconds", type=float, default=5, help="of each span")
+    parser.add_argument("--seconds", type=float, default=4, help="of each span")
     parser.add_argument("--spans", type=int, default=3, help="with slow clients, and as many without them")
     parser.add_argument("--times-max", type=float, default=1.3, help="of the median time beside them to that without")
     parser.add_argument("--hold", type=int, metavar="PORT", help=argparse.SUPPRESS)  # to be the slow clients

@@ -44,7 +44,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rate", type=float, default=100, help="pings/s for each gateway")
     parser.add_argument("--seconds", type=float, default=4, help="of each half of a round")
-    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--times-max", type=float, default=1.15, help="of two gateways' CPU time a ping to one's")
     return parser.parse_args()
 

@@ -108,8 +108,8 @@ class Comer(Protocol):
 class WayIn(Protocol):
     """Where requests come in that go straight to their door."""
 
-    def turn_away(self, bearer: str) -> Prepared | None:
-        """What refuses a request with this key, where that is sure before anything is made of it."""
+    def turn_away(self, door: str, bearer: str, now_s: float) -> Prepared | None:
+        """What refuses a request with this key, where that is sure before anything is made of it; it is counted."""
 
     def enter(self, comer: Comer) -> Prepared | None:
         """Lets a request in or has it wait, and returns nothing; or returns what refuses it."""

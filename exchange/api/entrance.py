@@ -35,6 +35,7 @@ SMOOTHING = 0.25
 """How much of a window's rates goes into those that are reckoned with."""
 STRANGERS = ""
 """Keys that nobody has used yet stand in one line: they may be anybody's, and each costs a look into Postgres."""
+OVERLOADED = "overloaded"
 RETRY_AFTER_S = (1, 2, 3)
 """In turn, so that those who were refused together do not come back together."""
 
@@ -75,6 +76,9 @@ class Entrance:
         self._room = float(room_for(0.0, self._wait_max_s))
         self._watch = _Watch()
         self._refused = 0
+        self._closed_to: set[str] = set()
+        self._turned_away: dict[str, int] = {}
+        """By door, since it was told."""
         self._refusals = [prepared(_overloaded(seconds)) for seconds in RETRY_AFTER_S]
         self._clock: asyncio.TimerHandle | None = None
 
@@ -86,18 +90,26 @@ class Entrance:
         """Refuses those who wait: there is nothing to let them in to."""
         if self._clock is not None:
             self._clock.cancel()
+        self._look_anew()
         for comer in self._lines.overdue(math.inf):
             self._refuse_late(comer)
 
-    def turn_away(self, bearer: str) -> Prepared | None:
-        """The answer to a ping that surely does not come in, before anything is made of it; None for all others."""
-        now_s = time.monotonic()
-        seller, is_certain = self._keys.seller_seen(bearer, now_s)
-        if is_certain and seller is not None and (limited := self._rates.refusal(seller, now_s)) is not None:
-            return limited
-        if self._is_full() and self._has_no_room(STRANGERS if seller is None else seller):
-            return self._refusal()
-        return None
+    def turn_away(self, door: str, bearer: str, now_s: float) -> Prepared | None:
+        """The answer to a ping that surely does not come in, before anything is made of it; None for all others.
+
+        Where there was no room for a key, there is none for the rest of the turn, unless something changes.
+        """
+        if bearer not in self._closed_to:
+            seller, is_certain = self._keys.seller_seen(bearer, now_s)
+            if is_certain and seller is not None and (limited := self._rates.refusal(seller, now_s)) is not None:
+                metrics.PROBLEMS.add((door, limited.code))
+                return limited
+            if not self._is_full() or not self._has_no_room(STRANGERS if seller is None else seller):
+                return None
+            self._close_to(bearer)
+        self._turned_away[door] = self._turned_away.get(door, 0) + 1
+        self._refused += 1
+        return self._refusals[self._refused % len(RETRY_AFTER_S)]
 
     def enter(self, comer: Comer) -> Prepared | None:
         """Lets a ping in that was not turned away, or has it wait, and returns nothing; or returns what refuses it."""
@@ -139,6 +151,21 @@ class Entrance:
             metrics.REQUESTS_SHED.add(("no_time_left",))
             raise _overloaded(self._next())
 
+    def _close_to(self, bearer: str) -> None:
+        if not self._closed_to:
+            self._loop.call_soon(self._look_anew)
+        self._closed_to.add(bearer)
+
+    def _look_anew(self) -> None:
+        """Something changes, or the turn ends: whoever was turned away is counted, and for others there may be room."""
+        if not self._closed_to:
+            return
+        self._closed_to.clear()
+        for door, count in self._turned_away.items():
+            metrics.PROBLEMS.add((door, OVERLOADED), count)
+            self._count_refused(count)
+        self._turned_away.clear()
+
     def _enter(self, comer: Comer, now_s: float) -> Prepared | None:
         if not self._lines.size and self._starts < STARTS_A_TURN and self._has_place():
             self._go(comer)
@@ -146,6 +173,7 @@ class Entrance:
         if self._has_no_room(comer.seller):
             return self._refusal()
         comer.since_s = now_s
+        self._look_anew()
         gone = self._lines.add(comer.seller, comer, self._room)
         if gone is None:
             return None
@@ -169,6 +197,7 @@ class Entrance:
         return in_flight < self._most and in_flight - self._tally.asking < self._limit.at
 
     def _go(self, comer: Comer) -> None:
+        self._look_anew()
         if not self._starts:
             self._loop.call_soon(self._next_turn)
         self._starts += 1
@@ -178,6 +207,7 @@ class Entrance:
             self._watch.entered += 1
 
     def _one_less(self, seller: str) -> None:
+        self._look_anew()
         self._in_flight -= 1
         self._watch.out += 1
         left = self._inside.pop(seller) - 1
@@ -218,6 +248,7 @@ class Entrance:
         self._clock = self._loop.call_later(TICK_S, self._tick)
 
     def _tick(self) -> None:
+        self._look_anew()
         watch, now_s = self._watch, time.monotonic()
         watch.lags_s.append(max(0.0, now_s - self._due_s))
         watch.in_hand = max(watch.in_hand, self._in_flight - self._tally.asking)
@@ -253,16 +284,20 @@ class Entrance:
         comer.refuse(self._refusals[self._next() - 1])
 
     def _refusal(self) -> Prepared:
-        """What refuses a ping for want of room. It is counted, by what keeps pings out."""
-        self._watch.refused += 1
-        if self._in_flight >= self._most:
-            metrics.REQUESTS_SHED.add(("pings_in_flight",))
-            metrics.LIMITS_HIT.add(("pings_in_flight_max",))
-        elif self._limit.strain is Strain.LOOP_LAG:
-            metrics.REQUESTS_SHED.add(("loop_lag",))
-        else:
-            metrics.REQUESTS_SHED.add(("own_time",))
+        """What refuses a ping for want of room; it is counted."""
+        self._count_refused(1)
         return self._refusals[self._next() - 1]
+
+    def _count_refused(self, count: int) -> None:
+        """Counts pings that were refused for want of room, by what keeps pings out."""
+        self._watch.refused += count
+        if self._in_flight >= self._most:
+            metrics.REQUESTS_SHED.add(("pings_in_flight",), count)
+            metrics.LIMITS_HIT.add(("pings_in_flight_max",), count)
+        elif self._limit.strain is Strain.LOOP_LAG:
+            metrics.REQUESTS_SHED.add(("loop_lag",), count)
+        else:
+            metrics.REQUESTS_SHED.add(("own_time",), count)
 
     def _next(self) -> int:
         """The seconds after which the next who is refused may come again."""
@@ -314,4 +349,4 @@ class _Pause:
 
 def _overloaded(retry_after_s: int) -> Problem:
     detail = "More pings come than can be answered in time: send it again later."
-    return Problem(503, "overloaded", detail, retry_after_s=retry_after_s)
+    return Problem(503, OVERLOADED, detail, retry_after_s=retry_after_s)

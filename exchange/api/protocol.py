@@ -14,7 +14,7 @@ the same head is not parsed again: the same bytes mean the same.
 import asyncio
 import time
 from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple, cast
+from typing import Any, ClassVar, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
@@ -23,6 +23,7 @@ from exchange.api.body import BODY_BYTES_MAX
 from exchange.api.door import ARRIVED_S, Answer, Arrival, Door
 from exchange.api.places import Places
 from exchange.api.problems import Prepared, prepared
+from exchange.api.straight import Head, Straight
 from exchange.errors import Problem
 from exchange.observe import metrics
 
@@ -39,70 +40,15 @@ HEAD_TOO_LARGE = prepared(Problem(431, "head_too_large", f"The head may have at 
 _UNUSUAL = frozenset({b"expect", b"transfer-encoding", b"upgrade"})
 
 
-class _Nobody:
-    """Waits for nothing: a request that goes straight to its door is whole before it is begun."""
-
-    def set(self) -> None:
-        """Nobody is woken."""
-
-
-class Head(NamedTuple):
-    """What a head of the usual kind says: whose request it is, and how many bytes follow."""
-
-    door: Door
-    path: str
-    headers: list[tuple[bytes, bytes]]
-    bearer: str
-    length: int
-
-
-class Straight:
-    """A request on its straight way to a door, as the server's protocol sees it."""
-
-    __slots__ = (
-        "arrived_s", "bearer", "content", "disconnected", "door", "headers", "keep_alive", "path", "protocol",
-        "response_complete", "seller", "since_s",
-    )  # fmt: skip
-
-    message_event = _Nobody()
-
-    def __init__(
-        self,
-        protocol: "DoorProtocol",
-        door: Door,
-        path: str,
-        headers: list[tuple[bytes, bytes]],
-        bearer: str,
-        arrived_s: float,
-        *,
-        keep_alive: bool,
-    ) -> None:
-        self.protocol = protocol
-        self.bearer = bearer
-        self.seller = ""
-        self.since_s = 0.0
-        self.door = door
-        self.path = path
-        self.headers = headers
-        self.arrived_s = arrived_s
-        self.content = b""
-        self.keep_alive = keep_alive
-        self.disconnected = False
-        self.response_complete = False
-
-    def go(self) -> bool:
-        """Goes in to its door; false where its client is gone."""
-        if not self.disconnected:
-            self.protocol.begin(self, inside=self.seller)
-        return not self.disconnected
-
-    def refuse(self, refusal: Prepared) -> None:
-        """Is answered without having been in."""
-        self.protocol.refuse(self, refusal)
-
-
 class DoorProtocol(HttpToolsProtocol):
     """A connection on which a request must be received within `receive_timeout_s`, its head within 32 KiB."""
+
+    __slots__ = (
+        "_address", "_arrived_s", "_cut", "_head_bytes", "_head_is_whole", "_idle_since_s", "_receiving",
+        "cycle", "flow", "server_state", "timeout_keep_alive_task", "transport",
+    )  # fmt: skip
+    """What a refusal looks at lies together, uvicorn's own among it: in a dictionary of fifty names each is a look into
+    memory that nobody has used for long."""
 
     receive_timeout_s = 5.0
     places: ClassVar[Places]
@@ -134,8 +80,11 @@ class DoorProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         begins = not self._receiving
-        if begins and self._begin_known(data):
-            return
+        if begins:
+            end = data.find(b"\r\n\r\n") + 4
+            known = self.heads.get(data[:end])
+            if known is not None and known.length == len(data) - end and self._begin_known(known, data):
+                return
         if not self._head_is_whole and self._head_goes_on(data):
             self._receiving = True
             self._cut_off()
@@ -190,22 +139,19 @@ class DoorProtocol(HttpToolsProtocol):
         else:
             super().on_message_complete()
 
-    def _begin_known(self, data: bytes) -> bool:
-        """Begins a request that is whole and has a known head; false for any other, which the parser is to see."""
-        end = data.find(b"\r\n\r\n") + 4
-        known = self.heads.get(data[:end])
-        if known is None or known.length != len(data) - end:
-            return False
+    def _begin_known(self, head: Head, data: bytes) -> bool:
+        """Begins a request that is whole and has a known head; false where another is not answered yet."""
         if self.cycle is not None and not self.cycle.response_complete:
             return False
-        self._stop_clock()
-        entrance = known.door.entrance
-        if entrance is not None and (refusal := entrance.turn_away(known.bearer)) is not None:
-            self._turn_away(known.door, refusal)
+        if self._cut is not None:
+            self._stop_clock()
+        now_s = time.monotonic()
+        entrance = head.door.entrance
+        if entrance is not None and (refusal := entrance.turn_away(head.door.name, head.bearer, now_s)) is not None:
+            self._turn_away(refusal, now_s)
             return True
-        arrived_s = time.monotonic()
-        request = Straight(self, known.door, known.path, known.headers, known.bearer, arrived_s, keep_alive=True)
-        request.content = data[end:]
+        request = Straight(self, head.door, head.path, head.headers, head.bearer, now_s, keep_alive=True)
+        request.content = data[-head.length :] if head.length else b""
         self.cycle = cast("Any", request)
         if entrance is None:
             self.begin(request)
@@ -222,11 +168,10 @@ class DoorProtocol(HttpToolsProtocol):
         if len(cycle.content) == len(data) - end:
             if len(self.heads) >= HEADS_KEPT_MAX:
                 del self.heads[next(iter(self.heads))]
-            self.heads[data[:end]] = Head(cycle.door, cycle.path, cycle.headers, cycle.bearer, len(cycle.content))
+            self.heads[data[:end]] = Head(len(cycle.content), cycle.door, cycle.bearer, cycle.path, cycle.headers)
 
-    def _turn_away(self, door: Door, refusal: Prepared) -> None:
+    def _turn_away(self, refusal: Prepared, now_s: float) -> None:
         """Answers a request of which nothing was made. Who does not read his answers gets no more of them."""
-        metrics.PROBLEMS.add((door.name, refusal.code))
         if self.flow.write_paused:
             self.transport.abort()
             return
@@ -234,14 +179,20 @@ class DoorProtocol(HttpToolsProtocol):
         if refusal.sent_with is not headers:  # which change once a second, for the date
             refusal.sent, refusal.sent_with = self._reply(refusal.parts, keep_alive=True), headers
         self.transport.write(refusal.sent)
-        self._end_of_answer()
+        if self.timeout_keep_alive_task is None:
+            self.on_response_complete()
+        else:
+            self.server_state.total_requests += 1
+        self._idle_since_s = now_s
 
     def _open(self, request: Straight) -> None:
         """Has a whole request go to its door: at once, or when its entrance lets it in."""
-        entrance = request.door.entrance
+        entrance, door = request.door.entrance, request.door
         if entrance is None:
             self.begin(request)
-        elif (refusal := entrance.turn_away(request.bearer) or entrance.enter(request)) is not None:
+        elif (refusal := entrance.turn_away(door.name, request.bearer, time.monotonic())) is not None:
+            self._answer_no(request, refusal)
+        elif (refusal := entrance.enter(request)) is not None:
             self.refuse(request, refusal)
 
     def begin(self, request: Straight, *, inside: str | None = None) -> None:
@@ -251,8 +202,12 @@ class DoorProtocol(HttpToolsProtocol):
         task.add_done_callback(self.tasks.discard)
 
     def refuse(self, request: Straight, refusal: Prepared) -> None:
-        """Answers a request for which the door is not opened. Who does not read his answers gets no more of them."""
+        """Answers a request for which the door is not opened after all; it is counted here."""
         metrics.PROBLEMS.add((request.door.name, refusal.code))
+        self._answer_no(request, refusal)
+
+    def _answer_no(self, request: Straight, refusal: Prepared) -> None:
+        """Answers with a refusal. Who does not read his answers gets no more of them."""
         if self.flow.write_paused:
             self.transport.abort()
         else:
