@@ -1,8 +1,10 @@
 """Real servers for all tests: one Postgres and one Valkey for the run, a database for each test."""
 
 import asyncio
+import base64
 import compileall
 import itertools
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 import pytest_asyncio
 from support.databases import database_url, execute
 from support.forked import close_forks
+from support.unknowns import KEY
 from support.world import World, open_world
 
 from exchange.embedded.lease import Services, hold
@@ -53,7 +56,11 @@ LONGEST_FIRST = (
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Compiles the package once: the environment may forbid it to the hundreds of processes that tests start."""
+    """Compiles the package once: the environment may forbid it to the hundreds of processes that tests start.
+
+    Tests are compiled as well, whoever forbids that: each run would spend half a minute on it, and each worker of it.
+    """
+    sys.dont_write_bytecode = False
     if not hasattr(config, "workerinput"):
         compileall.compile_dir(TESTS.parent / "exchange", quiet=1)
 
@@ -132,3 +139,20 @@ async def shared_world(shared_services: Services, tmp_path_factory: pytest.TempP
     """A running exchange for a whole file, whose tests run in the module's loop and apply a market each."""
     async with open_world(shared_services, tmp_path_factory.mktemp("shared")) as opened:
         yield opened
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def keyed_world(shared_services: Services, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    """As `shared_world`, with the master key that tests know: they can be its worker."""
+    key = base64.b64encode(KEY).decode()
+    async with open_world(shared_services, tmp_path_factory.mktemp("keyed"), master_key=key) as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def tidy_world(keyed_world: World) -> World:
+    """It with nothing left of other tests: none of theirs to tell or send, and their unknowns out of workers' reach."""
+    await keyed_world.rows("update attempts set lease_until = 'infinity' where state = 'unknown'")
+    await keyed_world.rows("delete from pings_to_tell")
+    await keyed_world.rows("delete from outbox")
+    return keyed_world
