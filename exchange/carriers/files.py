@@ -1,6 +1,6 @@
 """Leads as files on a buyer's server, by SFTP or FTPS: under another name first, so that nobody reads half of one.
 
-What speaks SFTP would be a fifth of what a gateway's start costs: whoever has no such buyer goes without.
+What speaks SFTP costs each process 150 ms of CPU and 100 modules: whoever has no such buyer goes without.
 """
 
 import asyncio
