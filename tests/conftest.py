@@ -8,13 +8,13 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import hypothesis
 import pytest
 import pytest_asyncio
 from support.databases import database_url, execute
 from support.forked import close_forks
+from support.memory import quick_folder
 from support.unknowns import KEY
 from support.world import World, open_world
 
@@ -94,12 +94,8 @@ def forks_end() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Services]:
-    """Postgres and Valkey for the whole run.
-
-    Not below pytest's own folder: a run that starts beside this one closes that to all other users, and as root
-    Postgres is another user.
-    """
-    with TemporaryDirectory(prefix="exchange-tests-") as folder, hold(Path(folder) / "data") as lease:
+    """Postgres and Valkey for the whole run."""
+    with quick_folder() as folder, hold(folder / "data") as lease:
         yield lease.services
 
 
@@ -109,6 +105,7 @@ def template(servers: Services) -> str:
 
     async def make() -> None:
         await execute(servers, "alter system set fsync = off")  # no test takes the machine's power away
+        await execute(servers, "alter system set max_wal_size = '256MB'")  # it may lie in memory
         await execute(servers, "select pg_reload_conf()")
         await execute(servers, "create database template_exchange")
         await migrate(database_url(servers.postgres_url, "template_exchange"), migrations_folder())
