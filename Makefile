@@ -1,8 +1,8 @@
 # Everything a newcomer runs. `make demo` and `make test` set up what they need themselves.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
-# More than two cores would need: many tests wait.
-TESTERS ?= 3
+# More than two cores would need: half of their time tests wait, for processes that start, for clocks and for disks.
+TESTERS ?= 5
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready

@@ -20,11 +20,13 @@ from exchange.api.entrance import Entrance, EntranceLimits
 from exchange.api.health import HealthDoor
 from exchange.api.rate_limits import RateLimits
 from exchange.api.sellers import SellerDoor
+from exchange.carriers.files import prepare
 from exchange.embedded.lease import Services
 from exchange.engine import open_engine
 from exchange.errors import SettingsError
 from exchange.observe.pulse import Pulse
 from exchange.readiness import Readiness
+from exchange.rules.book import RuleBook
 from exchange.settings import Settings
 from exchange.storage.keys import KeyRing
 from exchange.storage.migrate import check_schema, migrations_folder
@@ -101,9 +103,12 @@ async def _open_desk(
     pulse.start()
     stack.push_async_callback(pulse.close)
     live, database, pings = engine.live, engine.database, engine.pings
-    readiness = Readiness(
-        live, database, stopping, lambda book: pings.warm(book, settings.warm_connections, settings.warm_timeout_s)
-    )
+
+    async def warm(book: RuleBook) -> None:
+        await prepare(entry.endpoint.means for campaign in book.campaigns.values() for entry in campaign.entries)
+        await pings.warm(book, settings.warm_connections, settings.warm_timeout_s)
+
+    readiness = Readiness(live, database, stopping, warm)
     await readiness.start()
     stack.push_async_callback(readiness.close)
     keys, rates = KeyRing(database), RateLimits(live, _usual_rate(settings))

@@ -72,9 +72,11 @@ class Exchange:
     def serving(self, *options: str) -> Iterator[str]:
         """A gateway on a free port while this lasts; its URL. `options` are further ones of `exchange serve`."""
         path = self.folder / LOG
-        command = [*COMMAND, "serve", "--port", "0", *options]
+        command = [*COMMAND, "serve", "--leashed", "--port", "0", *options]  # it ends with us, even if we are killed
         with path.open("wb") as log:
-            process = subprocess.Popen(command, env=self.environment, stderr=log, stdout=log, cwd=self.folder)
+            process = subprocess.Popen(
+                command, env=self.environment, stdin=subprocess.PIPE, stderr=log, stdout=log, cwd=self.folder
+            )
         try:
             yield _url(process, path)
         finally:
@@ -84,6 +86,8 @@ class Exchange:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+            assert process.stdin is not None
+            process.stdin.close()
 
 
 def _url(process: "subprocess.Popen[bytes]", log: Path) -> str:

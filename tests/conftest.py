@@ -1,18 +1,21 @@
 """Real servers for all tests: one Postgres and one Valkey for the run, a database for each test."""
 
 import asyncio
+import base64
 import compileall
 import itertools
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import hypothesis
 import pytest
 import pytest_asyncio
 from support.databases import database_url, execute
 from support.forked import close_forks
+from support.memory import quick_folder
+from support.unknowns import KEY
 from support.world import World, open_world
 
 from exchange.embedded.lease import Services, hold
@@ -25,35 +28,52 @@ _numbers = itertools.count(1)
 
 TESTS = Path(__file__).parent
 LONGEST_FIRST = (
+    "loadtests/test_live_runs.py",
+    "test_image.py",
     "chaos/test_run_fixed.py",
-    "chaos/test_run_random.py",
-    "loadtests/test_load_report.py",
+    "commands/test_demo.py",
     "chaos/test_planted_bugs.py",
+    "loadtests/test_locustfile.py",
+    "loadtests/test_load_report.py",
+    "chaos/test_run_random.py",
+    "deploy/test_shipped.py",
+    "queued/test_queue_processes.py",
     "chaos/test_fault_points.py",
     "chaos/test_hosts.py",
-    "test_image.py",
-    "commands/test_demo.py",
-    "queued/test_queue_processes.py",
-    "loadtests/test_locustfile.py",
+    "test_auction_cases.py",
     "storage/test_failover.py",
     "commands/test_serving.py",
-    "commands/test_rolling_restart.py",
+    "adversity/test_bad_buyers_leftovers.py",
+    "outbox/test_outbox_commands.py",
+    "api/test_slow_clients.py",
+    "loadtests/test_short_runs.py",
     "embedded/test_embedded_crashes.py",
     "embedded/test_embedded_lease.py",
+    "adversity/test_good_buyers_under_load.py",
+    "test_postgres_away.py",
+    "commands/test_first_imports.py",
     "commands/test_record_commands.py",
     "commands/test_market_commands.py",
     "commands/test_buyer_commands.py",
-    "outbox/test_outbox_commands.py",
+    "buyers/test_mapped_short_ways.py",
+    "commands/test_rolling_restart.py",
+    "chaos/test_told_without_postgres.py",
+    "marketfile/test_market_properties.py",
+    "commands/test_figures_of_processes.py",
+    "api/test_overload.py",
+    "chaos/test_frozen_and_unreachable.py",
+    "buyers/test_mapped_properties.py",
     "api/test_readiness.py",
-    "adversity/test_good_buyers_under_load.py",
-    "test_postgres_away.py",
-    "test_auction_cases.py",
 )
 """Files that take long, which no worker should begin when the others are about to end."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Compiles the package once: the environment may forbid it to the hundreds of processes that tests start."""
+    """Compiles the package once: the environment may forbid it to the hundreds of processes that tests start.
+
+    Tests are compiled as well, whoever forbids that: each run would spend half a minute on it, and each worker of it.
+    """
+    sys.dont_write_bytecode = False
     if not hasattr(config, "workerinput"):
         compileall.compile_dir(TESTS.parent / "exchange", quiet=1)
 
@@ -74,12 +94,8 @@ def forks_end() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Services]:
-    """Postgres and Valkey for the whole run.
-
-    Not below pytest's own folder: a run that starts beside this one closes that to all other users, and as root
-    Postgres is another user.
-    """
-    with TemporaryDirectory(prefix="exchange-tests-") as folder, hold(Path(folder) / "data") as lease:
+    """Postgres and Valkey for the whole run."""
+    with quick_folder() as folder, hold(folder / "data") as lease:
         yield lease.services
 
 
@@ -89,6 +105,7 @@ def template(servers: Services) -> str:
 
     async def make() -> None:
         await execute(servers, "alter system set fsync = off")  # no test takes the machine's power away
+        await execute(servers, "alter system set max_wal_size = '256MB'")  # it may lie in memory
         await execute(servers, "select pg_reload_conf()")
         await execute(servers, "create database template_exchange")
         await migrate(database_url(servers.postgres_url, "template_exchange"), migrations_folder())
@@ -132,3 +149,20 @@ async def shared_world(shared_services: Services, tmp_path_factory: pytest.TempP
     """A running exchange for a whole file, whose tests run in the module's loop and apply a market each."""
     async with open_world(shared_services, tmp_path_factory.mktemp("shared")) as opened:
         yield opened
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def keyed_world(shared_services: Services, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    """As `shared_world`, with the master key that tests know: they can be its worker."""
+    key = base64.b64encode(KEY).decode()
+    async with open_world(shared_services, tmp_path_factory.mktemp("keyed"), master_key=key) as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def tidy_world(keyed_world: World) -> World:
+    """It with nothing left of other tests: none of theirs to tell or send, and their unknowns out of workers' reach."""
+    await keyed_world.rows("update attempts set lease_until = 'infinity' where state = 'unknown'")
+    await keyed_world.rows("delete from pings_to_tell")
+    await keyed_world.rows("delete from outbox")
+    return keyed_world

@@ -1,24 +1,27 @@
 """Orders at a fixed price that are delivered to by e-mail, file or webhook: what a sale is then, and what it is not."""
 
+import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 from support.buyer import ACCEPTS, Buyer, bids
-from support.certificates import make_certificate, serving_with
-from support.file_servers import PASSWORD, USER, FileServer, sftp_server
-from support.ftps_server import ftps_server
+from support.certificates import make_certificate
+from support.drops import by_sftp, drop_at, file_server
+from support.file_servers import sftp_server
 from support.mail_server import Mailbox, mail_server
 from support.market import CONTACT, Document, market
 from support.outbox import SECRET, Receiver, verified
 from support.unknowns import KEY, age, reconcile
+from support.waiting import until
 from support.world import World, open_world
 
 from exchange.embedded.lease import Services
+from exchange.values.deliveries import Files, Protocol
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -156,15 +159,6 @@ async def test_wherever_the_mail_server_dies_nobody_has_the_lead_twice(
     await world.assert_sound()
 
 
-def by_sftp(server: FileServer) -> Document:
-    access = {"host": "127.0.0.1", "port": server.port, "user": USER, "password": PASSWORD}
-    return {"sftp": access | {"host_key": server.host_key}}
-
-
-def by_ftps(server: FileServer) -> Document:
-    return {"ftps": {"host": "localhost", "port": server.port, "user": USER, "password": PASSWORD}}
-
-
 @pytest.mark.parametrize("protocol", ["sftp", "ftps"])
 @pytest.mark.parametrize(
     ("dies", "status", "state"),
@@ -180,18 +174,43 @@ def by_ftps(server: FileServer) -> Document:
 async def test_a_file_decides_as_well_wherever_its_server_dies(
     world: World, tmp_path: Path, certificate: Path, protocol: str, dies: str, status: str, state: str
 ) -> None:
-    folder = tmp_path / "files"
-    opening = sftp_server(folder) if protocol == "sftp" else ftps_server(folder, serving_with(certificate))
-    async with opening as server, Buyer(bids("11.00"), ACCEPTS) as second:
+    async with (
+        file_server(protocol, tmp_path / "files", certificate) as server,
+        Buyer(bids("11.00"), ACCEPTS) as second,
+    ):
         server.dies_in, server.dies_at = (1, "") if dies == "middle" else (0, dies)
         name = f"{protocol}-{dies or 'alive'}"
-        await world.apply(deciding(name, by_sftp(server) if protocol == "sftp" else by_ftps(server), second))
+        await world.apply(deciding(name, drop_at(protocol, server), second))
         post = await world.post((await world.ping())["ping_id"])
         found = [json.loads(content)["lead"]["zip"] for content in server.files().values()]
     assert (post["status"], (await states(world, post))[name][0]) == (status, state)
     assert len(found) == (1 if dies in {"", "renamed"} else 0)
     assert len(second.posts) == (1 if state == "not_sent" else 0), "what may be there is sold to nobody else"
     await world.assert_sound()
+
+
+async def test_a_gateway_has_imported_what_its_first_market_needs_before_it_is_ready(
+    services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted: list[object] = []
+    may_go_on = asyncio.Event()
+
+    async def prepare(means: Iterable[object]) -> None:
+        wanted.extend(means)
+        await may_go_on.wait()
+
+    monkeypatch.setattr("exchange.app.prepare", prepare)
+    async with (
+        open_world(services, tmp_path / "data") as world,
+        sftp_server(tmp_path / "files") as server,
+        Buyer(bids("11.00"), ACCEPTS) as second,
+    ):
+        await world.apply(deciding("filed", by_sftp(server), second))
+        await until(lambda: asyncio.sleep(0, len(wanted)), bool)
+        assert (await world.client.get("/readyz")).status_code == 503
+        may_go_on.set()
+        await until(lambda: world.client.get("/readyz"), lambda answer: answer.status_code == 200)
+    assert [means.protocol for means in wanted if isinstance(means, Files)] == [Protocol.SFTP]
 
 
 @pytest.mark.parametrize(

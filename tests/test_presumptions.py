@@ -1,21 +1,17 @@
 """Presumptions, returns and erasure on real parts: what was agreed holds, the truth corrects it, money moves once."""
 
 import asyncio
-import base64
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from uuid import UUID
 
 import pytest
-import pytest_asyncio
 from support.buyer import ACCEPTS, REJECTS, Buyer, Received, bids, reply
 from support.market import CONTACT, Document, market
-from support.unknowns import KEY, UNCLEAR, age, agreed, attempt_of, kinds, reconcile, sell, standing, state_of, worker
+from support.unknowns import UNCLEAR, age, agreed, attempt_of, kinds, reconcile, sell, standing, state_of, worker
 from support.waiting import Held
-from support.world import World, open_world
+from support.world import World
 
 from exchange.commands import records
-from exchange.embedded.lease import Services
 from exchange.errors import CommandError
 from exchange.storage import erasure
 from exchange.storage.erasure import Erased
@@ -26,18 +22,10 @@ from exchange.values.ids import uuid7
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def opened(shared_services: Services, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
-    key = base64.b64encode(KEY).decode()
-    async with open_world(shared_services, tmp_path_factory.mktemp("reconcile"), master_key=key) as world:
-        yield world
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def world(opened: World) -> World:
-    """The exchange of this file; what other tests left unknown is out of reach of this one's workers."""
-    await opened.rows("update attempts set lease_until = 'infinity' where state = 'unknown'")
-    return opened
+@pytest.fixture
+def world(tidy_world: World) -> World:
+    """The exchange of this file."""
+    return tidy_world
 
 
 # --- presuming ------------------------------------------------------------------------------------------------------

@@ -1,14 +1,12 @@
 """Unknown attempts on real parts: asked again, asked about, by one worker at a time, and every answer weighed."""
 
 import asyncio
-import base64
 import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
-import pytest_asyncio
 from support.buyer import ACCEPTS, Buyer, bids, says
 from support.market import Document
 from support.unknowns import (
@@ -31,10 +29,9 @@ from support.unknowns import (
     worker,
 )
 from support.waiting import Held, until
-from support.world import World, open_world
+from support.world import World
 
 from exchange.commands import records
-from exchange.embedded.lease import Services
 from exchange.errors import CommandError
 from exchange.rules.attempts import AttemptState, may_become
 from exchange.storage import doubts, erasure
@@ -46,18 +43,10 @@ from exchange.values.reason import Reason
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def opened(shared_services: Services, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
-    key = base64.b64encode(KEY).decode()
-    async with open_world(shared_services, tmp_path_factory.mktemp("reconcile"), master_key=key) as world:
-        yield world
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def world(opened: World) -> World:
-    """The exchange of this file; what other tests left unknown is out of reach of this one's workers."""
-    await opened.rows("update attempts set lease_until = 'infinity' where state = 'unknown'")
-    return opened
+@pytest.fixture
+def world(tidy_world: World) -> World:
+    """The exchange of this file."""
+    return tidy_world
 
 
 # --- asking ---------------------------------------------------------------------------------------------------------

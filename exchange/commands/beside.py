@@ -20,14 +20,18 @@ READY_S = 30.0
 STOP_S = 10.0
 
 
+def look_for_program() -> None:
+    """Raises CommandError where there is none: whoever asks before all else starts keeps nobody waiting for that."""
+    if shutil.which(PROGRAM) is None:
+        raise CommandError("there is no program `prometheus` here (Debian's package prometheus has one)")
+
+
 @asynccontextmanager
 async def prometheus(url: str, folder: Path) -> AsyncIterator[str]:
     """Runs Prometheus on a free port while this lasts, its data below `folder`; its address.
 
-    `url` is the gateway's. Raises CommandError where there is no such program, or it does not start.
+    `url` is the gateway's. Raises CommandError where it does not start.
     """
-    if shutil.which(PROGRAM) is None:
-        raise CommandError("there is no program `prometheus` here (Debian's package prometheus has one)")
     _prepare(folder, url)
     address = f"{HOST}:{free_port()}"
     with (folder / "prometheus.log").open("ab") as log:

@@ -15,7 +15,7 @@ import uvloop
 from redis.exceptions import RedisError
 from rich.console import Console
 
-from exchange.commands.beside import prometheus
+from exchange.commands.beside import look_for_program, prometheus
 from exchange.commands.demo_view import Addresses, DemoView, show_summary
 from exchange.commands.session import database as open_database
 from exchange.commands.session import services
@@ -75,6 +75,8 @@ class Stage:
 
 def run(settings: Settings, wish: Wish, console: Console) -> bool:
     """Runs the demo; True where leads were sold and every witness agrees."""
+    if wish.with_prometheus:
+        look_for_program()
     folder = settings.data_dir.absolute() / NOTE
     own = settings.model_copy(update={"data_dir": folder, "allow_private_addresses": True})
     with services(own) as lease:

@@ -4,6 +4,8 @@ import asyncio
 import csv
 import io
 import json
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -15,6 +17,7 @@ import pytest
 import pytest_asyncio
 from support.buyer import Buyer
 from support.certificates import make_certificate, serving_with, trusting
+from support.drops import file_server
 from support.file_servers import PASSWORD, USER, FileServer, sftp_server
 from support.ftps_server import ftps_server
 from support.mail_server import mail_server
@@ -214,9 +217,7 @@ def protocol(request: pytest.FixtureRequest) -> Protocol:
 
 @pytest_asyncio.fixture
 async def server(protocol: Protocol, tmp_path: Path, certificate: Path) -> AsyncIterator[FileServer]:
-    folder = tmp_path / "files"
-    opened = sftp_server(folder) if protocol is Protocol.SFTP else ftps_server(folder, serving_with(certificate))
-    async with opened as server:
+    async with file_server(protocol, tmp_path / "files", certificate) as server:
         yield server
 
 
@@ -313,3 +314,18 @@ async def test_what_was_given_up_is_not_put_down_when_the_server_goes_on(
         assert await carry(courier, means, trusted=certificate) == Accepted()  # by then the first has ended, too
         whole = [path for path in server.folder.rglob("*") if path.stat().st_size]
         assert len(whole) <= (1 if found is NotSent else 2)
+
+
+def test_what_speaks_sftp_is_imported_for_a_market_that_has_such_a_buyer() -> None:
+    code = (
+        "import asyncio, sys\n"
+        "import exchange.commands.working, exchange.gateway\n"
+        "from exchange.carriers.files import prepare\n"
+        "from exchange.values.deliveries import Files, Protocol\n"
+        "def imported(protocol):\n"
+        "    asyncio.run(prepare([None, Files(protocol, 'localhost', 22, 'northwind')]))\n"
+        "    return 'exchange.carriers.sftp' in sys.modules\n"
+        "assert 'asyncssh' not in sys.modules\n"
+        "sys.exit((imported(Protocol.FTPS), imported(Protocol.SFTP)) != (False, True))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

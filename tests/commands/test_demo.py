@@ -74,13 +74,12 @@ async def test_prometheus_beside_the_demo_watches_its_gateway(folder: Path) -> N
         assert await gone(family)
 
 
-async def test_without_the_program_there_is_no_prometheus(folder: Path) -> None:
+async def test_without_the_program_there_is_no_prometheus_and_nobody_waits_for_servers_to_be_told(folder: Path) -> None:
     shell = embedded_shell(folder)
     shell.environment["PATH"] = str(folder)
-    process = await shell.start("demo", "--with-prometheus", "--pings", "1", "--exit")
-    async with asyncio.timeout(90):
-        _, err = await process.communicate()
-    assert (process.returncode, b"there is no program `prometheus` here" in err) == (1, True), err.decode()
+    refused = await shell.run("demo", "--with-prometheus", "--pings", "1", "--exit")
+    assert (refused.status, "there is no program `prometheus` here" in refused.err) == (1, True), refused.err
+    assert _is_bare(folder), "nothing was started to find that out"
 
 
 async def test_an_end_needs_a_number_of_pings(folder: Path) -> None:
@@ -93,3 +92,7 @@ def _is_below(folder: Path, process: psutil.Process) -> bool:
         return str(folder) in " ".join(process.cmdline())
     except psutil.Error:
         return False
+
+
+def _is_bare(folder: Path) -> bool:
+    return not any(folder.iterdir())

@@ -1,13 +1,11 @@
 """Buyers who ask for it are told of their bids: won with the sale, lost once the lead's fate is final."""
 
 import asyncio
-import base64
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from rich.console import Console
 from support.buyer import ACCEPTS, REJECTS, Buyer, bids
 from support.canary import sightings
@@ -15,31 +13,14 @@ from support.market import Document, market
 from support.notices import TERMS, look, lost, pass_time, telling, to_tell
 from support.outbox import OTHER_SECRET, PACE, SECRET, Receiver, make_due, outbox_rows, send_all, verified
 from support.shares import both_ways
-from support.unknowns import KEY, UNCLEAR, age, counted, one_after_another, reconcile
+from support.unknowns import UNCLEAR, age, counted, one_after_another, reconcile
 from support.waiting import until
-from support.world import World, open_world
+from support.world import World
 
 from exchange.commands import outbox as outbox_command
 from exchange.commands import records
-from exchange.embedded.lease import Services
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def opened(shared_services: Services, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
-    key = base64.b64encode(KEY).decode()
-    async with open_world(shared_services, tmp_path_factory.mktemp("notices"), master_key=key) as world:
-        yield world
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def world(opened: World) -> World:
-    """The exchange of this file, with nothing left to tell."""
-    await opened.rows("update attempts set lease_until = 'infinity' where state = 'unknown'")
-    await opened.rows("delete from pings_to_tell")
-    await opened.rows("delete from outbox")
-    return opened
 
 
 async def told(world: World) -> list[Document]:

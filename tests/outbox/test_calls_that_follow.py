@@ -1,42 +1,24 @@
 """Following deliveries whose request is the receiver's own: sent as declared, and read by the rules that are."""
 
 import base64
-from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
-import pytest_asyncio
 from support.buyer import ACCEPTS, Answer, Buyer, Received, bids, reply
 from support.market import CONTACT, Document, market
 from support.outbox import make_due, outbox_rows, send_all, sender
 from support.tokens import GivesTokens
-from support.unknowns import KEY
 from support.waiting import until
-from support.world import World, open_world
+from support.world import World
 
 from exchange.buyers import tokens
 from exchange.buyers.delivery import Courier
-from exchange.embedded.lease import Services
 from exchange.outbox import http
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SECRETS = {"SMS_TOKEN": "t0ken", "DESK": "+13125550100"}
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def opened(shared_services: Services, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
-    key = base64.b64encode(KEY).decode()
-    async with open_world(shared_services, tmp_path_factory.mktemp("calls"), master_key=key) as world:
-        yield world
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def world(opened: World) -> World:
-    """The exchange of this file, with an empty outbox."""
-    await opened.rows("delete from outbox")
-    return opened
 
 
 class Texts:

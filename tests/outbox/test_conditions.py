@@ -1,20 +1,15 @@
 """Deliveries with conditions: on the lead, on another delivery, on hours; and with retries of their own."""
 
-import base64
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from support.buyer import ACCEPTS, Buyer, bids
 from support.market import LEAD, Document, market
 from support.outbox import SECRET, Receiver, make_due, outbox_rows, send_all
-from support.unknowns import KEY
-from support.world import World, open_world
+from support.world import World
 
 from exchange.carriers.outcome import Failed
-from exchange.embedded.lease import Services
 from exchange.outbox.conditions import WAITS_DAYS_MAX, Circumstances, kept_back
 from exchange.outbox.outcome import Postponed, Skipped
 from exchange.rules.schedule import Timeline
@@ -27,20 +22,6 @@ NOW = datetime(2026, 11, 25, 3, 0, tzinfo=UTC)  # a Wednesday, 21:00 the day bef
 HOOK = LeadWebhook("https://h.example/", (SECRET,))
 DATES = {"callback": FieldType.DATE, "appointment": FieldType.DATE_TIME}
 NINE_TO_FIVE = Schedule((Window(frozenset(range(7)), Hours(540, 1020)),))
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def opened(shared_services: Services, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
-    key = base64.b64encode(KEY).decode()
-    async with open_world(shared_services, tmp_path_factory.mktemp("conditions"), master_key=key) as world:
-        yield world
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def world(opened: World) -> World:
-    """The exchange of this file, with an empty outbox."""
-    await opened.rows("delete from outbox")
-    return opened
 
 
 def found(following: Following, *, other: Other | None = None, age: timedelta = timedelta(), **more: Any) -> object:

@@ -1,29 +1,27 @@
 """What follows a sale goes to its buyer alone, whole, and until it has arrived: webhooks, e-mails and files."""
 
-import base64
 import csv
 import io
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import asyncssh
 import pytest
-import pytest_asyncio
 from support.buyer import ACCEPTS, REJECTS, Buyer, bids
 from support.canary import CONTACT as CANARY
 from support.canary import sightings
 from support.certificates import make_certificate, serving_with, trusting
+from support.drops import by_ftps, by_sftp, drop_at, file_server
 from support.file_servers import PASSWORD as FILES_PASSWORD
 from support.file_servers import USER as FILES_USER
-from support.file_servers import FileServer, sftp_server
+from support.file_servers import sftp_server
 from support.ftps_server import ftps_server
 from support.mail_server import PASSWORD, USER, Mailbox, mail_server
 from support.market import CONTACT, Document, market
 from support.outbox import SECRET, Receiver, make_due, outbox_rows, send_all, verified
-from support.unknowns import KEY, UNCLEAR, age, reconcile
-from support.world import World, open_world
+from support.unknowns import UNCLEAR, age, reconcile
+from support.world import World
 
 from exchange.buyers.tls import bare_context
 from exchange.carriers.departure import Departure
@@ -31,27 +29,12 @@ from exchange.carriers.file import File, Login
 from exchange.carriers.files import FileServers
 from exchange.carriers.mail import Relay, relay_of
 from exchange.carriers.outcome import Arrival, Failed
-from exchange.embedded.lease import Services
 from exchange.storage.erasure import erase
 from exchange.values.deliveries import Files, Protocol
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 HOSTILE = 'Ann\r\nBcc: evil@example.com\n"<b>{{lead.phone}}</b>", ünï'
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def opened(shared_services: Services, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
-    key = base64.b64encode(KEY).decode()
-    async with open_world(shared_services, tmp_path_factory.mktemp("following"), master_key=key) as world:
-        yield world
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def world(opened: World) -> World:
-    """The exchange of this file, with an empty outbox."""
-    await opened.rows("delete from outbox")
-    return opened
 
 
 @pytest.fixture(scope="module")
@@ -367,16 +350,6 @@ async def test_without_a_mail_server_it_waits(world: World) -> None:
 # --- files ----------------------------------------------------------------------------------------------------------
 
 
-def by_sftp(server: FileServer, **changes: Any) -> Document:
-    access = {"host": "127.0.0.1", "port": server.port, "user": FILES_USER, "password": FILES_PASSWORD}
-    return {"sftp": access | {"host_key": server.host_key} | changes}
-
-
-def by_ftps(server: FileServer, **changes: Any) -> Document:
-    access = {"host": "localhost", "port": server.port, "user": FILES_USER, "password": FILES_PASSWORD}
-    return {"ftps": access | changes}
-
-
 async def test_a_lead_is_put_down_by_sftp_as_a_json_file(world: World, tmp_path: Path) -> None:
     async with sftp_server(tmp_path / "files") as server, Buyer(bids("21.00"), ACCEPTS) as buyer:
         (server.folder / "in").mkdir()
@@ -454,13 +427,11 @@ async def test_ftps_checks_the_certificate(world: World, tmp_path: Path, certifi
 async def test_a_server_that_dies_in_the_middle_shows_no_half_file_and_gets_it_whole_later(
     world: World, tmp_path: Path, certificate: Path, protocol: str
 ) -> None:
-    opening = (
-        sftp_server(tmp_path / "files")
-        if protocol == "sftp"
-        else ftps_server(tmp_path / "files", serving_with(certificate))
-    )
-    async with opening as server, Buyer(bids("21.00"), ACCEPTS) as buyer:
-        drop = by_sftp(server) if protocol == "sftp" else by_ftps(server)
+    async with (
+        file_server(protocol, tmp_path / "files", certificate) as server,
+        Buyer(bids("21.00"), ACCEPTS) as buyer,
+    ):
+        drop = drop_at(protocol, server)
         await sold(world, followed(f"dying-{protocol}", buyer, drop=drop))
         server.dies_in = 1
         await send_all(world, tls=trusting(certificate))
@@ -477,13 +448,11 @@ async def test_a_server_that_dies_in_the_middle_shows_no_half_file_and_gets_it_w
 async def test_wherever_a_server_dies_there_is_one_whole_file_in_the_end(
     world: World, tmp_path: Path, certificate: Path, protocol: str, step: str
 ) -> None:
-    opening = (
-        sftp_server(tmp_path / "files")
-        if protocol == "sftp"
-        else ftps_server(tmp_path / "files", serving_with(certificate))
-    )
-    async with opening as server, Buyer(bids("21.00"), ACCEPTS) as buyer:
-        drop = by_sftp(server) if protocol == "sftp" else by_ftps(server)
+    async with (
+        file_server(protocol, tmp_path / "files", certificate) as server,
+        Buyer(bids("21.00"), ACCEPTS) as buyer,
+    ):
+        drop = drop_at(protocol, server)
         await sold(world, followed(f"{protocol}-{step}", buyer, drop=drop))
         server.dies_at = step
         await send_all(world, tls=trusting(certificate))
@@ -503,13 +472,11 @@ async def test_wherever_a_server_dies_there_is_one_whole_file_in_the_end(
 async def test_a_file_that_is_there_from_a_try_that_was_not_marked_is_not_put_down_again(
     world: World, tmp_path: Path, certificate: Path, protocol: str
 ) -> None:
-    opening = (
-        sftp_server(tmp_path / "files")
-        if protocol == "sftp"
-        else ftps_server(tmp_path / "files", serving_with(certificate))
-    )
-    async with opening as server, Buyer(bids("21.00"), ACCEPTS) as buyer:
-        drop = by_sftp(server) if protocol == "sftp" else by_ftps(server)
+    async with (
+        file_server(protocol, tmp_path / "files", certificate) as server,
+        Buyer(bids("21.00"), ACCEPTS) as buyer,
+    ):
+        drop = drop_at(protocol, server)
         await sold(world, followed(f"twice-{protocol}", buyer, drop=drop))
         await send_all(world, tls=trusting(certificate))
         before = list(server.log)

@@ -3,11 +3,9 @@
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from rich.console import Console
 from standardwebhooks import Webhook, WebhookVerificationError
 from support.buyer import ACCEPTS, Buyer, bids, says
@@ -25,34 +23,18 @@ from support.outbox import (
     settled,
     verified,
 )
-from support.unknowns import ACCEPTED, KEY, REJECTED, UNCLEAR, age, agreed, one_after_another, reconcile, sell
+from support.unknowns import ACCEPTED, REJECTED, UNCLEAR, age, agreed, one_after_another, reconcile, sell
 from support.waiting import Held, until
-from support.world import World, open_world
+from support.world import World
 
 from exchange.commands import outbox as outbox_command
 from exchange.commands import records
-from exchange.embedded.lease import Services
 from exchange.errors import CommandError
 from exchange.storage import outbox
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 EVENTS = ["post.accepted", "post.rejected", "post.returned"]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def opened(shared_services: Services, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
-    key = base64.b64encode(KEY).decode()
-    async with open_world(shared_services, tmp_path_factory.mktemp("webhooks"), master_key=key) as world:
-        yield world
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def world(opened: World) -> World:
-    """The exchange of this file, with an empty outbox and nothing left over to resolve."""
-    await opened.rows("update attempts set lease_until = 'infinity' where state = 'unknown'")
-    await opened.rows("delete from outbox")
-    return opened
 
 
 def told(name: str, buyer: Buyer, receiver: Buyer, *, webhook: Document | None = None, **endpoint: Any) -> Document:

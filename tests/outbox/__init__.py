@@ -1,0 +1,1 @@
+"""What is told later: to sellers and to buyers, and those deliveries that follow a sale."""
