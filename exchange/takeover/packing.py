@@ -21,7 +21,14 @@ from exchange.values.market import Buyer, Order, Seller
 from exchange.values.vertical import Vertical
 
 ENTRIES: Final = 10
-"""Entries of a collection in one piece; as many orders take some 0.2 ms to unpack. Shorter collections go whole."""
+"""Entries of a collection in one piece, at least; as many orders take some 0.2 ms to unpack. Shorter ones go whole."""
+
+ENTRIES_MAX: Final = 50
+"""Entries in one piece where they are light: what was sent already, numbers, names."""
+
+PIECE_BYTES: Final = 2_000
+"""About as much goes in one piece, where neither of them is passed: the next is as many entries as the last suggests.
+"""
 
 AT_ONCE: Final = 2_000
 """How many things are remembered, or forgotten, in one go."""
@@ -150,9 +157,12 @@ class _Packer(pickle.Pickler):
         kind = type(collection)
         keys = list(collection) if kind is dict else []
         values = self._named(collection.values() if kind is dict else collection)
-        for at in range(0, len(values), ENTRIES):
-            end = at + ENTRIES
-            yield self.piece(_Part(kind, keys[at:end], values[at:end], end >= len(values)))
+        at, count = 0, ENTRIES
+        while at < len(values):
+            end = at + count
+            piece = self.piece(_Part(kind, keys[at:end], values[at:end], end >= len(values)))
+            yield piece
+            at, count = end, min(max(count * PIECE_BYTES // len(piece), ENTRIES), 2 * count, ENTRIES_MAX)
         self._sent[id(collection)] = _Sent(len(self._sent))
 
     def reducer_override(self, found: object) -> Any:

@@ -18,8 +18,9 @@ from exchange.marketfile.possible import dead_end
 from exchange.marketfile.reader import read
 from exchange.rules.ages import DAY_S, HOUR_S, Ages
 from exchange.rules.alternatives import alternatives, count
+from exchange.rules.bitsets import bits
 from exchange.rules.filters import accepts, failing, holds
-from exchange.rules.matching import bits, compile_filters
+from exchange.rules.matching import compile_filters
 from exchange.values.filters import Condition, Filter, Group, Junction, Point, Radius
 from exchange.values.vertical import AGED_TYPES, Field, FieldType, Lead, Stage, Value, Vertical
 
