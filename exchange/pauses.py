@@ -13,8 +13,11 @@ STEP_S: Final = 0.0005
 IDLE_TURN_S: Final = 0.0001
 """A turn of the event loop that is over sooner had nothing else to do."""
 
-TURNS_MAX: Final = 10
-"""Turns that others have after a step, at most: a loop that is never idle must not keep the work from its end."""
+TURNS: Final = 2
+"""Turns that others have after a step at least: what comes in first only wakes whoever waits for it."""
+
+REST_S: Final = 0.001
+"""If they had something to do in these, they are left alone for so long: a ping goes on in many small parts."""
 
 Found = TypeVar("Found")
 _END = object()
@@ -47,11 +50,12 @@ class Steps:
             yield cast(Found, found)
 
     async def _rest(self) -> None:
-        """Returns when the loop has nothing else to do, or has had time enough."""
+        """Returns when the loop has nothing else to do, or has had time for that."""
         metrics.MARKET_STEP_SECONDS.observe(self._worked_s)
         self._worked_s = 0.0
-        for _ in range(TURNS_MAX):
+        for _ in range(TURNS):
             began_s = time.perf_counter()
             await asyncio.sleep(0)
-            if time.perf_counter() - began_s < IDLE_TURN_S:
+            if time.perf_counter() - began_s >= IDLE_TURN_S:
+                await asyncio.sleep(REST_S)
                 return

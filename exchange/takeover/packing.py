@@ -69,13 +69,35 @@ class _Sent(NamedTuple):
 
 def pack(value: object, known: Sequence[object] = ()) -> Iterator[bytes]:
     """The pieces of a value, which must not change meanwhile. What the unpacker knows already is named, not sent."""
-    for start in range(0, len(known), AT_ONCE):
+    return Packing(known).whole(value)
+
+
+class Packing:
+    """Packs one value, parts of which may be there before the rest. Nothing of it may change meanwhile."""
+
+    def __init__(self, known: Sequence[object] = ()) -> None:
+        self._known = known
+        self._packer = _Packer(known)
+        self._began = False
+
+    def ahead(self, part: object) -> Iterator[bytes]:
+        """The pieces of what is long in a part. The value must hold what the part holds, itself."""
+        if not self._began:
+            self._began = True
+            yield from self._named()
+        for collection in long_collections(part):
+            if not self._packer.has_sent(collection):
+                yield from self._packer.parts(collection)
+
+    def whole(self, value: object) -> Iterator[bytes]:
+        """All other pieces."""
+        yield from self.ahead(value)
+        yield self._packer.piece(_All(value))
+
+    def _named(self) -> Iterator[bytes]:
         each = pickle.BINPERSID + pickle.MEMOIZE + pickle.POP
-        yield _repeated(pickle.BININT, range(start, min(start + AT_ONCE, len(known))), each)
-    packer = _Packer(known)
-    for collection in long_collections(value):
-        yield from packer.parts(collection)
-    yield packer.piece(_All(value))
+        for start in range(0, len(self._known), AT_ONCE):
+            yield _repeated(pickle.BININT, range(start, min(start + AT_ONCE, len(self._known))), each)
 
 
 def long_collections(value: object) -> Iterator[Any]:
@@ -151,6 +173,9 @@ class _Packer(pickle.Pickler):
         self._file.seek(0)
         self._file.truncate()
         return found
+
+    def has_sent(self, collection: object) -> bool:
+        return id(collection) in self._sent
 
     def parts(self, collection: Any) -> Iterator[bytes]:
         """The pieces of a long collection, which is named from then on."""
