@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from exchange.marketfile import pieces
+from exchange import json_pieces
 from exchange.marketfile.reader import read
 from exchange.pauses import Steps
 from exchange.rules.book import RuleBook
@@ -48,11 +48,11 @@ def collector_at_rest() -> Iterator[None]:
 
 
 def _taken(found: MarketText, ours: Ours) -> Taken:
-    document = pieces.loads(found.text)
+    document = json_pieces.loads(found.text)
     try:
         market = read(document)
     finally:
-        pieces.let_go(document)
+        json_pieces.let_go(document)
     return taken_up(found, market, ours, Kept())
 
 
