@@ -38,6 +38,7 @@ from exchange.storage import catalogue
 from exchange.storage.catalogue import MarketVersion
 from exchange.storage.database import Database
 from exchange.storage.keys import KeyHolder, KeyRing
+from exchange.takeover.swapping import let_go
 
 PREFIX = "/admin/v1"
 SECTIONS = ("verticals", "campaigns", "sellers", "buyers", "orders")
@@ -202,7 +203,10 @@ class AdminDoor:
                 if made is not None:
                     response.headers["ETag"] = _tag(made)
                     plan = _plan(proposal, made)
-                    await asyncio.to_thread(_let_go, live, proposal)
+                    await asyncio.to_thread(_empty, live, proposal)
+                    going = let_go(proposal)
+                    del proposal
+                    await going
                     return plan
         raise unavailable()
 
@@ -259,8 +263,8 @@ def _version_written(found: MarketVersion) -> bytes:
     return orjson.dumps(info.model_dump())[:-1] + b',"market":' + _written(found.document, JSON_TYPE) + b"}"
 
 
-def _let_go(live: MarketVersion | None, proposal: Proposal) -> None:
-    """Nobody needs them any more; in a thread they go piece by piece."""
+def _empty(live: MarketVersion | None, proposal: Proposal) -> None:
+    """Empties documents that nobody needs any more; in a thread they go piece by piece."""
     json_pieces.let_go(proposal.document)
     if live is not None:
         json_pieces.let_go(live.document)
