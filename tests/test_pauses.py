@@ -29,8 +29,16 @@ async def test_after_each_step_others_have_their_turns_and_where_they_work_some_
     rests: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pauses, "IDLE_TURN_S", 0.0)  # every turn is one with work in it
+    monkeypatch.setattr(pauses, "RESTED_MAX", float("inf"))
     await Steps().through(range(PARTS))
     assert rests == [0, REST_S] * (PARTS + 1)  # the end is found in a step, too
+
+
+async def test_who_has_rested_for_long_enough_goes_on(rests: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pauses, "IDLE_TURN_S", 0.0)
+    monkeypatch.setattr(pauses, "RESTED_MAX", 0.0)
+    await Steps().through(range(PARTS))
+    assert rests == [0] * (TURNS * (PARTS + 1))
 
 
 async def test_a_loop_with_nothing_else_to_do_goes_on(rests: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
