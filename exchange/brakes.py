@@ -13,13 +13,13 @@ import structlog
 
 from exchange.buyers.calls import Call
 from exchange.observe import metrics
+from exchange.rules.bitsets import set_of
 from exchange.rules.book import EndpointKey, OrderEntry, RuleBook
 from exchange.rules.brake import Brake, Phase, Usual
 from exchange.rules.breaker import State
 from exchange.rules.failures import failure_of, is_failed_delivery, is_failure
 from exchange.rules.pauses import Pause, clock_text
 from exchange.rules.rest_asked import rest_asked_s
-from exchange.rules.states import set_of
 from exchange.values.bid import Asked, Bid, Delivery, NotSent, Refusal, Unknown
 from exchange.values.market import Endpoint
 from exchange.values.reason import Reason

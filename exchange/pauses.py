@@ -13,8 +13,14 @@ STEP_S: Final = 0.0005
 IDLE_TURN_S: Final = 0.0001
 """A turn of the event loop that is over sooner had nothing else to do."""
 
-TURNS_MAX: Final = 10
-"""Turns that others have after a step, at most: a loop that is never idle must not keep the work from its end."""
+TURNS: Final = 2
+"""Turns that others have after a step at least: what comes in first only wakes whoever waits for it."""
+
+REST_S: Final = 0.001
+"""If they had something to do in these, they are left alone for so long: a ping goes on in many small parts."""
+
+RESTED_MAX: Final = 2.0
+"""For so many times what it has worked it rests in all: beside a loop that is never idle it ends, too."""
 
 Found = TypeVar("Found")
 _END = object()
@@ -24,7 +30,7 @@ class Steps:
     """One piece of long work. What is done at once must be well below a millisecond."""
 
     def __init__(self) -> None:
-        self._worked_s = 0.0
+        self._worked_s = self._all_worked_s = self._rested_s = 0.0
 
     async def do(self, work: Callable[[], Found]) -> Found:
         """Does one part; if it was the last that fits into this step, others have their turn before it returns."""
@@ -47,11 +53,15 @@ class Steps:
             yield cast(Found, found)
 
     async def _rest(self) -> None:
-        """Returns when the loop has nothing else to do, or has had time enough."""
+        """Returns when the loop has nothing else to do, or has had time for that."""
         metrics.MARKET_STEP_SECONDS.observe(self._worked_s)
+        self._all_worked_s += self._worked_s
         self._worked_s = 0.0
-        for _ in range(TURNS_MAX):
+        for _ in range(TURNS):
             began_s = time.perf_counter()
             await asyncio.sleep(0)
-            if time.perf_counter() - began_s < IDLE_TURN_S:
+            is_busy = time.perf_counter() - began_s >= IDLE_TURN_S
+            if is_busy and self._rested_s < RESTED_MAX * self._all_worked_s:
+                await asyncio.sleep(REST_S)
+                self._rested_s += time.perf_counter() - began_s
                 return

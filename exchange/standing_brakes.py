@@ -1,8 +1,6 @@
 """What operators see of endpoints that are left alone, and the way back: for the command line and the admin API."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from exchange.answers import rfc3339
 from exchange.marketfile.secrets import ENDPOINT_NAME
@@ -65,8 +63,7 @@ async def reset(database: Database, buyer: str, endpoint: str | None = None) -> 
 
 async def _endpoints(database: Database) -> set[EndpointKey]:
     """The endpoints of the market in force, and those that are paused."""
-    market = await catalogue.newest(database)
-    buyers: Mapping[str, Any] = {} if market is None else market.document.get("buyers") or {}
+    buyers = await catalogue.newest_buyers(database)
     found = {item.pause.key for item in await pauses.noted(database) if item.pause.at is not None}
     for key, buyer in buyers.items():
         names = (buyer or {}).get("endpoints") or [ENDPOINT_NAME]

@@ -30,9 +30,9 @@ from typing import Any
 from exchange.geodata import centroids
 from exchange.geodata.gazetteer import pack
 from exchange.marketfile.reader import read
+from exchange.rules.bitsets import bits
 from exchange.rules.book import CampaignBook, OrderEntry, compile_book
 from exchange.rules.filters import holds
-from exchange.rules.matching import bits
 from exchange.rules.routing import barred, route
 from exchange.rules.schedule import Timeline
 from exchange.values.market import Seller

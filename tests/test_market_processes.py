@@ -141,6 +141,22 @@ async def test_one_market_after_another_comes_from_one_process_which_keeps_what_
     assert second.book.campaigns["auto-us"].by_key["order-9"] is first.book.campaigns["auto-us"].by_key["order-9"]
 
 
+async def test_a_long_document_comes_back_as_it_was_stored_and_its_buyers_alone(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert await catalogue.newest_buyers(database) == {}
+    found = document()
+    number = await store(database, found)
+    for at_once in (catalogue.AT_ONCE_CHARS, 0):
+        monkeypatch.setattr(catalogue, "AT_ONCE_CHARS", at_once)
+        newest = await catalogue.newest(database)
+        assert newest is not None
+        assert newest.document == found
+        assert list(newest.document["orders"]) == list(found["orders"])
+        assert newest == await catalogue.version(database, number)
+        assert await catalogue.newest_buyers(database) == found["buyers"]
+
+
 async def test_the_process_stands_back_for_others(reader: MarketReader, database: Database) -> None:
     await store(database, document())
     await reader.newest()

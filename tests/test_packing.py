@@ -14,7 +14,7 @@ from exchange.rules.clock import Clock
 from exchange.rules.patterns import finder
 from exchange.rules.schedule import Timeline
 from exchange.takeover import packing
-from exchange.takeover.packing import ENTRIES, Unpacker, long_collections, pack
+from exchange.takeover.packing import ENTRIES, ENTRIES_MAX, PIECE_BYTES, Packing, Unpacker, long_collections, pack
 from exchange.values.market import Period
 from exchange.values.schedule import Schedule
 
@@ -124,7 +124,34 @@ def test_a_long_collection_goes_in_pieces_and_before_what_holds_it() -> None:
     tuples, numbers = [inner] * MANY, list(inner)
     value = {"a": tuples, "b": {"c": numbers}}
     assert list(long_collections(value)) == [inner, tuples, numbers, {"c": numbers}, value]
-    assert len(list(pack(value))) == 3 * MANY // ENTRIES + 3
+    in_each = [ENTRIES, 2 * ENTRIES, 2 * ENTRIES]  # they are light: each piece holds up to twice as many as the last
+    assert sum(in_each) == MANY
+    assert len(list(pack(value))) == 3 * len(in_each) + 3
+
+
+def test_a_part_that_is_ready_goes_ahead_of_the_rest_and_only_once() -> None:
+    ready = {str(number): Thing(f"a name of some length, {number}") for number in range(MANY)}
+    known = [ready["7"]]
+    value = {"ready": ready, "also": list(ready.values()), "new": [Thing("new")]}
+    packing = Packing(known)
+    ahead = list(packing.ahead({"before all else": ready}))
+    rest = list(packing.whole(value))
+    assert sum(map(len, rest)) < sum(map(len, ahead))
+    theirs = [Thing(known[0].name)]
+    unpacker = Unpacker(theirs)
+    for piece in [*ahead, *rest]:
+        unpacker.take(piece)
+    assert unpacker.value == value
+    assert unpacker.value["ready"]["7"] is theirs[0]
+    assert unpacker.value["also"][3] is unpacker.value["ready"]["3"]
+
+
+def test_pieces_of_what_is_heavy_hold_few_entries_and_no_piece_very_many() -> None:
+    heavy = [str(number) * PIECE_BYTES for number in range(MANY)]
+    assert len(list(pack(heavy))) == MANY // ENTRIES + 1
+    light = list(range(10 * ENTRIES_MAX))
+    assert len(list(pack(light))) > len(light) // ENTRIES_MAX
+    assert unpacked(light) == light
 
 
 def test_clocks_and_patterns_work_on_the_other_side() -> None:

@@ -14,6 +14,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response, Securi
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import ValidationError
 
+from exchange import json_pieces
 from exchange.answers import rfc3339
 from exchange.api import admin_shapes as shapes
 from exchange.api.admin_breakers import BreakerDoor
@@ -37,6 +38,7 @@ from exchange.storage import catalogue
 from exchange.storage.catalogue import MarketVersion
 from exchange.storage.database import Database
 from exchange.storage.keys import KeyHolder, KeyRing
+from exchange.takeover.swapping import let_go
 
 PREFIX = "/admin/v1"
 SECTIONS = ("verticals", "campaigns", "sellers", "buyers", "orders")
@@ -75,7 +77,8 @@ class AdminDoor:
         add("/market", self.replace, **replacing("Replace the market"))
         add("/market/rollback", self.rollback, **returning("Make a version that is as an old one was"))
         add("/market/versions", self.versions, **reading("The market's versions, newest first"))
-        add("/market/versions/{number}", self.version, **reading("One version of the market"))
+        whole = reading("One version of the market") | {"response_model": shapes.VersionWhole}
+        add("/market/versions/{number}", self.version, **whole)
         for section in SECTIONS:
             put, delete = self._entry_routes(section)
             add(f"/market/{section}/{{key}}", put, **putting(f"Add or replace one of the {section}"))
@@ -133,15 +136,10 @@ class AdminDoor:
             ]
         )
 
-    async def version(self, number: str) -> shapes.VersionWhole:
+    async def version(self, number: str) -> Response:
         found = await self._version(int(number) if number.isdecimal() and len(number) < 19 else 0)
-        return shapes.VersionWhole(
-            version=found.version,
-            applied_at=rfc3339(found.created_at),
-            made_by=found.made_by,
-            note=found.note,
-            market=mask(found.document),
-        )
+        async with self._turn:
+            return Response(await asyncio.to_thread(_version_written, found), media_type=JSON_TYPE)
 
     async def replace(
         self, request: Request, response: Response, dry_run: DryRun = False, note: Note = "", if_match: IfMatch = None
@@ -204,7 +202,12 @@ class AdminDoor:
                 made = proposal.base if dry_run else await make(self._database, proposal, note, holder.key_id)
                 if made is not None:
                     response.headers["ETag"] = _tag(made)
-                    return _plan(proposal, made)
+                    plan = _plan(proposal, made)
+                    await asyncio.to_thread(_empty, live, proposal)
+                    going = let_go(proposal)
+                    del proposal
+                    await going
+                    return plan
         raise unavailable()
 
     async def _version(self, number: int) -> MarketVersion:
@@ -246,7 +249,25 @@ async def _proposal(live: MarketVersion | None, build: Build) -> Proposal:
 def _written(document: Document, media_type: str) -> bytes:
     """A market as text, with its secrets covered."""
     shown = mask(document)
-    return as_yaml(shown).encode() if media_type == YAML_TYPE else orjson.dumps(shown)
+    text = as_yaml(shown) if media_type == YAML_TYPE else json_pieces.dumps(shown)
+    json_pieces.let_go(shown)
+    json_pieces.let_go(document)
+    return text.encode()
+
+
+def _version_written(found: MarketVersion) -> bytes:
+    """A version as JSON. It is written by hand, since its market is large."""
+    info = shapes.VersionInfo(
+        version=found.version, applied_at=rfc3339(found.created_at), made_by=found.made_by, note=found.note
+    )
+    return orjson.dumps(info.model_dump())[:-1] + b',"market":' + _written(found.document, JSON_TYPE) + b"}"
+
+
+def _empty(live: MarketVersion | None, proposal: Proposal) -> None:
+    """Empties documents that nobody needs any more; in a thread they go piece by piece."""
+    json_pieces.let_go(proposal.document)
+    if live is not None:
+        json_pieces.let_go(live.document)
 
 
 def _with_entry(section: str, key: str, entry: Document) -> Build:

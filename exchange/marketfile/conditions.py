@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from exchange.errors import FieldError
-from exchange.marketfile.entries import below
+from exchange.marketfile.entries import as_written, below
 from exchange.marketfile.limits import AGE_DAYS, AGE_HOURS, GROUP_DEPTH_MAX, GROUP_MEMBERS_MAX, VALUES_MAX
 from exchange.marketfile.possible import dead_end, domain
 from exchange.marketfile.problems import Problems, shown, wrong
@@ -78,13 +78,35 @@ class ConditionReader:
         self._value_reader = reader_for(replace(item, multiple=False))
         self._bound_reader = reader_for(replace(item, minimum=None, maximum=None, multiple=False))
         self._patterns = PatternReader(item)
+        self._values_known: dict[str, Single] = {}
+        self._lists: dict[frozenset[Single], Condition] = {}
+        self._read: dict[tuple[int, bytes], Condition] = {}
 
     def read(self, raw: object, path: str, problems: Problems, depth: int = 0) -> Condition | None:
-        """The condition that `raw` writes down, or None with its problems reported. It stands in `depth` groups."""
+        """The condition that `raw` writes down, or None with its problems reported. It stands in `depth` groups.
+
+        Those that ask the same of the field share one.
+        """
         before = len(problems)
         if not isinstance(raw, dict):  # values that leads can have: nothing else to look at
             values = self._values(raw, path, problems)
-            return Condition(any_of=values, of_several=self._item.multiple) if len(problems) == before else None
+            return self._of_values(values) if len(problems) == before else None
+        written = depth, as_written(raw)
+        known = self._read.get(written)
+        if known is None:
+            known = self._new(raw, path, problems, depth)
+            if known is not None:
+                self._read[written] = known
+        return known
+
+    def _of_values(self, values: frozenset[Single]) -> Condition:
+        found = self._lists.get(values)
+        if found is None:
+            found = self._lists[values] = Condition(any_of=values, of_several=self._item.multiple)
+        return found
+
+    def _new(self, raw: Mapping[object, object], path: str, problems: Problems, depth: int) -> Condition | None:
+        before = len(problems)
         parts = _Parts()
         self._operators(raw, path, parts, problems, depth)
         if len(problems) > before:
@@ -179,9 +201,20 @@ class ConditionReader:
             parts.maxima.extend(self._value(greatest, path, problems, bound=True))
 
     def _values(self, raw: object, path: str, problems: Problems) -> frozenset[Single]:
-        return frozenset(
-            found for value in _listed(raw, path, problems) for found in self._value(value, path, problems)
-        )
+        values, known = _listed(raw, path, problems), self._values_known
+        found = [known.get(value) if type(value) is str else None for value in values]
+        for place, said in enumerate(found):
+            if said is None:
+                found[place] = self._new_value(values[place], path, problems)
+        return frozenset(said for said in found if said is not None)
+
+    def _new_value(self, raw: object, path: str, problems: Problems) -> Single | None:
+        read = self._value(raw, path, problems)
+        if not read:
+            return None
+        if type(raw) is str:
+            self._values_known[raw] = read[0]
+        return read[0]
 
     def _texts(self, raw: object, path: str, problems: Problems, *, prefix: bool) -> frozenset[str]:
         found: set[str] = set()

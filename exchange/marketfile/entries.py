@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+import orjson
 from pydantic import BaseModel, ValidationError
 
 from exchange.marketfile.problems import Problems
@@ -44,3 +45,11 @@ def shaped(model: type[Shaped], path: str, raw: object, problems: Problems) -> S
 def below(path: str, key: str) -> str:
     """The path of what stands under a key."""
     return f"{path}.{key if len(key) <= _SHOWN_CHARS_MAX else key[:_SHOWN_CHARS_MAX] + '…'}"
+
+
+def as_written(raw: object) -> bytes:
+    """What tells apart all that is written in different ways: `1` and `true`, a date and a text."""
+    try:
+        return orjson.dumps(raw, option=orjson.OPT_PASSTHROUGH_DATETIME)
+    except TypeError:  # it did not come from JSON
+        return repr(raw).encode(errors="backslashreplace")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from exchange.marketfile.conditions import group_members
-from exchange.marketfile.entries import below
+from exchange.marketfile.entries import as_written, below
 from exchange.marketfile.possible import dead_end
 from exchange.marketfile.problems import Problems, shown, wrong
 from exchange.marketfile.verticals import Catalogue
@@ -21,7 +21,7 @@ def read_filter(raw: object, path: str, catalogue: Catalogue, problems: Problems
     """
     if not isinstance(raw, Mapping):
         return Filter()  # absent, or reported with the order's shape
-    written = repr(raw)  # unlike equality, it tells `1` from `true`, and a date from a text
+    written = as_written(raw)
     known = catalogue.filters.get(written)
     if known is not None:
         return known

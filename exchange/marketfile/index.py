@@ -1,7 +1,7 @@
 """What the parts of a market file need to know of one another: who is there, and under which names."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from exchange.marketfile import limits
@@ -9,6 +9,7 @@ from exchange.marketfile.entries import below, entries
 from exchange.marketfile.problems import Problems
 from exchange.marketfile.references import endpoint_names, name_in
 from exchange.marketfile.verticals import Catalogue, read_vertical
+from exchange.values.market import Order
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,8 @@ class Index:
     orders: Mapping[str, Any]
     endpoints: Mapping[str, tuple[str, ...] | None]
     """The names of each buyer's endpoints, None where they cannot be read."""
+    orders_read: dict[bytes, Order] = field(default_factory=dict)
+    """Orders that were read without a problem, by how they are written besides their filters."""
 
     def catalogue_of(self, order: object) -> Catalogue | None:
         """The fields that an order can speak of; None where its campaign or vertical is not there."""

@@ -1,7 +1,7 @@
 """A market written as JSON: numbers keep their text where they are no whole numbers, and nothing is read loosely."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from exchange.errors import FileProblem, MarketFileError
@@ -67,7 +67,20 @@ def _children(value: Any) -> Iterable[Any]:
 
 
 def _is_storable(document: Document) -> bool:
-    text = json.dumps(document, ensure_ascii=False)
+    """Whether Postgres can hold it. It is looked at entry by entry: it is large, and other threads have work."""
+    return all(_is_text_storable(json.dumps(part, ensure_ascii=False)) for part in _parts(document))
+
+
+def _parts(document: Document) -> Iterator[Any]:
+    for name, section in document.items():
+        yield name
+        if isinstance(section, dict):
+            yield from section.items()
+        else:
+            yield section
+
+
+def _is_text_storable(text: str) -> bool:
     try:
         text.encode()
     except UnicodeEncodeError:

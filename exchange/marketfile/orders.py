@@ -1,12 +1,14 @@
 """The orders of a market file: what each refers to, what it may see, and what it asks of a lead."""
 
 from collections.abc import Mapping
+from dataclasses import fields
+from operator import attrgetter
 from typing import Any
 
 from exchange.marketfile.build import build_order
 from exchange.marketfile.consent import check_consent
 from exchange.marketfile.deliveries import check_deliveries, check_endpoint_templates, read_delivery_filters
-from exchange.marketfile.entries import below, shaped
+from exchange.marketfile.entries import as_written, below, shaped
 from exchange.marketfile.filters import read_filter
 from exchange.marketfile.index import Index
 from exchange.marketfile.limits import AMOUNT_RULES_MAX, SUB_CAPS_MAX
@@ -27,9 +29,49 @@ from exchange.values.filters import Filter
 from exchange.values.market import Order
 from exchange.values.vertical import Stage
 
+_FIELDS = tuple(field.name for field in fields(Order))
+_VALUES = attrgetter(*_FIELDS)
+_KEY, _FILTER, _GROUPS = map(_FIELDS.index, ("key", "filter", "filter_groups"))
+
 
 def read_order(key: str, raw: object, index: Index, problems: Problems) -> Order | None:
-    """One order, or None with its problems reported; all of them, as far as what it refers to can be read."""
+    """One order, or None with its problems reported; all of them, as far as what it refers to can be read.
+
+    Of orders that differ in nothing but their filters the first is read, the others are made like it.
+    """
+    rest = _all_but_filter(raw)
+    like = None if rest is None else index.orders_read.get(rest)
+    if like is not None and isinstance(raw, dict):
+        return _made_like(like, key, raw, index, problems)
+    found = _read(key, raw, index, problems)
+    if found is not None and rest is not None:
+        index.orders_read[rest] = found
+    return found
+
+
+def _all_but_filter(raw: object) -> bytes | None:
+    """How an order is written besides its filter, which has its own place; None where it must be looked at."""
+    if not isinstance(raw, dict):
+        return None
+    conditions = raw.get("filter", {})
+    if not isinstance(conditions, dict) or not all(isinstance(name, str) for name in conditions):
+        return None
+    return as_written({name: found for name, found in raw.items() if name != "filter"})
+
+
+def _made_like(like: Order, key: str, raw: dict[str, Any], index: Index, problems: Problems) -> Order | None:
+    before, catalogue = len(problems), index.catalogue_of(raw)
+    if catalogue is None:
+        raise AssertionError(f"the campaign of an order that was read has gone: {like.campaign}")
+    wanted = read_filter(raw.get("filter"), f"{below('orders', key)}.filter", catalogue, problems)
+    if len(problems) > before:
+        return None
+    values = list(_VALUES(like))  # half of what dataclasses.replace takes
+    values[_KEY], values[_FILTER], values[_GROUPS] = key, wanted.conditions, wanted.groups
+    return Order(*values)
+
+
+def _read(key: str, raw: object, index: Index, problems: Problems) -> Order | None:
     path, before = below("orders", key), len(problems)
     shape = shaped(OrderShape, path, raw, problems)
     if not isinstance(raw, dict):

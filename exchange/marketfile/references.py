@@ -16,7 +16,7 @@ from exchange.marketfile.secrets import ENDPOINT_NAME
 def name_in(raw: object, key: str) -> str | None:
     """The name that an entry gives under a key; None where it gives none, or none that could be meant."""
     found = raw.get(key) if isinstance(raw, dict) else None
-    name = None if found is None else as_text(found)
+    name = found if found is None or type(found) is str else as_text(found)
     return name if name and name == name.strip() else None
 
 

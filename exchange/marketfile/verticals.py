@@ -38,7 +38,7 @@ class Catalogue:
     fields: Mapping[str, Field]
     conditions: Mapping[str, ConditionReader]
     vertical: Vertical | None
-    filters: dict[str, Filter] = field(default_factory=dict)
+    filters: dict[bytes, Filter] = field(default_factory=dict)
     schedules: dict[Schedule, Schedule] = field(default_factory=dict)
 
 

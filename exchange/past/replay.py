@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from exchange.auction import Decision
 from exchange.ping import PingRequest, decide_again
+from exchange.rules.bitsets import bits
 from exchange.rules.book import CampaignBook, OrderEntry, RuleBook
 from exchange.rules.estimates import NO_LIMIT
-from exchange.rules.matching import bits
 from exchange.storage.pings import RecordedPing
 from exchange.values.bid import Asked, Bid, Refusal
 from exchange.values.deadline import Deadline

@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from exchange.values.filters import Condition, Filter
-from exchange.values.vertical import FieldType, Lead, Value, Vertical
+from exchange.values.vertical import AGED_TYPES, FieldType, Lead, Value, Vertical
 
 HOUR_S = 3_600
 DAY_S = 86_400
@@ -41,6 +41,8 @@ class Ages:
 
 def ages_asked(vertical: Vertical, filters: Iterable[Filter], zone: ZoneInfo) -> Ages | None:
     """The ages that filters ask for; None where they ask for none, so that their pings do nothing for it."""
+    if not any(item.type in AGED_TYPES for item in vertical.fields.values()):
+        return None
     asked = {name for item in filters for name in _aged_fields(item)}
     fields = tuple((name, item.type) for name, item in vertical.fields.items() if name in asked)
     return Ages(fields, zone) if fields else None

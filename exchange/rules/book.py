@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from exchange.rules.ages import Ages, ages_asked
+from exchange.rules.bitsets import set_of
 from exchange.rules.intake import LeadReader
 from exchange.rules.matching import Matcher, compile_filters
 from exchange.rules.notices import delays_of
 from exchange.rules.selling import Selling, compile_selling
 from exchange.rules.shares import Apart
-from exchange.rules.states import States, compile_states, set_of
+from exchange.rules.states import States, compile_states
 from exchange.rules.sub_caps import SubCaps, compile_sub_caps
 from exchange.rules.zones import instant_of, zone_of
 from exchange.values.filters import Filter
@@ -155,8 +156,8 @@ def _compile_campaign(
 ) -> CampaignBook:
     vertical = market.verticals[campaign.vertical]
     ping_fields = vertical.names(Stage.PING)
-    known: dict[tuple[str, ...], tuple[str, ...]] = {}
-    made = (_entry(market, campaign, order, ping_fields, auth_headers, known) for order in orders)
+    sight = _Sight(ping_fields)
+    made = (_entry(market, campaign, order, sight, auth_headers) for order in orders)
     entries = tuple(_as_before(entry, before) for entry in made)
     unusable = [number for number, entry in enumerate(entries) if entry.auth_headers is None]
     return CampaignBook(
@@ -207,13 +208,11 @@ def _entry(
     market: Market,
     campaign: Campaign,
     order: Order,
-    ping_fields: tuple[str, ...],
+    sight: "_Sight",
     auth_headers: AuthHeaders,
-    known: dict[tuple[str, ...], tuple[str, ...]],
 ) -> OrderEntry:
     buyer = market.buyers[order.buyer]
-    wanted = ping_fields if order.fields is None else frozenset(order.fields)
-    visible = tuple(name for name in ping_fields if name in wanted)
+    visible = sight.visible(order.fields)
     sale = _asked_for(campaign.sale, order.sale)
     shown = ("" if sale is None else sale.value, *visible, *_spoken_to(buyer, order))
     return OrderEntry(
@@ -224,8 +223,27 @@ def _entry(
         auth_headers=auth_headers.get((buyer.key, order.endpoint)),
         paused_until_s=_paused_until_s(order, buyer),
         sale=sale,
-        shown=known.setdefault(shown, shown),
+        shown=sight.shown.setdefault(shown, shown),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Sight:
+    """What orders of a campaign see of its leads; those that see the same share it."""
+
+    ping_fields: tuple[str, ...]
+    shown: dict[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict)
+    known: dict[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict)
+
+    def visible(self, fields: tuple[str, ...] | None) -> tuple[str, ...]:
+        """The ping fields among some, in their own order."""
+        if fields is None:
+            return self.ping_fields
+        found = self.known.get(fields)
+        if found is None:
+            wanted = frozenset(fields)
+            found = self.known[fields] = tuple(name for name in self.ping_fields if name in wanted)
+        return found
 
 
 def _spoken_to(buyer: Buyer, order: Order) -> tuple[str, ...]:

@@ -4,17 +4,27 @@ Every dimension is made from its literals and the sets that ask them. What is no
 question is answered yes and those who ask none.
 """
 
+from array import array
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from exchange.geodata.centroids import known
+from exchange.rules.bitsets import bits, union
 from exchange.rules.literals import Aged, Begins, Listed, Matches, Near, OfSeveral, Start, Stepped, Tested
 from exchange.rules.patterns import Finder, finder
 from exchange.values.vertical import Value
 
 Test = TypeVar("Test")
+
+FEW_MAX: Final = 32
+"""So many are named one by one, where their set is large: it is put together again in some microseconds."""
+
+_BITS_EACH: Final = 64
+"""What a name takes of a set's bits, twice: a set that is smaller is kept."""
+
+_NUMBERS: Final = "I"  # unsigned, of four bytes
 
 
 class Dimension(Protocol):
@@ -27,16 +37,27 @@ class Dimension(Protocol):
 class Membership:
     """The set of each value that anybody names, and of all others, which is the first.
 
-    Values with the same set share it: of a large market a set takes kilobytes.
+    Values with the same set share it: of a large market a set takes kilobytes. Where a value's set differs from the
+    first in a few places only, these are kept: most ZIP codes are named by a few orders.
     """
 
     by_value: Mapping[Value, int]
     """The number of each value's set."""
     sets: Sequence[int]
     absent: int
+    few: Mapping[Value, bytes] = field(default_factory=dict)
+    """The places in which a value's set is another than the first: four bytes each."""
 
     def matching(self, value: Value | None) -> int:
-        return self.absent if value is None else self.sets[self.by_value.get(value, 0)]
+        if value is None:
+            return self.absent
+        number = self.by_value.get(value, 0)
+        if not number and (few := self.few.get(value)) is not None:
+            differing = 0
+            for place in array(_NUMBERS, few):  # of so few this is quicker than `set_of`
+                differing |= 1 << place
+            return self.sets[0] ^ differing
+        return self.sets[number]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,24 +169,26 @@ def of_each(asked: Mapping[OfSeveral, int]) -> dict[Any, int]:
 
 def by_any(asked: Mapping[OfSeveral, int]) -> int:
     """Those for whom one of several values is enough."""
-    return _union(asking for literal, asking in asked.items() if not literal.turned)
+    return union(asking for literal, asking in asked.items() if not literal.turned)
 
 
 def by_none(everyone: int, asked: Mapping[OfSeveral, int]) -> int:
     """Those whom an absent field suits."""
-    return _free(everyone, asked) | _union(asking for literal, asking in asked.items() if literal.absent)
+    return _free(everyone, asked) | union(asking for literal, asking in asked.items() if literal.absent)
 
 
 def membership(everyone: int, asked: Mapping[Listed, int]) -> Membership:
     """Value lists and lists of values that are not wanted."""
     free = _free(everyone, asked)
-    otherwise = free | _union(asking for literal, asking in asked.items() if literal.but)
-    absent = free | _union(asking for literal, asking in asked.items() if literal.absent)
-    named: dict[Value, int] = {}
-    for literal, asking in asked.items():
+    otherwise = free | union(asking for literal, asking in asked.items() if literal.but)
+    absent = free | union(asking for literal, asking in asked.items() if literal.absent)
+    few_max = min(FEW_MAX, everyone.bit_length() // _BITS_EACH)
+    by_value: dict[Value, list[_Asking]] = {}
+    for literal, members in asked.items():
+        asking = _asking(members, few_max)
         for value in literal.values:
-            named[value] = named.get(value, otherwise) ^ asking  # whoever names a value wants what he else does not
-    return _membership(named, otherwise, absent)
+            by_value.setdefault(value, []).append(asking)
+    return _membership(by_value, otherwise, absent, few_max)
 
 
 def intervals(everyone: int, asked: Mapping[Stepped, int]) -> Intervals:
@@ -176,10 +199,10 @@ def intervals(everyone: int, asked: Mapping[Stepped, int]) -> Intervals:
         for step in literal.steps:
             turns[step] = turns.get(step, 0) ^ asking
     starts = sorted(turns)
-    sets = [free | _union(asking for literal, asking in asked.items() if literal.first)]
+    sets = [free | union(asking for literal, asking in asked.items() if literal.first)]
     for start in starts:
         sets.append(sets[-1] ^ turns[start])
-    return Intervals(starts, sets, free | _union(asking for literal, asking in asked.items() if literal.absent))
+    return Intervals(starts, sets, free | union(asking for literal, asking in asked.items() if literal.absent))
 
 
 def prefixes(everyone: int, asked: Mapping[Begins, int]) -> Prefixes:
@@ -208,10 +231,38 @@ def radii(everyone: int, asked: Mapping[Near, int]) -> Membership:
     for number, radius in enumerate(by_test):
         for zip_code in centroids.within(radius):
             around.setdefault(zip_code, []).append(number)
-    return _membership(_sets_around(around, list(by_test.values()), otherwise), otherwise, otherwise)
+    return _shared(_sets_around(around, list(by_test.values()), otherwise), otherwise, otherwise)
 
 
-def _membership(by_value: Mapping[Value, int], otherwise: int, absent: int) -> Membership:
+class _Asking(NamedTuple):
+    """Some who ask the same, how many they are, and their numbers where they are few."""
+
+    members: int
+    many: int
+    numbers: bytes
+
+
+def _asking(members: int, few_max: int) -> _Asking:
+    many = members.bit_count()
+    return _Asking(members, many, array(_NUMBERS, bits(members)).tobytes() if many <= few_max else b"")
+
+
+def _membership(by_value: Mapping[Value, Sequence[_Asking]], otherwise: int, absent: int, few_max: int) -> Membership:
+    """Whoever names a value wants what he else does not. Nobody names it twice."""
+    sets: dict[Value, int] = {}
+    few: dict[Value, bytes] = {}
+    for value, asking in by_value.items():
+        many = 0
+        for item in asking:
+            many += item.many
+        if many <= few_max:
+            few[value] = b"".join([item.numbers for item in asking])
+        else:
+            sets[value] = otherwise ^ union([item.members for item in asking])
+    return replace(_shared(sets, otherwise, absent), few=few)
+
+
+def _shared(by_value: Mapping[Value, int], otherwise: int, absent: int) -> Membership:
     numbers = {otherwise: 0}
     by_number = {value: numbers.setdefault(members, len(numbers)) for value, members in by_value.items()}
     return Membership(by_number, list(numbers), absent)
@@ -225,7 +276,7 @@ def _sets_around(around: Mapping[str, Sequence[int]], asking: Sequence[int], oth
         key = tuple(numbers)
         found = shared.get(key)
         if found is None:
-            found = shared[key] = otherwise ^ _union(asking[number] for number in numbers)
+            found = shared[key] = otherwise ^ union(asking[number] for number in numbers)
         sets[zip_code] = found
     return sets
 
@@ -237,7 +288,7 @@ def ages(everyone: int, asked: Mapping[Aged, int]) -> Intervals:
 
 def _by_test(free: int, asked: Collection[tuple[Tested[Test], int]]) -> tuple[int, dict[Test, int]]:
     """The set where no test is passed, which is also that of an absent value, and who asks for each test."""
-    otherwise = free | _union(asking for literal, asking in asked if literal.turned)
+    otherwise = free | union(asking for literal, asking in asked if literal.turned)
     by_test: dict[Test, int] = {}
     for literal, asking in asked:
         for test in literal.tests:
@@ -247,11 +298,4 @@ def _by_test(free: int, asked: Collection[tuple[Tested[Test], int]]) -> tuple[in
 
 def _free(everyone: int, asked: Mapping[Any, int]) -> int:
     """Those who ask nothing here."""
-    return everyone & ~_union(asked.values())
-
-
-def _union(sets: Iterable[int]) -> int:
-    found = 0
-    for members in sets:
-        found |= members
-    return found
+    return everyone & ~union(asked.values())

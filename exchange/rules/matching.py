@@ -12,6 +12,7 @@ from typing import Any
 
 from exchange.rules.ages import age_name
 from exchange.rules.alternatives import Row, alternatives
+from exchange.rules.bitsets import bits, set_of
 from exchange.rules.dimensions import (
     Dimension,
     Folded,
@@ -95,38 +96,6 @@ def _patterns(item: Field, everyone: int, asked: Mapping[Any, int]) -> Patterns 
     return SeveralPatterns(found, by_any(asked), by_none(everyone, asked))
 
 
-def bits(members: int) -> list[int]:
-    """The numbers of the orders in a set, lowest first."""
-    if members.bit_length() > _LARGE and members.bit_count() > _MANY:
-        return _bits_by_bytes(members)
-    found = []
-    while members:  # from the highest down: each is cheaper to take off than the lowest
-        highest = members.bit_length() - 1
-        found.append(highest)
-        members ^= 1 << highest
-    return found[::-1]
-
-
-def _bits_by_bytes(members: int) -> list[int]:
-    """The same, of a large set with many members: the set is not copied for each of them."""
-    octets = members.to_bytes((members.bit_length() + 7) // 8, "little")
-    marks = octets.translate(_ANY)
-    found: list[int] = []
-    place = marks.find(1)
-    while place >= 0:
-        for bit in _BITS_OF[octets[place]]:
-            found.append(8 * place + bit)  # noqa: PERF401  # for one bit or two a comprehension costs more
-        place = marks.find(1, place + 1)
-    return found
-
-
-_LARGE, _MANY = 50_000, 50
-"""From so many orders and members on it is quicker to go by bytes."""
-
-_ANY = bytes([0]) + bytes([1]) * 255
-_BITS_OF = [[bit for bit in range(8) if octet >> bit & 1] for octet in range(256)]
-
-
 _DIMENSIONS: Mapping[type[Literal], Any] = {
     Listed: membership,
     Stepped: intervals,
@@ -169,11 +138,12 @@ class _Table:
 
 
 def _spelled_out(filters: Sequence[Filter]) -> _Table:
-    asking: dict[Filter, int] = {}
+    asking: dict[Filter, list[int]] = {}
     for number, item in enumerate(filters):
-        asking[item] = asking.get(item, 0) | 1 << number
+        asking.setdefault(item, []).append(number)
     table = _Table()
-    for item, orders in asking.items():
+    for item, numbers in asking.items():
+        orders = set_of(numbers)
         for number, row in enumerate(alternatives(item)):
             if number == 0:
                 table.add(row, orders)

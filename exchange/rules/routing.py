@@ -4,10 +4,10 @@ from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+from exchange.rules.bitsets import bits
 from exchange.rules.book import CampaignBook, OrderEntry
 from exchange.rules.estimates import Left
 from exchange.rules.filters import Failing, failing
-from exchange.rules.matching import bits
 from exchange.values.market import Seller
 from exchange.values.reason import Reason
 from exchange.values.vertical import Lead

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from exchange.rules.bitsets import set_of
 from exchange.rules.clock import Clock
 from exchange.rules.consent import all_given
 from exchange.rules.schedule import Timeline
@@ -91,14 +92,6 @@ def compile_states(
         return None
     asking = {name: set_of(numbers) for name, numbers in consents.items()}
     return States(paused, _clock(pauses), _clock(hours), asking, by_seller, by_buyer)
-
-
-def set_of(numbers: Sequence[int]) -> int:
-    """The set of the orders with these numbers."""
-    found = bytearray(max(numbers, default=0) // 8 + 1)
-    for number in numbers:
-        found[number >> 3] |= 1 << (number & 7)
-    return int.from_bytes(found, "little")
 
 
 def _clock(timed: Sequence[tuple[int, Schedule, str]]) -> Clock | None:

@@ -4,9 +4,10 @@ from collections import ChainMap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from exchange.rules.bitsets import bits
 from exchange.rules.caps import subject_of
 from exchange.rules.estimates import Left, Parts
-from exchange.rules.matching import Matcher, bits, compile_filters
+from exchange.rules.matching import Matcher, compile_filters
 from exchange.rules.room import Room
 from exchange.values.market import Order
 from exchange.values.reason import Reason

@@ -1,12 +1,14 @@
 """Market versions: every applied market is kept, the newest is in force, and each new one is announced."""
 
+import asyncio
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
+from exchange import json_pieces
 from exchange.storage.database import Connection, Database
 from exchange.storage.followers import follow
 from exchange.values.market import Market
@@ -14,6 +16,8 @@ from exchange.values.market import Market
 CHANNEL = "exchange_market"
 APPLY_TIMEOUT_S = 60
 LOOK_TIMEOUT_S = 1.0
+AT_ONCE_CHARS = 64 * 1024
+"""A text that is no longer is read in less than a millisecond."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +62,14 @@ class Logged:
 
 async def newest(database: Database) -> MarketVersion | None:
     """The market in force, or None where none was ever applied."""
-    return await database.run(
-        lambda connection: _read(connection, "select * from market_versions order by version desc limit 1")
-    )
+    return await _found(database, "select * from market_versions order by version desc limit 1")
+
+
+async def newest_buyers(database: Database) -> dict[str, Any]:
+    """The buyers of the market in force, as the document has them; none where none was ever applied."""
+    query = "select document -> 'buyers' from market_versions order by version desc limit 1"
+    text = await database.run(lambda connection: connection.fetchval(query))
+    return {} if text is None else await _document(text) or {}
 
 
 async def newest_text(database: Database) -> MarketText | None:
@@ -79,9 +88,7 @@ async def newest_bytes(database: Database) -> int:
 
 async def version(database: Database, number: int) -> MarketVersion | None:
     """One stored version."""
-    return await database.run(
-        lambda connection: _read(connection, "select * from market_versions where version = $1", number)
-    )
+    return await _found(database, "select * from market_versions where version = $1", number)
 
 
 async def newest_number(database: Database) -> int:
@@ -94,7 +101,7 @@ async def newest_number(database: Database) -> int:
 
 async def apply(database: Database, document: dict[str, Any], market: Market, note: str) -> int:
     """Stores a market as the newest version, with accounts for all in it, and announces it. Returns its number."""
-    text, stamp = orjson.dumps(document).decode(), Stamp(note)
+    text, stamp = await _written(document), Stamp(note)
     return await database.transact(
         lambda connection: _store(connection, text, market, stamp), timeout_s=APPLY_TIMEOUT_S
     )
@@ -104,7 +111,7 @@ async def apply_after(
     database: Database, base: int, document: dict[str, Any], market: Market, stamp: Stamp
 ) -> int | None:
     """As `apply`, but only while version `base` is in force (0: none yet); None where another one is by now."""
-    text = orjson.dumps(document).decode()
+    text = await _written(document)
 
     async def work(connection: Connection) -> int | None:
         await connection.execute("lock table market_versions in share row exclusive mode")
@@ -131,15 +138,15 @@ async def log(database: Database, rows_max: int, before: int | None = None) -> l
 async def previous(database: Database, number: int) -> MarketVersion | None:
     """The version before one; None for the first."""
     query = "select * from market_versions where version < $1 order by version desc limit 1"
-    return await database.run(lambda connection: _read(connection, query, number))
+    return await _found(database, query, number)
 
 
-async def _store(connection: Connection, text: str, market: Market, stamp: Stamp) -> int:
+async def _store(connection: Connection, text: "_Written", market: Market, stamp: Stamp) -> int:
     number: int = await connection.fetchval(
         "insert into market_versions (document, sha256, note, made_by, added, changed, removed) "
         "values ($1, $2, $3, $4, $5, $6, $7) returning version",
-        text,
-        hashlib.sha256(text.encode()).digest(),
+        text.text,
+        text.sha256,
         stamp.note,
         stamp.made_by,
         stamp.added,
@@ -176,9 +183,31 @@ async def _open_accounts(connection: Connection, market: Market) -> None:
     )
 
 
-async def _read(connection: Connection, query: str, *arguments: object) -> MarketVersion | None:
-    row = await connection.fetchrow(query, *arguments)
+async def _found(database: Database, query: str, *arguments: object) -> MarketVersion | None:
+    row = await database.run(lambda connection: connection.fetchrow(query, *arguments))
     if row is None:
         return None
-    document = orjson.loads(row["document"])
-    return MarketVersion(row["version"], document, row["note"], row["created_at"], row["made_by"])
+    return MarketVersion(
+        row["version"], await _document(row["document"]), row["note"], row["created_at"], row["made_by"]
+    )
+
+
+async def _document(text: str) -> Any:
+    """What a stored text holds; a long one is read in a thread, beside which pings go on."""
+    return orjson.loads(text) if len(text) <= AT_ONCE_CHARS else await asyncio.to_thread(json_pieces.loads, text)
+
+
+class _Written(NamedTuple):
+    """A document as it is stored."""
+
+    text: str
+    sha256: bytes
+
+
+async def _written(document: dict[str, Any]) -> _Written:
+    return await asyncio.to_thread(_text_of, document)
+
+
+def _text_of(document: dict[str, Any]) -> _Written:
+    text = json_pieces.dumps(document)
+    return _Written(text, hashlib.sha256(text.encode()).digest())

@@ -14,9 +14,10 @@ import socket
 import sys
 import threading
 import time
-from contextlib import closing
+from collections.abc import Callable, Iterable
+from contextlib import closing, suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import orjson
 import structlog
@@ -29,8 +30,9 @@ from exchange.storage import catalogue
 from exchange.storage.catalogue import MarketText
 from exchange.storage.database import Database
 from exchange.takeover.frames import framed, read_frame
-from exchange.takeover.packing import pack
+from exchange.takeover.packing import Packing
 from exchange.takeover.taking import Answer, Kept, Ours, Taken, Unavailable, Unreadable, entries_of, taken_up
+from exchange.values.market import Market
 
 POSTGRES_TIMEOUT_S: Final = 10.0
 
@@ -44,6 +46,9 @@ AUTOGROUP: Final = Path("/proc/self/autogroup")
 """Where Linux groups processes by session, niceness counts only within a group: then that of the group matters."""
 
 TRIES: Final = 5
+
+_END: Final = b""
+"""After the last piece."""
 
 log = structlog.get_logger(__name__)
 
@@ -106,15 +111,16 @@ class _Reading:
     def answer(self, line: socket.socket, url: str, can_mail: bool) -> None:
         gc.disable()  # what is made here has no cycles, and all of it would be walked again and again
         try:
-            found = self._found(url, can_mail)
-            for piece in pack(found, self._known):
-                line.sendall(framed(piece))
+            with _Sender(line) as sender:
+                packing = Packing(self._known)
+                found = self._found(url, can_mail, lambda market: sender.send(packing.ahead(market)))
+                sender.send(packing.whole(found))
             if isinstance(found, Taken):
                 self._kept, self._known = Kept.of(found), entries_of(found)
         finally:
             gc.enable()
 
-    def _found(self, url: str, can_mail: bool) -> Answer:
+    def _found(self, url: str, can_mail: bool, was_read: Callable[[Market], None]) -> Answer:
         try:
             found = asyncio.run(_newest(url))
             if found is None:
@@ -124,7 +130,41 @@ class _Reading:
             return Unavailable(str(error))
         except MarketFileError as error:
             return Unreadable(error.problems)
+        was_read(market)
         return taken_up(found, market, Ours(secret_environment(), can_mail), self._kept)
+
+
+class _Sender:
+    """Sends pieces in a thread: work goes on while the gateway takes its time with them."""
+
+    def __init__(self, line: socket.socket) -> None:
+        self._line = line
+        self._pieces: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pieces.put(_END)
+        self._thread.join()
+
+    def send(self, pieces: Iterable[bytes]) -> None:
+        for piece in pieces:
+            self._pieces.put(framed(piece))
+
+    def _work(self) -> None:
+        """Sends all that there is at once: for each call it has to wait for its turn."""
+        is_over = False
+        while not is_over:
+            found = [self._pieces.get()]
+            with suppress(queue.Empty):
+                while True:
+                    found.append(self._pieces.get_nowait())
+            is_over = found[-1] is _END
+            with suppress(OSError):  # the gateway has gone, and with it this process
+                self._line.sendall(b"".join(found))
 
 
 async def _newest(url: str) -> MarketText | None:

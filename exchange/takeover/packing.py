@@ -21,7 +21,14 @@ from exchange.values.market import Buyer, Order, Seller
 from exchange.values.vertical import Vertical
 
 ENTRIES: Final = 10
-"""Entries of a collection in one piece; as many orders take some 0.2 ms to unpack. Shorter collections go whole."""
+"""Entries of a collection in one piece, at least; as many orders take some 0.2 ms to unpack. Shorter ones go whole."""
+
+ENTRIES_MAX: Final = 50
+"""Entries in one piece where they are light: what was sent already, numbers, names."""
+
+PIECE_BYTES: Final = 2_000
+"""About as much goes in one piece, where neither of them is passed: the next is as many entries as the last suggests.
+"""
 
 AT_ONCE: Final = 2_000
 """How many things are remembered, or forgotten, in one go."""
@@ -62,13 +69,35 @@ class _Sent(NamedTuple):
 
 def pack(value: object, known: Sequence[object] = ()) -> Iterator[bytes]:
     """The pieces of a value, which must not change meanwhile. What the unpacker knows already is named, not sent."""
-    for start in range(0, len(known), AT_ONCE):
+    return Packing(known).whole(value)
+
+
+class Packing:
+    """Packs one value, parts of which may be there before the rest. Nothing of it may change meanwhile."""
+
+    def __init__(self, known: Sequence[object] = ()) -> None:
+        self._known = known
+        self._packer = _Packer(known)
+        self._began = False
+
+    def ahead(self, part: object) -> Iterator[bytes]:
+        """The pieces of what is long in a part. The value must hold what the part holds, itself."""
+        if not self._began:
+            self._began = True
+            yield from self._named()
+        for collection in long_collections(part):
+            if not self._packer.has_sent(collection):
+                yield from self._packer.parts(collection)
+
+    def whole(self, value: object) -> Iterator[bytes]:
+        """All other pieces."""
+        yield from self.ahead(value)
+        yield self._packer.piece(_All(value))
+
+    def _named(self) -> Iterator[bytes]:
         each = pickle.BINPERSID + pickle.MEMOIZE + pickle.POP
-        yield _repeated(pickle.BININT, range(start, min(start + AT_ONCE, len(known))), each)
-    packer = _Packer(known)
-    for collection in long_collections(value):
-        yield from packer.parts(collection)
-    yield packer.piece(_All(value))
+        for start in range(0, len(self._known), AT_ONCE):
+            yield _repeated(pickle.BININT, range(start, min(start + AT_ONCE, len(self._known))), each)
 
 
 def long_collections(value: object) -> Iterator[Any]:
@@ -145,14 +174,20 @@ class _Packer(pickle.Pickler):
         self._file.truncate()
         return found
 
+    def has_sent(self, collection: object) -> bool:
+        return id(collection) in self._sent
+
     def parts(self, collection: Any) -> Iterator[bytes]:
         """The pieces of a long collection, which is named from then on."""
         kind = type(collection)
         keys = list(collection) if kind is dict else []
         values = self._named(collection.values() if kind is dict else collection)
-        for at in range(0, len(values), ENTRIES):
-            end = at + ENTRIES
-            yield self.piece(_Part(kind, keys[at:end], values[at:end], end >= len(values)))
+        at, count = 0, ENTRIES
+        while at < len(values):
+            end = at + count
+            piece = self.piece(_Part(kind, keys[at:end], values[at:end], end >= len(values)))
+            yield piece
+            at, count = end, min(max(count * PIECE_BYTES // len(piece), ENTRIES), 2 * count, ENTRIES_MAX)
         self._sent[id(collection)] = _Sent(len(self._sent))
 
     def reducer_override(self, found: object) -> Any:

@@ -4,7 +4,7 @@ import asyncio
 import socket
 import subprocess
 import sys
-from asyncio import IncompleteReadError, StreamReader, StreamWriter
+from asyncio import StreamWriter
 from collections.abc import Mapping
 from functools import partial
 from typing import Final, NamedTuple, assert_never
@@ -19,7 +19,7 @@ from exchange.settings import child_environment
 from exchange.storage import catalogue
 from exchange.storage.database import Database
 from exchange.takeover import swapping
-from exchange.takeover.frames import framed, next_frame
+from exchange.takeover.frames import Frames, framed
 from exchange.takeover.packing import Unpacker
 from exchange.takeover.taking import Answer, Ours, Taken, Unavailable, Unreadable, entries_of
 
@@ -45,7 +45,7 @@ class _Child(NamedTuple):
     """The process, the line to it, and what both ends of it know of the last market."""
 
     process: subprocess.Popen[bytes]
-    reader: StreamReader
+    frames: Frames
     writer: StreamWriter
     known: list[object]
 
@@ -102,11 +102,11 @@ class MarketReader:
 async def _answer(child: _Child) -> Answer:
     """What the process answers; the garbage collector rests from its first piece on."""
     steps, unpacker = Steps(), Unpacker(child.known)
-    piece = await _next(child.reader)
+    piece = await _next(child.frames)
     with swapping.collector_at_rest():
         while not unpacker.is_complete:
             await steps.do(partial(unpacker.take, piece))
-            piece = b"" if unpacker.is_complete else await _next(child.reader)
+            piece = b"" if unpacker.is_complete else await _next(child.frames)
         answer: Answer = unpacker.value
     if isinstance(answer, Taken):
         child.known[:] = entries_of(answer)
@@ -114,13 +114,15 @@ async def _answer(child: _Child) -> Answer:
     return answer
 
 
-async def _next(reader: StreamReader) -> bytes:
+async def _next(frames: Frames) -> bytes:
+    if (found := frames.at_hand()) is not None:
+        return found
     try:
         async with asyncio.timeout(SILENT_S):
-            return await next_frame(reader)
+            return await frames.next()
     except TimeoutError:
         raise _Lost(f"silent for {SILENT_S:g} s") from None
-    except IncompleteReadError:
+    except EOFError:
         raise _Lost("ended in the middle of its work") from None
 
 
@@ -130,7 +132,7 @@ async def _start(environment: Mapping[str, str]) -> _Child:
     with theirs:
         process = await asyncio.to_thread(_run, theirs, child_environment(environment))
     reader, writer = await asyncio.open_unix_connection(sock=ours)
-    return _Child(process, reader, writer, [])
+    return _Child(process, Frames(reader), writer, [])
 
 
 def _run(line: socket.socket, environment: dict[str, str]) -> subprocess.Popen[bytes]:

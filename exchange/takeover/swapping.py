@@ -12,10 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from exchange.marketfile import pieces
+from exchange import json_pieces
 from exchange.marketfile.reader import read
 from exchange.pauses import Steps
-from exchange.rules.book import RuleBook
 from exchange.storage.catalogue import MarketText
 from exchange.takeover.packing import long_collections
 from exchange.takeover.taking import Kept, Ours, Taken, taken_up
@@ -48,16 +47,16 @@ def collector_at_rest() -> Iterator[None]:
 
 
 def _taken(found: MarketText, ours: Ours) -> Taken:
-    document = pieces.loads(found.text)
+    document = json_pieces.loads(found.text)
     try:
         market = read(document)
     finally:
-        pieces.let_go(document)
+        json_pieces.let_go(document)
     return taken_up(found, market, ours, Kept())
 
 
-async def let_go(book: RuleBook) -> None:
-    """Frees a market that is no longer in force, in small steps. The caller must hold it no longer, either.
+async def let_go(market: object) -> None:
+    """Frees a market that nobody needs any more, in small steps. The caller must hold it no longer, either.
 
     A long collection that goes at once lets go of all its entries. So they are held until it has gone, then go a few
     at a time.
@@ -65,11 +64,11 @@ async def let_go(book: RuleBook) -> None:
     steps = Steps()
     collections: list[Any] = []
     entries: list[list[object]] = []
-    async for collection in steps.each(long_collections(book)):
+    async for collection in steps.each(long_collections(market)):
         entries.append([*collection, *collection.values()] if isinstance(collection, dict) else list(collection))
         collections.append(collection)
     collection = None
-    del book
+    del market
     await steps.through(_freed(collections, 1))
     while entries:
         await steps.through(_freed(entries.pop(), FREED_AT_ONCE))

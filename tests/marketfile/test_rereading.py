@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from support.market import market
 
-from exchange.errors import MarketFileError
+from exchange.errors import FileProblem, MarketFileError
 from exchange.marketfile.again import Rereader
 from exchange.marketfile.reader import read
 
@@ -79,3 +79,46 @@ def test_orders_that_are_open_at_the_same_hours_share_one_schedule() -> None:
     orders = read(found).orders
     assert orders["first"].schedule is not None
     assert orders["first"].schedule is orders["second"].schedule
+
+
+def test_orders_that_differ_in_their_filters_alone_are_as_if_each_were_read_alone() -> None:
+    filters: list[dict[str, Any]] = [{}, {"age": {"min": 30}}, {"state": ["IL", "WI"]}, {"age": {"min": 30}}]
+    found = document()
+    first = found["orders"]["first"] | {"priority": 3, "caps": {"day": 5}, "schedule": {"hours": "09:00-17:00"}}
+    found["orders"] = {f"order-{number}": first | {"filter": item} for number, item in enumerate(filters)}
+    together = read(found)
+    for key, order in found["orders"].items():
+        assert together.orders[key] == read(found | {"orders": {key: order}}).orders[key]
+
+
+def test_what_is_wrong_in_a_filter_is_said_of_each_order_and_goes_into_no_other() -> None:
+    found = document()
+    first = found["orders"]["first"]
+    wrong = {"age": {"min": "old"}, "state": ["IL", "nowhere"]}
+    written = [{"state": "IL"}, wrong, {"state": "nowhere"}, wrong, [], {7: "IL"}, {"state": "IL"}]
+    found["orders"] = {f"order-{number}": first | {"filter": item} for number, item in enumerate(written)}
+    with pytest.raises(MarketFileError) as raised:
+        read(found)
+    alone: list[FileProblem] = []
+    for key, order in found["orders"].items():
+        try:
+            read(found | {"orders": {key: order}})
+        except MarketFileError as error:
+            alone += error.problems
+    assert list(raised.value.problems) == alone
+    assert {problem.path.split(".")[1] for problem in alone} == {f"order-{number}" for number in (1, 2, 3, 4, 5)}
+
+
+def test_values_that_are_equal_but_written_otherwise_are_told_apart() -> None:
+    found = document()
+    found["verticals"]["auto"]["fields"]["owns"] = {"type": "boolean", "in": "ping"}
+    first = found["orders"]["first"]
+    conditions = [{"owns": True}, {"owns": 1}, {"owns": {"exists": True}}, {"owns": {"exists": 1}}, {"owns": "true"}]
+    found["orders"] = {f"order-{number}": first | {"filter": item} for number, item in enumerate(conditions)}
+    with pytest.raises(MarketFileError) as raised:
+        read(found)
+    assert [problem.path for problem in raised.value.problems] == [
+        "orders.order-1.filter.owns",
+        "orders.order-3.filter.owns.exists",
+        "orders.order-4.filter.owns",
+    ]

@@ -10,7 +10,7 @@ from exchange.marketfile.difference import compare
 from exchange.marketfile.reader import read
 from exchange.past.recall import rules_of
 from exchange.rules.ages import DAY_S, age_s
-from exchange.rules.matching import bits
+from exchange.rules.bitsets import bits
 from exchange.rules.routing import failing_fields
 from exchange.values.market import Market
 from exchange.values.vertical import FieldType, Lead

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exchange.rules.bitsets import bits
 from exchange.rules.clock import Clock
-from exchange.rules.matching import bits
 from exchange.rules.schedule import HORIZON_DAYS, Timeline
 from exchange.values.schedule import Hours, Schedule, Window
 

@@ -19,8 +19,10 @@ from exchange.marketfile.possible import dead_end
 from exchange.marketfile.reader import read
 from exchange.rules.ages import DAY_S, HOUR_S, Ages
 from exchange.rules.alternatives import alternatives, count
+from exchange.rules.bitsets import bits
+from exchange.rules.dimensions import Membership
 from exchange.rules.filters import accepts, failing, holds
-from exchange.rules.matching import bits, compile_filters
+from exchange.rules.matching import compile_filters
 from exchange.values.filters import Condition, Filter, Group, Junction, Point, Radius
 from exchange.values.vertical import AGED_TYPES, MULTIPLE_TYPES, Field, FieldType, Lead, Single, Stage, Value, Vertical
 
@@ -364,6 +366,26 @@ def test_a_filter_of_the_market_file_matches_as_written(
     )
     assert [matcher.matching(lead) for lead in good] == [1] * len(good)
     assert [matcher.matching(lead) for lead in bad] == [0] * len(bad)
+
+
+@given(st.integers(0))
+@settings(max_examples=5)
+def test_of_many_orders_those_match_that_name_a_value_be_they_few_or_many(seed: int) -> None:
+    luck = random.Random(seed)  # noqa: S311  # luck need not be secret
+    zips = [f"{number:05d}" for number in range(300)]
+    often = [*zips[:5] * 100, *zips[:295]]
+    chosen = [frozenset(luck.sample(often, 6)) for _ in range(1_000)]
+    kinds = [Condition(any_of=item) if luck.random() < 0.9 else Condition(none_of=item) for item in chosen]
+    field = FIELDS[FieldType.US_ZIP.value]
+    matcher = compile_filters(VERTICAL, [Filter({field.name: condition}) for condition in kinds])
+    ((_, dimension),) = matcher.dimensions
+    assert isinstance(dimension, Membership)
+    assert dimension.few
+    assert set(dimension.by_value) >= set(zips[:5])
+    for value in zips:
+        expected = [number for number, condition in enumerate(kinds) if accepts(condition, value, field.type)]
+        assert bits(matcher.matching({field.name: value})) == expected
+    assert bits(matcher.matching({})) == []
 
 
 @given(st.sets(st.integers(0, 300)))

@@ -1,4 +1,4 @@
-"""Reads a stored document piece by piece, so that it can be read beside other work.
+"""Reads and writes the JSON of a large document piece by piece, so that a thread can do it beside other work.
 
 One call for a whole market of ten thousand orders would keep every other thread waiting for its end.
 """
@@ -8,8 +8,6 @@ import re
 from typing import Any
 
 import orjson
-
-from exchange.marketfile.source import Document
 
 _DECODER = json.JSONDecoder()
 _BLANKS = re.compile(r"[ \t\n\r]*")
@@ -24,6 +22,11 @@ def loads(text: str) -> Any:
     return _value(text, _after_blanks(text, 0), _SECTIONS)[0]
 
 
+def dumps(document: Any) -> str:
+    """The JSON text of a document, as orjson writes it. Raises TypeError where that has none."""
+    return _written(document, _SECTIONS)
+
+
 def let_go(document: Any) -> None:
     """Empties a document that nobody needs any more, piece by piece for the same reason."""
     for section in document.values() if isinstance(document, dict) else ():
@@ -31,9 +34,9 @@ def let_go(document: Any) -> None:
             section.popitem()
 
 
-def _members(text: str, start: int, level: int) -> tuple[Document, int]:
+def _members(text: str, start: int, level: int) -> tuple[dict[str, Any], int]:
     """The object that begins at a place, and where it ends."""
-    found: Document = {}
+    found: dict[str, Any] = {}
     at = _after_blanks(text, start + 1)
     while text[at] != "}":
         key, at = _DECODER.raw_decode(text, at)
@@ -43,6 +46,18 @@ def _members(text: str, start: int, level: int) -> tuple[Document, int]:
         if text[at] == ",":
             at = _after_blanks(text, at + 1)
     return found, at + 1
+
+
+def _written(value: Any, level: int) -> str:
+    if level < _ENTRIES or not isinstance(value, dict):
+        return orjson.dumps(value).decode()
+    return "{" + ",".join([f"{_key(name)}:{_written(inner, level - 1)}" for name, inner in value.items()]) + "}"
+
+
+def _key(name: object) -> str:
+    if not isinstance(name, str):
+        raise TypeError("a key of a JSON object is text")
+    return orjson.dumps(name).decode()
 
 
 def _value(text: str, start: int, level: int) -> tuple[Any, int]:
