@@ -1,8 +1,9 @@
 # Everything a newcomer runs. `make demo` and `make test` set up what they need themselves.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
-# More than two cores would need: half of their time tests wait, for processes that start, for clocks and for disks.
-TESTERS ?= 5
+# A little more than two cores would need: tests wait for processes that start, for clocks and for disks. With five of
+# them the long ones, which begin at once, wait for one another.
+TESTERS ?= 3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready

@@ -24,7 +24,7 @@ from exchange.values.deadline import Deadline
 
 TICK_S = 0.01
 WINDOW_TICKS = 9
-STARTS_A_TURN = 3
+STARTS_A_TURN = 2
 """So many pings go in at one turn of the event loop, and who stands behind them waits here, not in the loop: its turns
 stay short, and at each of them those are refused for whom there is no room."""
 PACE_GRAIN_S = 0.001

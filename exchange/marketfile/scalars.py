@@ -57,28 +57,16 @@ def whole(low: int, high: int) -> PlainValidator:
     return PlainValidator(check, written({"type": "integer", "minimum": low, "maximum": high}))
 
 
-def choice(*built: str, later: tuple[str, ...] = ()) -> PlainValidator:
-    """One of the `built` words; those for `later` are known, but not supported yet."""
+def choice(*words: str) -> PlainValidator:
+    """One of the words."""
 
     def check(value: object) -> str:
-        if value in built:
+        if value in words:
             return str(value)
-        if value in later:
-            raise refuse(f"not supported yet: {value}")
-        wanted = built[0] if len(built) == 1 else "one of " + ", ".join(built)
+        wanted = words[0] if len(words) == 1 else "one of " + ", ".join(words)
         raise refuse(f"must be {wanted}, not {shown(value)}" if isinstance(value, str) else wrong(wanted, value))
 
-    return PlainValidator(check, written({"enum": [str(word) for word in built]}))
-
-
-def later(what: str, *off: object) -> PlainValidator:
-    """A key that is not built: only a value that turns it `off` is taken, everything else is refused by name."""
-
-    def check(value: object) -> None:
-        if not any(type(value) is type(other) and value == other for other in (None, *off)):
-            raise refuse(f"not supported yet: {what}")
-
-    return PlainValidator(check, written({"enum": [None, *off], "description": f"Not supported yet: {what}."}))
+    return PlainValidator(check, written({"enum": [str(word) for word in words]}))
 
 
 def optional(check: Callable[[object], int]) -> PlainValidator:

@@ -43,6 +43,8 @@ _TELLING = frozenset(
 """Types that can tell a person from others; a state or a yes cannot, nor one of a few words."""
 
 _HOST = re.compile(r"(?i)^https?://[^/?#]*")
+_TELLING_PART = re.compile(rf"(?s)[^\W\d_].*[^\W\d_]|(?:\d\D*){{{DIGITS_MIN}}}|%")
+"""A text without it is a number of the buyer's own."""
 _WORD = re.compile(r"[^\W\d_]+|\d+")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{6,}")
 _HEX = re.compile(r"[0-9A-Fa-f]{8,}")
@@ -55,12 +57,7 @@ class Contact:
     """The contact data of a lead: of the fields that no ping has, those that tell its person from others."""
 
     def __init__(self, vertical: Vertical, lead: Lead) -> None:
-        self._values = list(_values(vertical, lead))
-        numbers = {number for item, text in self._values for number in _numbers(item, text)}
-        words = {word for item, text in self._values for word in _words(item, text)}
-        self._marks = tuple(numbers | {word for word in words if len(word) >= LETTERS_MIN})
-        self._alone = frozenset(word for word in words if 1 < len(word) < LETTERS_MIN)
-        self._names = frozenset(word for _, text in self._values for word in _split(text))
+        self._vertical, self._lead = vertical, lead
 
     def kept(self, said: _Said) -> _Said:
         """A buyer's answer as it may be kept: without the texts that repeat contact data, and with gaps for names."""
@@ -68,10 +65,12 @@ class Contact:
             return cast(
                 _Said, replace(said, reference=self._kept(said.reference), redirect_url=self._kept(said.redirect_url))
             )
-        return cast(_Said, replace(said, detail=with_gaps(said.detail, self._names)))
+        return cast(_Said, replace(said, detail=with_gaps(said.detail, self._names)) if said.detail else said)
 
     def is_in(self, text: str) -> bool:
         """Whether a text repeats some of it."""
+        if _TELLING_PART.search(text) is None:
+            return False
         for reading in _unquoted(_HOST.sub("", text)):
             if self._is_marked(reading) or not self._alone.isdisjoint(_split(reading)):
                 return True
@@ -91,6 +90,29 @@ class Contact:
 
     def _is_digest(self, hidden: bytes) -> bool:
         return any(len(hidden) >= size and hidden[:size] in self._digests for size in _DIGEST_BYTES)
+
+    @cached_property
+    def _values(self) -> list[tuple[Field, str]]:
+        return list(_values(self._vertical, self._lead))
+
+    @cached_property
+    def _words(self) -> frozenset[str]:
+        return frozenset(word for item, text in self._values for word in _words(item, text))
+
+    @cached_property
+    def _marks(self) -> tuple[str, ...]:
+        """Seen wherever they are."""
+        numbers = {number for item, text in self._values for number in _numbers(item, text)}
+        return tuple(numbers | {word for word in self._words if len(word) >= LETTERS_MIN})
+
+    @cached_property
+    def _alone(self) -> frozenset[str]:
+        """Seen where they are words of their own."""
+        return frozenset(word for word in self._words if 1 < len(word) < LETTERS_MIN)
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        return frozenset(word for _, text in self._values for word in _split(text))
 
     @cached_property
     def _digests(self) -> frozenset[bytes]:

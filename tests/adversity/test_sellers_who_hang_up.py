@@ -15,6 +15,8 @@ from support.world import World, open_world
 from exchange.embedded.lease import Services
 
 PINGS = 500
+LONG_MS = 30_000
+"""No ping ends by itself before the last has come, and his silence is not the point either."""
 OFFER = {"campaign": "auto-us", "lead": LEAD}
 
 
@@ -22,7 +24,8 @@ async def test_500_sellers_who_hang_up_give_every_place_back(services: Services,
     async with open_world(services, tmp_path, pings_in_flight_max=PINGS) as world:
         async with Buyer(bids("21.00")) as buyer:
             document = market({"only": buyer})
-            document["buyers"]["only"]["endpoint"]["breaker"] = {"enabled": False}  # his silence is not the point
+            document["campaigns"]["auto-us"]["ping_timeout_ms"] = LONG_MS
+            document["buyers"]["only"]["endpoint"] |= {"ping_timeout_ms": LONG_MS, "breaker": {"enabled": False}}
             await world.apply(document)
             assert (await world.ping())["status"] == "offered"
             sockets = tcp_connections()
