@@ -221,6 +221,7 @@ class Found:
     quiet: list[Ping] = field(default_factory=list)
     during: list[Ping] = field(default_factory=list)
     beside: list[Ping] = field(default_factory=list)
+    late_when: Counter[str] = field(default_factory=Counter)
 
 
 async def swaps(seller: "Seller", sent: Sent, apply: Apply, options: argparse.Namespace) -> None:
@@ -247,6 +248,8 @@ async def swaps(seller: "Seller", sent: Sent, apply: Apply, options: argparse.Na
     show("without a swap", found.quiet)
     show("beside as much other work", found.beside)
     show("while a market is taken up", found.during)
+    late = ", ".join(f"{what} {count}" for what, count in found.late_when.items())
+    print(f"{f'over {LATE_MS:g} ms while it was':28} {late}")
     if sent.failed:
         raise SystemExit(f"not offered: {dict(sent.failed)}")
 
@@ -258,10 +261,14 @@ async def swap(seller: "Seller", sent: Sent, apply: Apply, found: Found, settle_
     version = await asyncio.to_thread(apply)
     applied_s = loop.time()
     await seller.sees(version)
-    found.in_force_s.append(loop.time() - applied_s)
+    in_force_s = loop.time()
+    found.in_force_s.append(in_force_s - applied_s)
     await asyncio.sleep(1)
     took_s = loop.time() - began_s
-    found.during += sent.between(began_s, loop.time())
+    ends = {"written": applied_s, "taken up": in_force_s, "in force": loop.time()}
+    for (what, end_s), start_s in zip(ends.items(), (began_s, applied_s, in_force_s), strict=True):
+        found.during += (pings := sent.between(start_s, end_s))
+        found.late_when[what] += sum(ping.took_ms > LATE_MS for ping in pings)
     worked, read_ms = cpu_of(seller.gateway).since(began), seller.reader_worked_ms() - reading
     await asyncio.sleep(settle_s)
     quiet_s, quiet = loop.time(), cpu_of(seller.gateway)
