@@ -31,6 +31,7 @@ PAGES = [
     ROOT / "README.md",
     *sorted(DOCS.rglob("*.md")),
     ROOT / "loadtests/README.md",
+    ROOT / "loadtests/figures.md",
     ROOT / "loadtests/bench/README.md",
 ]
 SOURCES = [path for path in (ROOT / "exchange").rglob("*.py") if "simulation" not in path.parts]
