@@ -146,10 +146,10 @@ def _filtered(ping: RecordedPing, book: CampaignBook | None) -> list[OrderStory]
         return []
     known = {outcome.order for outcome in ping.outcomes}
     lead = book.with_ages(ping.lead, moment_of(ping.ping_id))
-    return [_kept_out(book, entry, lead) for entry in book.entries if entry.key not in known]
+    return [_kept_out(book, entry, lead, test=ping.test) for entry in book.entries if entry.key not in known]
 
 
-def _kept_out(book: CampaignBook, entry: OrderEntry, lead: Lead) -> OrderStory:
+def _kept_out(book: CampaignBook, entry: OrderEntry, lead: Lead, *, test: bool) -> OrderStory:
     written = describe(entry.order).get("filter")
     wants = {name: _short(flow(node)) for name, node in written.items()} if isinstance(written, Mapping) else {}
     failed = tuple(
@@ -160,6 +160,8 @@ def _kept_out(book: CampaignBook, entry: OrderEntry, lead: Lead) -> OrderStory:
     if entry.sale is None:
         why = f"takes {entry.order.sale} leads only, which {book.campaign.key} does not sell"
         outcome = outcome._replace(detail=why)
+    elif test and not entry.endpoint.marks_tests:
+        outcome = outcome._replace(detail="its buyer could not tell a test from a lead")
     return OrderStory(outcome, priority=entry.order.priority, failed=failed)
 
 

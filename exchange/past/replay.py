@@ -134,7 +134,8 @@ def _unlike(ping: RecordedPing, decision: Decision) -> Iterator[Difference]:
 def _strangers(ping: RecordedPing, book: CampaignBook) -> Iterator[Difference]:
     """Orders that the filters let through now, though not then, and the other way round."""
     lead = book.with_ages(ping.lead, moment_of(ping.ping_id))
-    suited = {book.entries[index].key for index in bits(book.matcher.matching(lead) & book.askable)}
+    askable = book.testable if ping.test else book.askable
+    suited = {book.entries[index].key for index in bits(book.matcher.matching(lead) & askable)}
     recorded = {outcome.order for outcome in ping.outcomes}
     for order in sorted(suited - recorded):
         yield Difference(f"order {order}", "kept out by its filter", "let through by it")
