@@ -103,8 +103,9 @@ def test_filtered_orders_say_which_condition_failed() -> None:
 
 
 def test_of_a_test_the_orders_whose_buyers_could_not_tell_are_explained_and_run_again_as_kept_out() -> None:
-    told_nothing = {"body": "json", "fields": {"zip": "zip"}, "reply": {"format": "json", "success": {"status": 200}}}
-    asked = {**told_nothing, "reply": told_nothing["reply"] | {"price": "price"}}
+    reply = {"format": "json", "success": {"status": 200}}
+    asked = {"body": "json", "fields": {"zip": "zip"}, "reply": {**reply, "price": "price"}}
+    told_nothing = {"body": "json", "fields": {"zip": "zip"}, "reply": reply}
     document = market(dict.fromkeys(("ann", "bob"), "http://127.0.0.1:9"))
     document["buyers"]["bob"]["endpoint"] |= {"dialect": "mapped", "mapping": {"ping": asked, "post": told_nothing}}
     book = rules_of(read(document), 1)
