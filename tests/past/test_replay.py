@@ -102,6 +102,24 @@ def test_filtered_orders_say_which_condition_failed() -> None:
     }
 
 
+def test_each_condition_of_a_group_tells_what_it_wants_itself() -> None:
+    asked = {
+        "or": [{"state": "CA"}, {"age": {"min": 60}}],
+        "not": {"credit": ["good", "fair"]},
+        "age": {"min": 20, "or": [{"max": 30}, {"not": {"between": [40, 50]}}]},
+    }
+    document = market({"ann": "http://127.0.0.1:9"}, orders={"ann": {"filter": asked}})
+    book = rules_of(read(document), 1).campaigns["auto-us"]
+    [kept_out] = explain(replace(ping_of(rules(), {}), outcomes=()), None, book).orders
+    assert {item.path: item.wants for item in kept_out.failed} == {
+        "or[0].state": "[CA]",
+        "or[1].age": "{min: 60}",
+        "not.credit": "not [fair, good]",
+        "age.or[0]": "{max: 30}",
+        "age.or[1].not": "not {min: 40, max: 50}",
+    }
+
+
 def test_of_a_test_the_orders_whose_buyers_could_not_tell_are_explained_and_run_again_as_kept_out() -> None:
     reply = {"format": "json", "success": {"status": 200}}
     asked = {"body": "json", "fields": {"zip": "zip"}, "reply": {**reply, "price": "price"}}
