@@ -130,19 +130,11 @@ def _charged(entrants: Sequence[Entrant], ranked: Sequence[Valid], terms: Terms)
 
 
 class _Sellable(NamedTuple):
-    """What one way of selling comes to: who could win it, the winners among them, and what each leaves the seller.
-
-    `gross_micros` are the winners' gross prices together.
-    """
+    """What one way of selling comes to: who could win it, the winners among them, and their gross prices together."""
 
     contest: Contest
     winners: Sequence[Valid]
     gross_micros: int
-    payouts: Sequence[int]
-
-    def is_enough(self, terms: Terms) -> bool:
-        """Whether the seller gets his least price."""
-        return bool(self[1]) and (terms.min_price_micros is None or sum(self[3]) >= terms.min_price_micros)
 
 
 def _decide_ways(entrants: Sequence[Entrant], terms: Terms, ping_id: UUID) -> Decision:
@@ -152,14 +144,14 @@ def _decide_ways(entrants: Sequence[Entrant], terms: Terms, ping_id: UUID) -> De
     """
     enough, less, shares, reasons, of_shares, pairs = judged_both_ways(entrants, terms)
     found = _made(Found, (tuple(entrants), reasons, of_shares, pairs))
-    exclusive = _exclusive(entrants, Contest(entrants, enough, less, terms.ranking, ping_id))
+    exclusive = _exclusive(Contest(entrants, enough, less, terms.ranking, ping_id))
     shared = _shared(entrants, shares, terms, ping_id)
     sums = _made(Sums, (exclusive[2] or None, shared[2] or None, terms.max_shares))
     best, other = (shared, exclusive) if shared[2] > exclusive[2] else (exclusive, shared)
     if not best.winners:
         return Decision(_why_nobody(entrants), None, (), found, sums=sums)
-    is_enough = best.is_enough(terms)
-    if not is_enough and other.is_enough(terms):
+    is_enough = _pays_enough(entrants, best.winners, terms)
+    if not is_enough and _pays_enough(entrants, other.winners, terms):
         best, is_enough = other, True
     told = of_shares if best is shared else reasons
     reason = _WON if is_enough else _BELOW_MIN_PRICE
@@ -167,15 +159,24 @@ def _decide_ways(entrants: Sequence[Entrant], terms: Terms, ping_id: UUID) -> De
         told[number] = reason
     if not is_enough:
         return Decision(_BELOW_MIN_PRICE, None, (), found, sums=sums)
+    payouts = _payouts(entrants, best.winners)
     ladder = _ladder_of_legs if best is shared else _ladder_of_one
-    return _made(Decision, (None, sum(best[3]), tuple(ladder(entrants, best, best[3], terms)), found, None, sums))
+    return _made(Decision, (None, sum(payouts), tuple(ladder(entrants, best, payouts, terms)), found, None, sums))
 
 
-def _exclusive(entrants: Sequence[Entrant], contest: Contest) -> _Sellable:
+def _payouts(entrants: Sequence[Entrant], winners: Sequence[Valid]) -> list[int]:
+    """What each of these bids leaves the seller."""
+    return [payout_of(-lowered, entrants[number][5]) for lowered, _, number, _ in winners]
+
+
+def _pays_enough(entrants: Sequence[Entrant], winners: Sequence[Valid], terms: Terms) -> bool:
+    """Whether these bids together leave the seller his least price."""
+    return terms.min_price_micros is None or sum(_payouts(entrants, winners)) >= terms.min_price_micros
+
+
+def _exclusive(contest: Contest) -> _Sellable:
     best = next(contest.best_first(), None)
-    if best is None:
-        return _made(_Sellable, (contest, (), 0, ()))
-    return _made(_Sellable, (contest, (best,), -best[0], (payout_of(-best[0], entrants[best[2]][5]),)))
+    return _made(_Sellable, (contest, (), 0) if best is None else (contest, (best,), -best[0]))
 
 
 def _shared(entrants: Sequence[Entrant], valid: list[Valid], terms: Terms, ping_id: UUID) -> _Sellable:
@@ -185,7 +186,7 @@ def _shared(entrants: Sequence[Entrant], valid: list[Valid], terms: Terms, ping_
     """
     contest = Contest(entrants, valid, [], terms.ranking, ping_id)
     if not valid:
-        return _Sellable(contest, (), 0, ())
+        return _Sellable(contest, (), 0)
     ranked = _by_gross(contest, terms)
     seen: list[Valid] = []
     shares_max = terms.max_shares
@@ -197,11 +198,11 @@ def _shared(entrants: Sequence[Entrant], valid: list[Valid], terms: Terms, ping_
             yield entrants[number][1], -lowered, shares_max if bid[3] is None else bid[3]
 
     places = best_shares(looked_at(), shares_max, terms.apart)
-    found = _together(entrants, contest, [seen[place] for place in places])
-    if found.is_enough(terms):
-        return found
-    paying = _together(entrants, contest, _paying_most(entrants, list(_by_gross(contest, terms)), terms))
-    return paying if paying.is_enough(terms) else found
+    winners = [seen[place] for place in places]
+    if not _pays_enough(entrants, winners, terms):
+        paying = _paying_most(entrants, list(_by_gross(contest, terms)), terms)
+        winners = paying if _pays_enough(entrants, paying, terms) else winners
+    return _made(_Sellable, (contest, winners, -sum([lowered for lowered, _, _, _ in winners])))
 
 
 def _by_gross(contest: Contest, terms: Terms) -> Iterator[Valid]:
@@ -211,7 +212,7 @@ def _by_gross(contest: Contest, terms: Terms) -> Iterator[Valid]:
 
 def _paying_most(entrants: Sequence[Entrant], ranked: Sequence[Valid], terms: Terms) -> list[Valid]:
     """The set of shared bids that pays the seller the most, which margins may make another; best first."""
-    payouts = [payout_of(-lowered, entrants[number][5]) for lowered, _, number, _ in ranked]
+    payouts = _payouts(entrants, ranked)
     by_payout = sorted(range(len(ranked)), key=lambda place: -payouts[place])
     shares_max = terms.max_shares
     bids: list[Plain] = []
@@ -221,11 +222,6 @@ def _paying_most(entrants: Sequence[Entrant], ranked: Sequence[Valid], terms: Te
     return [
         ranked[place] for place in sorted(by_payout[chosen] for chosen in best_shares(bids, shares_max, terms.apart))
     ]
-
-
-def _together(entrants: Sequence[Entrant], contest: Contest, winners: Sequence[Valid]) -> _Sellable:
-    payouts = [payout_of(-lowered, entrants[number][5]) for lowered, _, number, _ in winners]
-    return _made(_Sellable, (contest, winners, -sum([lowered for lowered, _, _, _ in winners]), payouts))
 
 
 def _ladder_of_one(
