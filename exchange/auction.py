@@ -138,25 +138,40 @@ class _Sellable(NamedTuple):
 
 
 def _decide_ways(entrants: Sequence[Entrant], terms: Terms, ping_id: UUID) -> Decision:
-    """Decides by the higher gross sum of the ways that the campaign sells; a tie is exclusive (contract, section 3)."""
+    """Decides by the higher gross sum of the ways that the campaign sells; a tie is exclusive (contract, section 3).
+
+    As with bids, a way that leaves the seller his least price comes before one that does not.
+    """
     enough, less, shares, reasons, of_shares, pairs = judged_both_ways(entrants, terms)
     found = _made(Found, (tuple(entrants), reasons, of_shares, pairs))
     exclusive = _exclusive(Contest(entrants, enough, less, terms.ranking, ping_id))
     shared = _shared(entrants, shares, terms, ping_id)
     sums = _made(Sums, (exclusive[2] or None, shared[2] or None, terms.max_shares))
-    best = shared if shared.gross_micros > exclusive.gross_micros else exclusive
-    payouts = [payout_of(bid[0], entrants[number][5]) for _, _, number, bid in best.winners]
-    if not payouts:
+    best, other = (shared, exclusive) if shared[2] > exclusive[2] else (exclusive, shared)
+    if not best.winners:
         return Decision(_why_nobody(entrants), None, (), found, sums=sums)
-    is_enough = terms.min_price_micros is None or sum(payouts) >= terms.min_price_micros
+    is_enough = _pays_enough(entrants, best.winners, terms)
+    if not is_enough and _pays_enough(entrants, other.winners, terms):
+        best, is_enough = other, True
     told = of_shares if best is shared else reasons
     reason = _WON if is_enough else _BELOW_MIN_PRICE
     for _, _, number, _ in best.winners:
         told[number] = reason
     if not is_enough:
         return Decision(_BELOW_MIN_PRICE, None, (), found, sums=sums)
+    payouts = _payouts(entrants, best.winners)
     ladder = _ladder_of_legs if best is shared else _ladder_of_one
     return _made(Decision, (None, sum(payouts), tuple(ladder(entrants, best, payouts, terms)), found, None, sums))
+
+
+def _payouts(entrants: Sequence[Entrant], winners: Sequence[Valid]) -> list[int]:
+    """What each of these bids leaves the seller."""
+    return [payout_of(-lowered, entrants[number][5]) for lowered, _, number, _ in winners]
+
+
+def _pays_enough(entrants: Sequence[Entrant], winners: Sequence[Valid], terms: Terms) -> bool:
+    """Whether these bids together leave the seller his least price."""
+    return terms.min_price_micros is None or sum(_payouts(entrants, winners)) >= terms.min_price_micros
 
 
 def _exclusive(contest: Contest) -> _Sellable:
@@ -165,11 +180,14 @@ def _exclusive(contest: Contest) -> _Sellable:
 
 
 def _shared(entrants: Sequence[Entrant], valid: list[Valid], terms: Terms, ping_id: UUID) -> _Sellable:
-    """The set of shared bids that brings the most together. No more of them are ranked than are looked at for it."""
+    """The set of shared bids that brings the most together, or, if that is too little for the seller, pays him most.
+
+    No more bids are ranked than are looked at for it.
+    """
     contest = Contest(entrants, valid, [], terms.ranking, ping_id)
     if not valid:
         return _Sellable(contest, (), 0)
-    ranked = contest.best_first() if terms.ranking is None else sorted(contest.best_first(), key=itemgetter(0))
+    ranked = _by_gross(contest, terms)
     seen: list[Valid] = []
     shares_max = terms.max_shares
 
@@ -179,8 +197,31 @@ def _shared(entrants: Sequence[Entrant], valid: list[Valid], terms: Terms, ping_
             lowered, _, number, bid = found
             yield entrants[number][1], -lowered, shares_max if bid[3] is None else bid[3]
 
-    winners = [seen[place] for place in best_shares(looked_at(), shares_max, terms.apart)]
+    places = best_shares(looked_at(), shares_max, terms.apart)
+    winners = [seen[place] for place in places]
+    if not _pays_enough(entrants, winners, terms):
+        paying = _paying_most(entrants, list(_by_gross(contest, terms)), terms)
+        winners = paying if _pays_enough(entrants, paying, terms) else winners
     return _made(_Sellable, (contest, winners, -sum([lowered for lowered, _, _, _ in winners])))
+
+
+def _by_gross(contest: Contest, terms: Terms) -> Iterator[Valid]:
+    """Shared bids, highest first; a boost tells equals apart alone."""
+    return contest.best_first() if terms.ranking is None else iter(sorted(contest.best_first(), key=itemgetter(0)))
+
+
+def _paying_most(entrants: Sequence[Entrant], ranked: Sequence[Valid], terms: Terms) -> list[Valid]:
+    """The set of shared bids that pays the seller the most, which margins may make another; best first."""
+    payouts = _payouts(entrants, ranked)
+    by_payout = sorted(range(len(ranked)), key=lambda place: -payouts[place])
+    shares_max = terms.max_shares
+    bids: list[Plain] = []
+    for place in by_payout:
+        _, _, number, bid = ranked[place]
+        bids.append((entrants[number][1], payouts[place], shares_max if bid[3] is None else bid[3]))
+    return [
+        ranked[place] for place in sorted(by_payout[chosen] for chosen in best_shares(bids, shares_max, terms.apart))
+    ]
 
 
 def _ladder_of_one(

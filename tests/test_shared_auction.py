@@ -1,6 +1,7 @@
 """Auctions that sell shares: which way wins, whose bids make the set, and one reason for every order and every bid."""
 
 import random
+from itertools import combinations
 from typing import Any
 from uuid import UUID
 
@@ -158,6 +159,52 @@ def test_the_least_price_is_compared_with_the_sum_of_the_payouts(least: int, is_
     assert reasons(decision) == {"ann": said, "bob": said, "one": Reason.OUTBID}
 
 
+def flat(item: Entrant, cents: int) -> Entrant:
+    return item._replace(margin=Margin(amount_micros=cents * CENT))
+
+
+def test_a_way_that_pays_the_least_price_comes_before_one_that_does_not() -> None:
+    found = [flat(entrant("one", exclusive(1300)), 200)]
+    found += [flat(entrant(name, shared(500)), 200) for name in ("ann", "bob", "cid")]
+    together = decide(found, terms(min_price_micros=900 * CENT), PING)
+    assert (sorted(legs(together)), together.payout_micros) == (["ann", "bob", "cid"], 900 * CENT)
+    alone = decide(found, terms(min_price_micros=1100 * CENT), PING)
+    assert (alone.ladder[0].order, alone.payout_micros) == ("one", 1100 * CENT)
+    assert alone.sums == (1300 * CENT, 1500 * CENT, 3)
+    assert reasons(alone) == dict.fromkeys(("ann", "bob", "cid"), Reason.OUTBID) | {"one": Reason.WON}
+    assert decide(found, terms(min_price_micros=1101 * CENT), PING).reason is Reason.BELOW_MIN_PRICE
+
+
+def test_shares_that_pay_the_least_price_come_before_a_higher_bid_that_does_not() -> None:
+    dear = entrant("one", exclusive(2500))._replace(margin=Margin(parts_per_million=500_000))
+    decision = decide([dear, entrant("ann", shared(1600))], terms(min_price_micros=1300 * CENT), PING)
+    assert (legs(decision), decision.payout_micros, decision.sums) == (
+        ["ann"],
+        1360 * CENT,
+        (2500 * CENT, 1600 * CENT, 3),
+    )
+
+
+def test_where_the_highest_shares_pay_too_little_those_that_pay_most_are_taken() -> None:
+    half = Margin(parts_per_million=500_000)
+    found = [
+        entrant("ann", shared(1000))._replace(margin=half),
+        entrant("bob", shared(900)),
+        entrant("cid", shared(800)),
+    ]
+    held = terms(Sale.SHARED, 2)
+    assert legs(decide(found, held, PING)) == ["ann", "bob"]
+    decision = decide(found, held._replace(min_price_micros=1400 * CENT), PING)
+    assert (legs(decision), decision.payout_micros) == (["bob", "cid"], 1445 * CENT)
+    assert reserve(decision) == ["ann"]
+    assert decision.sums == (None, 1700 * CENT, 2)
+    assert reasons(decision) == {"ann": Reason.OUTBID, "bob": Reason.WON, "cid": Reason.WON}
+    nobody = decide(found, held._replace(min_price_micros=1446 * CENT), PING)
+    assert reasons(nobody) == {
+        "ann": Reason.BELOW_MIN_PRICE, "bob": Reason.BELOW_MIN_PRICE, "cid": Reason.OUTBID,
+    }  # fmt: skip
+
+
 # --- the ladder ---------------------------------------------------------------------------------------------------
 
 
@@ -212,6 +259,24 @@ ways = st.builds(
 )
 
 
+def best_payout(found: list[Entrant], held: Terms) -> int:
+    """The most that any sale would pay the seller: every set of bids is tried."""
+    paid: dict[Sale, list[tuple[Entrant, Bid, int]]] = {Sale.EXCLUSIVE: [], Sale.SHARED: []}
+    for item in found:
+        reply = item.asked.reply
+        for bid in (reply, *reply.others) if isinstance(reply, Bid) else ():
+            payout_micros = payout_of(bid.gross_micros, item.margin)
+            if bid.gross_micros >= held.floor_micros and payout_micros:
+                paid[bid.sale].append((item, bid, payout_micros))
+    sums = [micros for _, _, micros in paid[Sale.EXCLUSIVE]] if held.sale is Sale.BEST else []
+    for size in range(1, held.max_shares + 1):
+        for chosen in combinations(paid[Sale.SHARED], size):
+            buyers, most = {item.buyer for item, _, _ in chosen}, [bid.shares_max or size for _, bid, _ in chosen]
+            if len(buyers) == size <= min(most):
+                sums.append(sum(micros for _, _, micros in chosen))
+    return max(sums, default=0)
+
+
 @given(auctions(), ways, st.builds(uuid7), st.randoms(use_true_random=False))
 def test_every_auction(found: list[Entrant], held: Terms, ping_id: UUID, shuffle: random.Random) -> None:
     decision = decide(found, held, ping_id)
@@ -231,7 +296,12 @@ def test_every_auction(found: list[Entrant], held: Terms, ping_id: UUID, shuffle
         assert all(rung.gross_micros >= min(payouts) for rung in decision.ladder)
         assert decision.payout_micros >= (held.min_price_micros or 1)
         assert decision.sums is not None
-        assert sum(rung.gross_micros for rung in won) == max(filter(None, decision.sums[:2]))
+        sums = [micros for micros in decision.sums[:2] if micros is not None]
+        gross_micros = sum(rung.gross_micros for rung in won)
+        assert gross_micros in sums
+        assert gross_micros == max(sums) or held.min_price_micros is not None
+    if decision.reason is Reason.BELOW_MIN_PRICE:
+        assert best_payout(found, held) < (held.min_price_micros or 0)
     shuffled = list(found)
     shuffle.shuffle(shuffled)
     other = decide(shuffled, held, ping_id)

@@ -28,9 +28,10 @@ DAYS_MAX = 3_650
 NOTES = (
     "A ping that ends in an offer counts as sold; what was posted is counted apart.",
     "Whether a seller would have posted, and a buyer taken the lead, is not known.",
-    "An order that was not asked then is unknown, and counts as no bid.",
+    "Who was not asked then, or for another sale, is unknown, and counts as no bid.",
     "Whom caps, budgets, balances or duplicates kept out then stays out.",
     "A buyer is taken to have bid the same, whatever floor he would have been told.",
+    "Nobody is left out for a max_fanout, and turns are taken anew, from nothing.",
 )
 
 _SPAN = re.compile(r"([1-9][0-9]{0,5})([mhd])", re.ASCII)
@@ -130,7 +131,7 @@ def show(found: Outcome, console: Console) -> None:
         if len(parts) > ROWS_SHOWN_MAX:
             _say(console, f"... and {len(parts) - ROWS_SHOWN_MAX} more {title}; --json has all")
     unknown, on = tally.unknown, tally.pings_unknown
-    _say(console, f"\nunknown: {unknown} orders would be asked now and were not then, on {on} pings")
+    _say(console, f"\nunknown: {unknown} orders would be asked what they were not then, on {on} pings")
     for note in NOTES:
         console.print(f"[dim]{escape(note)}[/]", highlight=False)
 

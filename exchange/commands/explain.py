@@ -63,6 +63,7 @@ def _print_head(explanation: Explanation, console: Console) -> None:
     console.print(f"[bold]ping {ping.ping_id}[/]", highlight=False)
     facts = [f"{explanation.pinged_at:%Y-%m-%d %H:%M:%S} UTC", f"campaign {ping.campaign}", f"seller {ping.seller}"]
     facts += [f"{name} {value}" for name, value in (("source", ping.source), ("ref", ping.ref)) if value]
+    facts += [] if ping.min_price_micros is None else [f"least price {format_amount(ping.min_price_micros)}"]
     facts += ["test"] if ping.test else []
     _say_all(console, facts, " · ")
     applied = "" if explanation.applied_at is None else f" of {explanation.applied_at:%Y-%m-%d %H:%M:%S} UTC"
@@ -70,9 +71,7 @@ def _print_head(explanation: Explanation, console: Console) -> None:
     lead = [f"{name} {_value(value)}" for name, value in ping.lead.items()]
     _say_all(console, [f"lead: {lead[0]}", *lead[1:]] if lead else ["lead:"], ", ")
     if ping.reason is not None:
-        least = "" if ping.min_price_micros is None else f" It was {format_amount(ping.min_price_micros)}."
-        least = least if ping.reason is Reason.BELOW_MIN_PRICE else ""
-        _say(console, f"{ping.status}: {_reason(ping.reason)}. {ping.reason.text}{least}")
+        _say(console, f"{ping.status}: {_reason(ping.reason)}. {ping.reason.text}")
     elif explanation.gross_micros is not None and explanation.margin_micros is not None:
         _say(
             console,

@@ -45,7 +45,8 @@ def log_table(found: list[tuple[Logged, Counts]]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in ("version", "applied (UTC)", "added", "changed", "removed", "by", "note"):
         right = name in {"version", "added", "changed", "removed"}
-        table.add_column(name, justify="right" if right else "left", overflow="fold")
+        whole = name == "applied (UTC)"
+        table.add_column(name, justify="right" if right else "left", overflow="fold", no_wrap=whole)
     for item, counts in found:
         numbers = ("?", "?", "?") if counts is None else tuple(map(str, counts))
         cells = str(item.version), f"{item.created_at:%Y-%m-%d %H:%M:%S}", *numbers, item.stamp.made_by, item.stamp.note

@@ -12,7 +12,7 @@ from exchange.values.vertical import ORDERED_TYPES, Field, FieldType, Single
 def dead_end(item: Filter, fields: Mapping[str, Field]) -> str | None:
     """Why a filter cannot be used: it leaves too many alternatives, or none that a lead could meet."""
     if count(item) > ALTERNATIVES_MAX:
-        return f"leaves more than {ALTERNATIVES_MAX} alternatives when its groups are spelled out: use fewer or"
+        return f"leaves more than {ALTERNATIVES_MAX} alternatives when spelled out: put fewer conditions under or"
     if not any(_possible(row, fields) for row in alternatives(item)):
         return "no lead can match: what one part asks for, another excludes"
     return None

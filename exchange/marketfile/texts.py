@@ -146,7 +146,8 @@ def _told(raw: object) -> bool:
 
 def _fits(item: Field, kinds: frozenset[FieldType], path: str, problems: Problems) -> bool:
     if item.type not in kinds:
-        named = " and ".join(sorted(kinds))
+        *most, last = sorted(kinds)
+        named = f"{', '.join(most)} and {last}" if most else last
         problems.add(path, f"is for {named} fields only, {item.name} is {item.type}")
     return item.type in kinds
 

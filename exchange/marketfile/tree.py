@@ -187,6 +187,11 @@ def _order(item: Order) -> Tree:
     )
 
 
+def described_condition(item: Condition) -> str:
+    """A condition on one line, as it is written in the file."""
+    return flow(_condition(item))
+
+
 def _filter(item: Filter) -> Tree:
     conditions = {name: _condition(condition) for name, condition in item.conditions.items()}
     return conditions | {group.junction: _group(group, _filter) for group in item.groups}

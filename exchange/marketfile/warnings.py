@@ -1,7 +1,7 @@
 """What is right in a market file, and probably not what was meant: said when it is applied, never refused."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from exchange.errors import FileProblem
@@ -9,7 +9,7 @@ from exchange.marketfile.secrets import references
 from exchange.rules.notices import wants_losses
 from exchange.values.deliveries import Call
 from exchange.values.filters import Filter
-from exchange.values.market import Market, Order
+from exchange.values.market import AmountRule, Market, Order, Sale
 from exchange.values.money import format_amount
 from exchange.values.notices import BidEvent
 from exchange.values.vertical import Stage
@@ -26,6 +26,7 @@ def warnings_of(market: Market, environment: Mapping[str, str]) -> tuple[FilePro
         *_missing_secrets(market, environment),
         *_idle_campaigns(market),
         *(found for order in market.orders.values() for found in _never_sold(market, order)),
+        *_shadowed(market),
         *_twins(market),
         *(found for order in market.orders.values() for found in _never_sent(market, order)),
         *_never_told(market),
@@ -52,17 +53,58 @@ def _idle_campaigns(market: Market) -> Iterator[FileProblem]:
 
 def _never_sold(market: Market, order: Order) -> Iterator[FileProblem]:
     """Why an order can never win, whatever is bid for it."""
-    path, floor_micros = f"orders.{order.key}", market.campaigns[order.campaign].floor_micros
-    max_bid_micros = market.buyers[order.buyer].max_bid_micros
-    if max_bid_micros is not None and max_bid_micros < floor_micros:
-        limit, floor = format_amount(max_bid_micros), format_amount(floor_micros)
+    path, campaign, buyer = f"orders.{order.key}", market.campaigns[order.campaign], market.buyers[order.buyer]
+    floor_micros = min([campaign.floor_micros, *(rule.micros for rule in campaign.floors)])
+    if order.sale not in {campaign.sale, Sale.EITHER} and campaign.sale is not Sale.BEST:
+        yield FileProblem(f"{path}.sale", f"is {order.sale}, which {campaign.key} does not sell: it is never asked")
+    if buyer.max_bid_micros is not None and buyer.max_bid_micros < floor_micros:
+        limit, floor = format_amount(buyer.max_bid_micros), format_amount(floor_micros)
         yield FileProblem(path, f"can never win: the max_bid of {order.buyer} is {limit}, the campaign's floor {floor}")
+    for place, micros in _fixed(order):
+        if micros < floor_micros:
+            yield FileProblem(f"{path}.{place}", f"is below the campaign's floor {format_amount(floor_micros)}")
+        elif buyer.max_bid_micros is not None and micros > buyer.max_bid_micros:
+            limit = format_amount(buyer.max_bid_micros)
+            yield FileProblem(f"{path}.{place}", f"is above the max_bid of {order.buyer}, {limit}")
+    yield from _never_bought(order, floor_micros)
+
+
+def _fixed(order: Order) -> Iterator[tuple[str, int]]:
+    """An order's fixed prices, with where they stand."""
+    if order.price_micros is not None:
+        yield "price", order.price_micros
+        for number, rule in enumerate(order.prices):
+            yield f"prices[{number}].price", rule.micros
+
+
+def _never_bought(order: Order, floor_micros: int) -> Iterator[FileProblem]:
+    """Limits that leave an order no lead, of which the cheapest costs so much."""
+    path, least_micros = f"orders.{order.key}", min((micros for _, micros in _fixed(order)), default=0)
     for period, leads in order.caps.items():
         if leads == 0:
             yield FileProblem(f"{path}.caps.{period}", "is 0: the order never buys")
     for period, micros in order.budget.items():
         if micros < max(floor_micros, 1):
             yield FileProblem(f"{path}.budget.{period}", "is below the campaign's floor: the order never buys")
+        elif micros < least_micros:
+            yield FileProblem(f"{path}.budget.{period}", "is below what a lead costs: the order never buys")
+
+
+def _shadowed(market: Market) -> Iterator[FileProblem]:
+    """Rules for prices and floors behind one that holds for all their leads: the first that holds counts."""
+    for campaign in market.campaigns.values():
+        yield from _behind(f"campaigns.{campaign.key}.floors", campaign.floors)
+    for order in market.orders.values():
+        yield from _behind(f"orders.{order.key}.prices", order.prices)
+
+
+def _behind(path: str, rules: Sequence[AmountRule]) -> Iterator[FileProblem]:
+    whens = [rule.when for rule in rules]
+    for number, when in enumerate(whens):
+        for first, other in enumerate(whens[:number]):
+            if other in (Filter(), when):
+                yield FileProblem(f"{path}[{number}]", f"never counts: {path}[{first}] holds for all its leads")
+                break
 
 
 def _twins(market: Market) -> Iterator[FileProblem]:
@@ -115,17 +157,3 @@ def _never_told(market: Market) -> Iterator[FileProblem]:
         if wants_losses(buyer) and not any(telling):
             message = f"{BidEvent.LOST} is never sent: no campaign that he buys on has notices"
             yield FileProblem(f"buyers.{buyer.key}.notices", message)
-
-
-def _filters(market: Market) -> Iterator[tuple[str, Filter]]:
-    for campaign in market.campaigns.values():
-        for number, rule in enumerate(campaign.floors):
-            yield f"campaigns.{campaign.key}.floors[{number}].when", rule.when
-    for order in market.orders.values():
-        yield f"orders.{order.key}.filter", Filter(order.filter, order.filter_groups)
-        for number, rule in enumerate(order.prices):
-            yield f"orders.{order.key}.prices[{number}].when", rule.when
-        for number, sub_cap in enumerate(order.sub_caps):
-            yield f"orders.{order.key}.sub_caps[{number}].when", sub_cap.when
-        for following in order.deliver:
-            yield f"orders.{order.key}.deliver.{following.name}.when", following.when

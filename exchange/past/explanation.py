@@ -4,16 +4,15 @@ It is made of the record and of the market version that held then: what the reco
 filters let nobody ask, is worked out again (contract, section 5).
 """
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from exchange.marketfile.leaves import flow
-from exchange.marketfile.tree import describe
+from exchange.marketfile.tree import described_condition
 from exchange.past.replay import Replay
 from exchange.rules.book import CampaignBook, OrderEntry
+from exchange.rules.filters import Failing
 from exchange.rules.ranking import Candidate, Ranking, order_of
 from exchange.rules.routing import failing_fields
 from exchange.storage.history import AttemptHistory
@@ -28,7 +27,6 @@ RANKED = frozenset({Reason.WON, Reason.OUTBID, Reason.BELOW_MIN_PRICE})
 """Reasons of bids that were valid: these have a rank."""
 
 WANTS_CHARS_MAX = 200
-_TOP = re.compile(r"[.\[]")
 
 
 class Failed(NamedTuple):
@@ -146,25 +144,26 @@ def _filtered(ping: RecordedPing, book: CampaignBook | None) -> list[OrderStory]
         return []
     known = {outcome.order for outcome in ping.outcomes}
     lead = book.with_ages(ping.lead, moment_of(ping.ping_id))
-    return [_kept_out(book, entry, lead) for entry in book.entries if entry.key not in known]
+    return [_kept_out(book, entry, lead, test=ping.test) for entry in book.entries if entry.key not in known]
 
 
-def _kept_out(book: CampaignBook, entry: OrderEntry, lead: Lead) -> OrderStory:
-    written = describe(entry.order).get("filter")
-    wants = {name: _short(flow(node)) for name, node in written.items()} if isinstance(written, Mapping) else {}
+def _kept_out(book: CampaignBook, entry: OrderEntry, lead: Lead, *, test: bool) -> OrderStory:
     failed = tuple(
-        Failed(found.field, found.path, wants.get(_TOP.split(found.path)[0], ""), lead.get(found.field))
+        Failed(found.field, found.path, _wants(found), lead.get(found.field))
         for found in failing_fields(book, entry, lead)
     )
     outcome = OrderOutcome(entry.key, entry.buyer.key, Reason.FILTERED)
     if entry.sale is None:
         why = f"takes {entry.order.sale} leads only, which {book.campaign.key} does not sell"
         outcome = outcome._replace(detail=why)
+    elif test and not entry.endpoint.marks_tests:
+        outcome = outcome._replace(detail="its buyer could not tell a test from a lead")
     return OrderStory(outcome, priority=entry.order.priority, failed=failed)
 
 
-def _short(text: str) -> str:
-    """A condition may list thousands of values: its beginning tells which one it is."""
+def _wants(found: Failing) -> str:
+    """What a condition asks; it may list thousands of values, of which the beginning tells which one it is."""
+    text = ("not " if found.turned else "") + described_condition(found.condition)
     return text if len(text) <= WANTS_CHARS_MAX else f"{text[:WANTS_CHARS_MAX]}…"
 
 

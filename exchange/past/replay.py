@@ -19,7 +19,7 @@ from exchange.values.ids import moment_of
 from exchange.values.market import Seller
 from exchange.values.money import format_amount
 from exchange.values.reason import Reason
-from exchange.values.trace import OrderOutcome, PingStatus
+from exchange.values.trace import Inputs, OrderOutcome, PingStatus
 
 JUDGED = frozenset({Reason.WON, Reason.OUTBID, Reason.ABOVE_MAX_BID, Reason.BELOW_FLOOR, Reason.BELOW_MIN_PRICE})
 """Reasons that an auction gives to a bid by its rules alone: such a bid is bid again."""
@@ -66,15 +66,25 @@ def replay(ping: RecordedPing, rules: RuleBook) -> Replay | None:
         lost = Difference("the market version", f"{ping.campaign} and {ping.seller}", "without them")
         return Replay((), None, (lost,))
     replies = [(entry, reply_of(outcome)) for outcome in ping.outcomes if (entry := book.by_key.get(outcome.order))]
-    decision = run_again(ping, book, seller, replies)
+    shares_left = NO_LIMIT if ping.sums is None else ping.sums.shares_max
+    decision = run_again(ping, book, seller, replies, inputs=ping.inputs, shares_left=shares_left)
     differences = (*_unlike(ping, decision), *_strangers(ping, book))
     return Replay(_winners(decision.outcomes), decision.payout_micros, tuple(differences))
 
 
 def run_again(
-    ping: RecordedPing, book: CampaignBook, seller: Seller, replies: Sequence[tuple[OrderEntry, Asked]]
+    ping: RecordedPing,
+    book: CampaignBook,
+    seller: Seller,
+    replies: Sequence[tuple[OrderEntry, Asked]],
+    *,
+    inputs: Inputs | None,
+    shares_left: int = NO_LIMIT,
 ) -> Decision:
-    """The decision on these replies under the rules of `book`."""
+    """The decision on these replies under the rules of `book`.
+
+    `inputs` is what its method goes by, `shares_left` how many legs there is room for.
+    """
     request = PingRequest(
         seller=seller,
         book=book,
@@ -85,8 +95,7 @@ def run_again(
         min_price_micros=ping.min_price_micros,
         test=ping.test,
     )
-    shares_left = NO_LIMIT if ping.sums is None else ping.sums.shares_max
-    return decide_again(request, ping.ping_id, replies, ping.inputs, shares_left)
+    return decide_again(request, ping.ping_id, replies, inputs, shares_left)
 
 
 def reply_of(outcome: OrderOutcome) -> Asked:
@@ -134,7 +143,8 @@ def _unlike(ping: RecordedPing, decision: Decision) -> Iterator[Difference]:
 def _strangers(ping: RecordedPing, book: CampaignBook) -> Iterator[Difference]:
     """Orders that the filters let through now, though not then, and the other way round."""
     lead = book.with_ages(ping.lead, moment_of(ping.ping_id))
-    suited = {book.entries[index].key for index in bits(book.matcher.matching(lead) & book.askable)}
+    askable = book.testable if ping.test else book.askable
+    suited = {book.entries[index].key for index in bits(book.matcher.matching(lead) & askable)}
     recorded = {outcome.order for outcome in ping.outcomes}
     for order in sorted(suited - recorded):
         yield Difference(f"order {order}", "kept out by its filter", "let through by it")

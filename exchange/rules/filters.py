@@ -1,6 +1,7 @@
 """Filters looked at plainly, one at a time: what the sets must agree with, and what people are told who ask why."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from exchange.geodata.centroids import known
@@ -13,10 +14,15 @@ Fields = Mapping[str, Field]
 
 
 class Failing(NamedTuple):
-    """A condition that keeps a lead out: where in the filter (`or[1].age`), and the field that it is about."""
+    """A condition that keeps a lead out: where in the filter (`or[1].age`), the field that it is about, and itself.
+
+    `turned`: it stands below a `not`, and keeps the lead out because it holds.
+    """
 
     path: str
     field: str
+    condition: Condition
+    turned: bool = False
 
 
 class _Seen(NamedTuple):
@@ -138,8 +144,7 @@ def _failing(item: Filter, lead: Lead, fields: Fields, *, path: str, wanted: boo
     for name, condition in item.conditions.items():
         value = _Seen(lead.get(name), fields[name].type, age_of(lead, name))
         if accepts(condition, *value) is not wanted:
-            for where in _failing_parts(condition, value, path=path + name, wanted=wanted):
-                yield Failing(where, name)
+            yield from _failing_parts(Failing(path + name, name, condition, not wanted), value)
     for group in item.groups:
         if group.junction is Junction.NOT:
             if holds(group.members[0], lead, fields) is wanted:
@@ -151,18 +156,19 @@ def _failing(item: Filter, lead: Lead, fields: Fields, *, path: str, wanted: boo
                     yield from _failing(member, lead, fields, path=below, wanted=wanted)
 
 
-def _failing_parts(item: Condition, value: _Seen, *, path: str, wanted: bool) -> Iterator[str]:
-    """The paths in one condition, of what was written beside its groups as the condition's own."""
+def _failing_parts(found: Failing, value: _Seen) -> Iterator[Failing]:
+    """The parts of one condition that make its truth another than the wanted one; its own stand beside its groups."""
+    item, wanted = found.condition, not found.turned
     asks = _has_values(item) or item.exists is not None or not item.groups
     if asks and _own_parts_accept(item, *value) is not wanted:
-        yield path
+        yield found._replace(condition=replace(item, groups=()))
     for group in item.groups:
         if _group_accepts(group, *value) is wanted:
             continue
         if group.junction is Junction.NOT:
-            yield f"{path}.not"
+            yield found._replace(path=f"{found.path}.not", condition=group.members[0], turned=wanted)
             continue
         for number, member in enumerate(group.members):
             if accepts(member, *value) is not wanted:
-                below = f"{path}.{group.junction}[{number}]"
-                yield from _failing_parts(member, value, path=below, wanted=wanted)
+                below = f"{found.path}.{group.junction}[{number}]"
+                yield from _failing_parts(found._replace(path=below, condition=member), value)

@@ -40,6 +40,13 @@ def test_lines_are_broken_between_facts_and_not_within_one(fields: int) -> None:
         assert sum(f"field_{number} of {number} words" in line for line in lines) == 1
 
 
+def test_what_the_seller_wanted_at_least_is_told_whatever_became_of_it() -> None:
+    story = explained()
+    wanted = replace(story, ping=replace(story.ping, min_price_micros=17_000_000))
+    assert sum("least price 17.00" in line for line in shown(wanted)) == 1
+    assert not any("least price" in line for line in shown(story))
+
+
 def test_a_lead_without_fields_has_none() -> None:
     assert "lead:" in shown(explained({}))
 

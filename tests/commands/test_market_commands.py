@@ -142,7 +142,7 @@ async def test_a_change_holds_in_the_gateway_within_two_seconds_and_a_ping_is_ex
         "2 won",
         "206 paused",
         "201 filtered (age = 41, wants {min: 60})",
-        "201 filtered (or[0].zip = 60601, wants ",
+        "201 filtered (or[0].zip = 60601, wants [53202])",
     ):
         assert line in told
     unknown = await shell.run("explain", "01a204b7-dced-713b-ad16-8f33d863818d")

@@ -1,15 +1,20 @@
 """`exchange market` and `exchange backtest`: versions, differences, the way back, and other rules for past pings."""
 
+import io
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pytest
+from rich.console import Console
 from support.buyer import Buyer, bids
 from support.commands import Shell, shell_on
 from support.market import CONTACT, LEAD, Document, market
 
+from exchange.commands.versions import log_table
 from exchange.embedded.lease import Services
+from exchange.storage.catalogue import Logged, Stamp
 
 
 @pytest.fixture
@@ -21,6 +26,15 @@ def written(shell: Shell, document: Document | str, name: str = "market.yaml") -
     path = shell.folder / name
     path.write_text(document if isinstance(document, str) else json.dumps(document))
     return str(path)
+
+
+def test_a_versions_time_stands_on_one_line_of_a_terminal() -> None:
+    console = Console(record=True, width=80, file=io.StringIO())
+    stamp = Stamp("back to version 1, for the new buyer was not ready", "MEkp1svTHCVE", 1, 2, 3)
+    console.print(log_table([(Logged(12, datetime(2026, 11, 20, 8, 1, 12, tzinfo=UTC), stamp), (1, 2, 3))]))
+    lines = console.export_text().splitlines()
+    assert "     12  2026-11-20 08:01:12 " in lines[1]
+    assert max(map(len, lines)) <= 80
 
 
 async def test_versions_are_listed_compared_shown_and_gone_back_to(shell: Shell) -> None:

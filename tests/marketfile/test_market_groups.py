@@ -95,7 +95,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"occupation": {"prefix": "x" * 61}},
      ".occupation.prefix: no lead can match: occupation has at most 60 characters"),
     ({"born": {"matches": "^19"}},
-     ".born.matches: is for enum and text and us_state and us_zip fields only, born is date"),
+     ".born.matches: is for enum, text, us_state and us_zip fields only, born is date"),
     ({"occupation": {"matches": "("}}, ".occupation.matches: is no pattern that can be used: missing ): ("),
     ({"occupation": {"matches": "(a)\\1"}},
      ".occupation.matches: is no pattern that can be used: invalid escape sequence: \\1"),
@@ -152,7 +152,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
      ": no lead can match: what one part asks for, another excludes"),
     (DEEP, ".not.not.not.not.not: groups may be 4 deep at most"),
     ({"and": [{"or": [{"age": 20 + number}, {"state": "IL"}, {"credit": "good"}]} for number in range(5)]},
-     ": leaves more than 100 alternatives when its groups are spelled out: use fewer or"),
+     ": leaves more than 100 alternatives when spelled out: put fewer conditions under or"),
     ({"or": [{"age": 50}] * 101}, ".or: holds more than 100 conditions"),
 ]  # fmt: skip
 

@@ -59,6 +59,52 @@ def test_a_buyer_whose_limit_is_below_the_floor() -> None:
     assert said(document) == ["orders.high: can never win: the max_bid of high is 4.00, the campaign's floor 5.00"]
 
 
+def test_a_limit_is_compared_with_the_least_floor_that_any_lead_has() -> None:
+    floors = [{"when": {"credit": "poor"}, "floor": "2.00"}, {"when": {"credit": "good"}, "floor": "9.00"}]
+    document = market({"high": NOBODY}, orders={"high": {"budget": {"day": "3.00"}}}, floors=floors)
+    document["buyers"]["high"]["max_bid"] = "3.00"
+    assert said(document) == []
+    document["buyers"]["high"]["max_bid"] = "1.99"
+    assert said(document) == ["orders.high: can never win: the max_bid of high is 1.99, the campaign's floor 2.00"]
+
+
+@pytest.mark.parametrize(
+    ("sale", "sold", "is_asked"),
+    [
+        *(("shared", "exclusive", False), ("exclusive", "shared", False), ("shared", "best", True)),
+        *(("exclusive", "best", True), ("either", "shared", True), ("exclusive", "exclusive", True)),
+    ],
+)
+def test_an_order_that_wants_leads_as_they_are_not_sold(sale: str, sold: str, is_asked: bool) -> None:
+    warning = f"orders.high.sale: is {sale}, which auto-us does not sell: it is never asked"
+    found = said(market({"high": NOBODY}, orders={"high": {"sale": sale}}, sale=sold))
+    assert found == ([] if is_asked else [warning])
+
+
+def test_fixed_prices_that_can_never_win_or_be_paid() -> None:
+    prices = [{"when": {"credit": "poor"}, "price": "4.00"}, {"when": {"credit": "good"}, "price": "31.00"}]
+    document = market({"high": NOBODY}, orders={"high": {"price": "4.99", "prices": prices}})
+    document["buyers"]["high"]["max_bid"] = "30.00"
+    assert said(document) == [
+        "orders.high.price: is below the campaign's floor 5.00",
+        "orders.high.prices[0].price: is below the campaign's floor 5.00",
+        "orders.high.prices[1].price: is above the max_bid of high, 30.00",
+    ]
+    low = market({"high": NOBODY}, orders={"high": {"price": "12.00", "budget": {"day": "11.99", "week": "12.00"}}})
+    assert said(low) == ["orders.high.budget.day: is below what a lead costs: the order never buys"]
+
+
+def test_rules_behind_one_that_holds_for_all_their_leads() -> None:
+    good, poor = {"credit": "good"}, {"credit": ["poor"]}
+    floors = [{"when": when, "floor": "6.00"} for when in (good, poor, {"credit": ["good"]}, {}, {"age": 41})]
+    prices = [{"when": when, "price": "9.00"} for when in ({}, good)]
+    assert said(market({"high": NOBODY}, floors=floors, orders={"high": {"price": "8.00", "prices": prices}})) == [
+        "campaigns.auto-us.floors[2]: never counts: campaigns.auto-us.floors[0] holds for all its leads",
+        "campaigns.auto-us.floors[4]: never counts: campaigns.auto-us.floors[3] holds for all its leads",
+        "orders.high.prices[1]: never counts: orders.high.prices[0] holds for all its leads",
+    ]
+
+
 def test_orders_that_differ_in_their_priority_alone() -> None:
     twin = {"buyer": "high", "campaign": "auto-us", "priority": 7}
     warning = "is the same as high but for its priority: high bids against himself"

@@ -5,13 +5,19 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from support.past_pings import ping_of, rules
+from support.market import VERTICAL, market
+from support.past_pings import ORDERS, ping_of, rules
 
+from exchange.marketfile.reader import read
 from exchange.past.backtest import Backtest, Tally
+from exchange.past.recall import rules_of
+from exchange.rules.book import RuleBook
 from exchange.storage.pings import RecordedPing
 from exchange.values.bid import Bid, Refusal
+from exchange.values.market import Sale
 from exchange.values.reason import Reason
-from exchange.values.trace import OrderOutcome, PingStatus
+from exchange.values.selling import Method
+from exchange.values.trace import Inputs, OrderOutcome, PingStatus
 
 TWO = {"ann": Bid(21_000_000), "bob": Bid(18_000_000)}
 
@@ -73,3 +79,74 @@ def test_tests_and_refused_pings_are_no_auctions_and_strangers_are_outside() -> 
     found = backtest.tally
     assert (found.pings, found.refused, found.outside) == (3, 1, 2)
     assert (found.all.old.sold, found.all.new.sold) == (2, 0)
+
+
+@pytest.mark.parametrize(
+    ("method", "leads"),
+    [("weighted", {"ann": 60, "bob": 20, "cid": 20}), ("round_robin", {"ann": 34, "bob": 33, "cid": 33})],
+)
+def test_turns_are_taken_as_the_new_rules_have_it(
+    method: str, leads: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for order in leads:
+        monkeypatch.setitem(ORDERS, order, {"weight": 60 if order == "ann" else 20})
+    backtest, three = Backtest(rules(method=method)), TWO | {"cid": Bid(17_000_000)}
+    for _ in range(100):
+        backtest.add(ping_of(rules(), three))
+    sold = {buyer: both.new.sold for buyer, both in backtest.tally.buyers.items()}
+    assert sold.keys() == leads.keys()
+    assert all(abs(sold[order] - leads[order]) <= 1 for order in leads)
+
+
+def test_whose_turn_it_was_then_counts_for_nothing() -> None:
+    backtest = Backtest(rules(method="weighted"))
+    for _ in range(10):
+        ping = ping_of(rules(method="weighted"), TWO, inputs=Inputs(Method.WEIGHTED, {"ann": -900_000, "bob": 900_000}))
+        backtest.add(ping)
+    assert backtest.tally.buyers["ann"].new.sold == backtest.tally.buyers["bob"].new.sold == 5
+
+
+def test_acceptances_are_those_of_then() -> None:
+    inputs = Inputs(Method.PERFORMANCE, {"ann": 100_000, "bob": 900_000})
+    ping = ping_of(rules(method="performance"), TWO, inputs=inputs)
+    assert tally(ping, method="performance").buyers["bob"].new.sold == 1
+    assert tally(ping, method="weighted", fallback_method="performance").all.new.sold == 1
+
+
+def test_without_the_consent_that_the_new_rules_ask_for_nothing_is_sold() -> None:
+    ping = ping_of(rules(), TWO)
+    asking = Backtest(consenting())
+    for agreed in ({}, {"tcpa": True}, {"tcpa": False}):
+        asking.add(replace(ping, lead={**ping.lead, **agreed}))
+    assert (asking.tally.all.old.sold, asking.tally.all.new.sold) == (3, 1)
+
+
+def consenting() -> RuleBook:
+    document = market(dict.fromkeys(TWO, "http://127.0.0.1:9"), consent=["tcpa"])
+    tcpa = {"type": "boolean", "in": "ping"}
+    document["verticals"] = {"auto": VERTICAL | {"fields": VERTICAL["fields"] | {"tcpa": tcpa}}}
+    return rules_of(read(document), 1)
+
+
+SHARES = {"ann": Bid(12_000_000, sale=Sale.SHARED), "bob": Bid(11_000_000, sale=Sale.SHARED)}
+BOTH = {"cid": Bid(20_000_000, others=(Bid(10_000_000, sale=Sale.SHARED),))}
+
+
+def test_a_bid_for_a_share_is_none_for_the_lead_alone() -> None:
+    found = tally(ping_of(rules(sale="best"), SHARES | BOTH))
+    assert (found.all.old.gross_micros, found.all.new.gross_micros, found.unknown) == (33_000_000, 20_000_000, 2)
+
+
+def test_a_bid_for_the_lead_alone_is_none_for_a_share() -> None:
+    ping = ping_of(rules(), TWO | {"cid": Refusal(Reason.NO_BID)})
+    found = tally(ping, sale="shared")
+    assert (found.all.new.sold, found.unknown) == (0, 3)
+    found = tally(ping, sale="best")
+    assert (found.all.new.gross_micros, found.unknown) == (21_000_000, 3)
+    assert tally(ping).unknown == 0
+
+
+def test_more_may_share_where_the_new_rules_say_so() -> None:
+    ping = ping_of(rules(sale="best", max_shares=2), SHARES | BOTH)
+    found = tally(ping, sale="best", max_shares=3)
+    assert (found.all.old.gross_micros, found.all.new.gross_micros) == (23_000_000, 33_000_000)

@@ -102,6 +102,46 @@ def test_filtered_orders_say_which_condition_failed() -> None:
     }
 
 
+def test_each_condition_of_a_group_tells_what_it_wants_itself() -> None:
+    asked = {
+        "or": [{"state": "CA"}, {"age": {"min": 60}}],
+        "not": {"credit": ["good", "fair"]},
+        "age": {"min": 20, "or": [{"max": 30}, {"not": {"between": [40, 50]}}]},
+    }
+    document = market({"ann": "http://127.0.0.1:9"}, orders={"ann": {"filter": asked}})
+    book = rules_of(read(document), 1).campaigns["auto-us"]
+    [kept_out] = explain(replace(ping_of(rules(), {}), outcomes=()), None, book).orders
+    assert {item.path: item.wants for item in kept_out.failed} == {
+        "or[0].state": "[CA]",
+        "or[1].age": "{min: 60}",
+        "not.credit": "not [fair, good]",
+        "age.or[0]": "{max: 30}",
+        "age.or[1].not": "not {min: 40, max: 50}",
+    }
+
+
+def test_of_a_test_the_orders_whose_buyers_could_not_tell_are_explained_and_run_again_as_kept_out() -> None:
+    reply = {"format": "json", "success": {"status": 200}}
+    asked = {"body": "json", "fields": {"zip": "zip"}, "reply": {**reply, "price": "price"}}
+    told_nothing = {"body": "json", "fields": {"zip": "zip"}, "reply": reply}
+    document = market(dict.fromkeys(("ann", "bob"), "http://127.0.0.1:9"))
+    document["buyers"]["bob"]["endpoint"] |= {"dialect": "mapped", "mapping": {"ping": asked, "post": told_nothing}}
+    book = rules_of(read(document), 1)
+    ping = replace(ping_of(rules(), {"ann": Bid(21_000_000)}), test=True)
+    ping = replace(ping, outcomes=tuple(item for item in ping.outcomes if item.order == "ann"))
+    found = replay(ping, book)
+    assert found is not None
+    assert found.differences == ()
+    [_, kept_out] = explain(ping, None, book.campaigns["auto-us"]).orders
+    assert kept_out.outcome[:3] == ("bob", "bob", Reason.FILTERED)
+    assert kept_out.outcome.detail == "its buyer could not tell a test from a lead"
+    lead = replay(replace(ping, test=False), book)
+    assert lead is not None
+    assert [str(item) for item in lead.differences] == [
+        "order bob: recorded kept out by its filter, now let through by it"
+    ]
+
+
 def test_a_condition_with_very_many_values_is_told_by_its_beginning() -> None:
     zips = [f"{number:05}" for number in range(10_000, 10_500)]
     document = market({"ann": "http://127.0.0.1:9"}, orders={"ann": {"filter": {"zip": zips}}})

@@ -47,7 +47,7 @@ def ping_of(
         PingStatus.UNSOLD, Reason.NO_BIDS, None, (), {"ask": 1.0, "decide": 0.1}, inputs,
     )  # fmt: skip
     asked = [(campaign.by_key[order], Asked(order, reply, 5.0)) for order, reply in replies.items()]
-    decision = run_again(recorded(trace), campaign, seller, asked)
+    decision = run_again(recorded(trace), campaign, seller, asked, inputs=inputs)
     offer = None
     if decision.payout_micros is not None:
         offer = Offer(decision.payout_micros, datetime.now(UTC) + timedelta(minutes=1), decision.ladder)
