@@ -120,11 +120,13 @@ def test_the_compose_file_speaks_of_what_there_is() -> None:
     for name in ("exchange", "migrate"):
         assert set(services[name]["environment"]) <= known
         assert services[name]["environment"].keys() >= {"EXCHANGE_POSTGRES_URL", "EXCHANGE_MASTER_KEY"}
-        word, *options = services[name]["command"]
+        program, word, *options = services[name]["command"]
+        assert program == "exchange"  # which the image does not put before what it is to run
         command = get_command(app).commands[word]  # type: ignore[attr-defined]  # typer's root command is a group
         there = {option for parameter in command.params for option in parameter.opts}
         assert {option for option in options if option.startswith("--")} <= there
     assert int(services["exchange"]["stop_grace_period"].rstrip("s")) >= 145  # longer than stopping can take
+    assert not re.search("^ENTRYPOINT", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
     for service in services.values():
         assert set(service.get("depends_on", ())) <= set(services)
         for volume in service.get("volumes", ()):
