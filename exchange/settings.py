@@ -47,8 +47,9 @@ class Settings(BaseSettings):
     )
     allow_private_addresses: bool = Field(False, description="buyers may be on loopback and private networks")
     worker_metrics_port: Annotated[int, Field(ge=1, le=65_535)] | None = Field(
-        None, description="port on 127.0.0.1 where the worker answers /metrics"
+        None, description="port where the worker answers /metrics and /livez"
     )
+    worker_metrics_host: str = Field("127.0.0.1", description="the address where it does")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="debug, info, warning or error")
     log_style: str = Field("json", pattern="^(json|console)$", description="json, or console for people")
     log_pings_share: Share = Field(0.01, description="share of the pings that get a log line, from 0 to 1")

@@ -1,4 +1,4 @@
-"""The balancer that is shipped: sellers come through to a gateway, and nobody comes to its figures and its admin API."""
+"""The balancer that is shipped: sellers come through to a gateway, and nobody to its figures and its admin API."""
 
 import asyncio
 import os
