@@ -3,6 +3,7 @@
 Pings are too many for dependency injection and response models: a door reads two headers, one body, and writes bytes.
 """
 
+import math
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
@@ -15,6 +16,9 @@ from exchange.errors import NothingKnown, Problem, StorageUnavailable
 
 ARRIVED_S = "exchange.arrived_s"
 """Where the server's protocol leaves the moment of a request's first byte, in the ASGI scope."""
+
+SAY_EVERY_S = 1.0
+"""How often the log says of a door that Postgres is away."""
 
 _JSON_HEADERS = ((b"content-type", b"application/json"),)
 
@@ -129,6 +133,9 @@ class Door:
         self._handler = handler
         self.name = handler.__name__
         self.entrance = entrance
+        self._unavailable_said_s = -math.inf
+        self._unavailable = 0
+        """How many were told so since it was last said in the log."""
 
     async def answer(self, arrival: Arrival) -> Answer | None:
         """The answer to a request; None where its client is gone, or nothing can be said: then it is hung up."""
@@ -142,11 +149,19 @@ class Door:
             log.warning("not_answered", path=arrival.path, error=str(error))
             return None if arrival.is_whole else problem_parts(unavailable(), self.name)
         except StorageUnavailable as error:
-            log.warning("storage_unavailable", path=arrival.path, error=str(error))
+            self._say_unavailable(arrival.path, error)
             return problem_parts(unavailable(), self.name)
         except Exception:
             log.exception("request_failed", path=arrival.path)
             return problem_parts(internal_error(), self.name)
+
+    def _say_unavailable(self, path: str, error: StorageUnavailable) -> None:
+        """Logs it, but not for each of the thousands of requests a second that may come meanwhile."""
+        self._unavailable += 1
+        now_s = time.monotonic()
+        if now_s - self._unavailable_said_s >= SAY_EVERY_S:
+            log.warning("storage_unavailable", path=path, count=self._unavailable, error=str(error))
+            self._unavailable_said_s, self._unavailable = now_s, 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         arrived_s = scope.get(ARRIVED_S) or time.monotonic()
