@@ -1,6 +1,7 @@
 """One gateway process: the application on a listening socket, until it is told to stop or its parent is gone."""
 
 import asyncio
+import math
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,7 +48,7 @@ async def serve(settings: Settings, services: Services, listener: socket.socket,
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=int(settings.drain_timeout_s),
+        timeout_graceful_shutdown=math.ceil(settings.drain_timeout_s),  # uvicorn knows whole seconds
         backlog=BACKLOG,
     )
     server = Server(config)
