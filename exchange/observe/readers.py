@@ -8,7 +8,7 @@ class Readers:
     """`token` is that of EXCHANGE_METRICS_TOKEN, or None."""
 
     def __init__(self, token: str | None) -> None:
-        self._token = token
+        self._token = token or None  # an empty one, as a variable without a value is, opens nothing
 
     def admit(self, peer: str, authorization: str) -> bool:
         """Whether a peer, by its address and what it sent as `Authorization`, may read."""

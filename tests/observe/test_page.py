@@ -68,6 +68,11 @@ def test_who_may_read(peer: str, authorization: str, may: bool) -> None:
     assert Readers(None).admit(peer, authorization) is (may and not authorization)
 
 
+@pytest.mark.parametrize("authorization", ["Bearer ", "Bearer", ""])
+def test_an_empty_token_opens_nothing(authorization: str) -> None:
+    assert not Readers("").admit("8.8.8.8", authorization)
+
+
 async def test_a_loop_that_does_not_turn_is_not_felt(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pulses, "STILL_S", 0.3)
     pulse = Pulse("worker")
