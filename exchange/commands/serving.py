@@ -51,7 +51,8 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, with_worker
             if workers == 1:
                 starting.append(asyncio.to_thread(import_module, "exchange.gateway"))  # while the worker starts
             await asyncio.gather(*starting)
-            say(f"serving on http://{host}:{listener.getsockname()[1]} (API documentation at /docs)")
+            named = f"[{host}]" if ":" in host else host
+            say(f"serving on http://{named}:{listener.getsockname()[1]} (API documentation at /docs)")
             if workers > 1:
                 for number in range(workers):
                     words = ["gateway", "--descriptor", str(listener.fileno()), *sheets.words(number)]
