@@ -126,7 +126,10 @@ Answer = tuple[int, Headers, bytes]
 
 
 class Door:
-    """An ASGI endpoint that answers with its handler's JSON, or with the problem that the handler raised."""
+    """An ASGI endpoint that answers with its handler's JSON, or with the problem that the handler raised.
+
+    The log has its name and never the path of a request: whoever mistakes an address for an id writes it there.
+    """
 
     def __init__(self, handler: Handler, entrance: WayIn | None = None) -> None:
         """`entrance` is asked for requests that come straight here; the handler has to ask for the others."""
@@ -146,21 +149,21 @@ class Door:
         except Problem as problem:
             return problem_parts(problem, self.name)
         except NothingKnown as error:
-            log.warning("not_answered", path=arrival.path, error=str(error))
+            log.warning("not_answered", name=self.name, error=str(error))
             return None if arrival.is_whole else problem_parts(unavailable(), self.name)
         except StorageUnavailable as error:
-            self._say_unavailable(arrival.path, error)
+            self._say_unavailable(error)
             return problem_parts(unavailable(), self.name)
         except Exception:
-            log.exception("request_failed", path=arrival.path)
+            log.exception("request_failed", name=self.name)
             return problem_parts(internal_error(), self.name)
 
-    def _say_unavailable(self, path: str, error: StorageUnavailable) -> None:
+    def _say_unavailable(self, error: StorageUnavailable) -> None:
         """Logs it, but not for each of the thousands of requests a second that may come meanwhile."""
         self._unavailable += 1
         now_s = time.monotonic()
         if now_s - self._unavailable_said_s >= SAY_EVERY_S:
-            log.warning("storage_unavailable", path=path, count=self._unavailable, error=str(error))
+            log.warning("storage_unavailable", name=self.name, count=self._unavailable, error=str(error))
             self._unavailable_said_s, self._unavailable = now_s, 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
