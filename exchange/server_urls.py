@@ -7,8 +7,11 @@ POSTGRES = (
 )
 VALKEY = "must be like valkey://user:password@host:6379, with %XX for other signs than letters and digits"
 
+HTTP = "must be like http://127.0.0.1:4318"
+
 _POSTGRES_SCHEMES = frozenset({"postgresql", "postgres"})
 _VALKEY_SCHEMES = frozenset({"valkey", "valkeys", "valkey+cluster", "valkeys+cluster", "redis", "rediss", "unix"})
+_HTTP_SCHEMES = frozenset({"http", "https"})
 _CLUSTER = "+cluster"
 
 
@@ -25,6 +28,12 @@ def is_valkey(url: str) -> bool:
         return False
     is_cluster = urlsplit(url).scheme.endswith(_CLUSTER)
     return all(hosts) if is_cluster else len(hosts) == 1
+
+
+def is_http(url: str) -> bool:
+    """Whether something can be sent over HTTP to a URL."""
+    hosts = _hosts(url, _HTTP_SCHEMES)
+    return hosts is not None and len(hosts) == 1 and bool(hosts[0]) and _is_host(hosts[0])
 
 
 def _hosts(url: str, schemes: frozenset[str]) -> list[str] | None:

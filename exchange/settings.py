@@ -34,6 +34,7 @@ def _url(is_one: Callable[[str], bool], otherwise: str) -> AfterValidator:
 
 PostgresUrl = Annotated[str, _url(server_urls.is_postgres, server_urls.POSTGRES)]
 ValkeyUrl = Annotated[str, _url(server_urls.is_valkey, server_urls.VALKEY)]
+HttpUrl = Annotated[str, _url(server_urls.is_http, server_urls.HTTP)]
 Milliseconds = Annotated[int, Field(ge=1, le=60_000)]
 Seconds = Annotated[float, Field(gt=0, le=3_600)]
 Count = Annotated[int, Field(ge=1, le=10_000_000)]
@@ -69,7 +70,7 @@ class Settings(BaseSettings):
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="debug, info, warning or error")
     log_style: str = Field("json", pattern="^(json|console)$", description="json, or console for people")
     log_pings_share: Share = Field(0.01, description="share of the pings that get a log line, from 0 to 1")
-    otlp_endpoint: str | None = Field(
+    otlp_endpoint: HttpUrl | None = Field(
         None, description="OpenTelemetry collector that takes spans over HTTP, such as http://127.0.0.1:4318"
     )
     trace_share: Share = Field(0.01, description="share of the requests whose spans are sent there, from 0 to 1")

@@ -43,6 +43,10 @@ def test_settings_and_what_is_something_else_are_not(monkeypatch: pytest.MonkeyP
         ("EXCHANGE_VALKEY_URL", "valkey+cluster://"),
         ("EXCHANGE_VALKEY_URL", "valkey+cluster://one:two:three"),
         ("EXCHANGE_VALKEY_URL", "redis://host:66666"),
+        ("EXCHANGE_OTLP_ENDPOINT", "nonsense"),
+        ("EXCHANGE_OTLP_ENDPOINT", "localhost:4318"),
+        ("EXCHANGE_OTLP_ENDPOINT", "http://"),
+        ("EXCHANGE_OTLP_ENDPOINT", "http://user:hush/@host:4318"),
     ],
 )
 def test_a_url_that_is_none_is_told_and_not_shown(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -63,6 +67,7 @@ def test_a_url_that_is_none_is_told_and_not_shown(monkeypatch: pytest.MonkeyPatc
         ("valkey_url", "redis://[::1]:6379"),
         ("valkey_url", "unix:///run/valkey.sock?db=0"),
         ("valkey_url", "valkey+cluster://user:password@one:6379,two"),
+        ("otlp_endpoint", "https://collector/otlp"),
     ],
 )
 def test_urls_of_every_kind_are_taken(name: str, value: str) -> None:

@@ -158,3 +158,11 @@ async def test_the_address_that_is_said_can_be_asked_of_ipv6_too(shell: Shell) -
                         await asyncio.sleep(0.05)
         assert answer.status_code == 200
         assert await serving.stop() == 0
+
+
+async def test_a_mail_server_that_cannot_be_meant_is_told_in_one_line(shell: Shell) -> None:
+    shell.environment["EXCHANGE_SMTP_URL"] = "smtp://user:hush/hush@host:587"
+    done = await shell.run("serve", "--port", "0")
+    assert done.status == 1
+    assert done.err.startswith("exchange: EXCHANGE_SMTP_URL must read ")
+    assert (done.err.count("\n"), "hush" in done.err) == (1, False)
