@@ -44,7 +44,7 @@ for command in (cli_processes.serve, cli_processes.worker, cli_processes.top):
     app.command()(command)
 app.command(hidden=True)(cli_processes.gateway)
 
-console = Console()
+console = Console(emoji=False)  # what somebody wrote is shown as he wrote it
 
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 Kind = Literal["buyer", "seller", "exchange"]

@@ -8,7 +8,7 @@ from rich.console import Console
 from exchange.commands.session import loaded_settings, with_database
 
 breaker_app = typer.Typer(help="Buyers' endpoints that are left alone because they failed.", no_args_is_help=True)
-console = Console()
+console = Console(emoji=False)  # what somebody wrote is shown as he wrote it
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

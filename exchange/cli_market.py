@@ -10,7 +10,7 @@ from exchange.commands.session import loaded_settings, with_database
 from exchange.storage.database import Database
 
 market_app = typer.Typer(help="The market's versions.", no_args_is_help=True)
-console = Console()
+console = Console(emoji=False)  # what somebody wrote is shown as he wrote it
 
 Number = Annotated[int, typer.Argument(min=1, help="A version's number.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -9,7 +9,7 @@ from rich.console import Console
 from exchange.commands.session import loaded_settings, with_database
 
 outbox_app = typer.Typer(help="What follows sales, and what sellers are told.", no_args_is_help=True)
-console = Console()
+console = Console(emoji=False)  # what somebody wrote is shown as he wrote it
 
 State = Literal["waiting", "dead", "done", "skipped", "all"]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

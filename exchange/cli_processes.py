@@ -11,7 +11,7 @@ Leashed = Annotated[bool, typer.Option(hidden=True)]
 Sheets = Annotated[str, typer.Option(hidden=True)]  # descriptors of the figures of all processes
 Own = Annotated[int | None, typer.Option(hidden=True)]
 
-console = Console()
+console = Console(emoji=False)  # what somebody wrote is shown as he wrote it
 
 
 def serve(

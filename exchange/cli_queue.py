@@ -9,7 +9,7 @@ from rich.console import Console
 from exchange.commands.session import loaded_settings, with_database
 
 queue_app = typer.Typer(help="Leads that wait for a buyer.", no_args_is_help=True)
-console = Console()
+console = Console(emoji=False)  # what somebody wrote is shown as he wrote it
 
 State = Literal["waiting", "posted", "ended", "all"]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -1,6 +1,7 @@
 """One gateway process: the application on a listening socket, until it is told to stop or its parent is gone."""
 
 import asyncio
+import math
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ import uvloop
 
 from exchange.api.places import Places
 from exchange.api.protocol import door_protocol
+from exchange.api.upgrades import without_upgrades
 from exchange.app import create_gateway
 from exchange.children import stop_on_signals, stop_without_parent
 from exchange.embedded.lease import Services
@@ -34,9 +36,11 @@ async def serve(settings: Settings, services: Services, listener: socket.socket,
     """Serves until `stop` is set, then lets what is under way finish. False where it could not start."""
     gateway = create_gateway(settings, services)
     places = Places(settings.connections_max, settings.connections_per_address_max)
+    protocol = door_protocol(settings.receive_timeout_s, gateway.busy_doors, places)
     config = uvicorn.Config(
         gateway.app,
-        http=door_protocol(settings.receive_timeout_s, gateway.busy_doors, places),
+        http=without_upgrades(protocol),
+        ws="none",  # else whoever asks for it takes his connection out of the protocol's sight, and its place for good
         loop="none",
         lifespan="on",
         access_log=False,
@@ -44,7 +48,7 @@ async def serve(settings: Settings, services: Services, listener: socket.socket,
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=int(settings.drain_timeout_s),
+        timeout_graceful_shutdown=math.ceil(settings.drain_timeout_s),  # uvicorn knows whole seconds
         backlog=BACKLOG,
     )
     server = Server(config)

@@ -4,14 +4,16 @@ import base64
 import binascii
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from exchange import server_urls
 from exchange.errors import SettingsError
 
 PREFIX = "EXCHANGE_"
@@ -20,6 +22,19 @@ MASTER_KEY_FILE = "master.key"
 _NEARLY = 0.85
 """How much alike a misspelt name is: what a cluster sets for a service of our name, such as EXCHANGE_PORT, is less."""
 
+
+def _url(is_one: Callable[[str], bool], otherwise: str) -> AfterValidator:
+    def check(url: str) -> str:
+        if not is_one(url):
+            raise PydanticCustomError("url", "{otherwise}", {"otherwise": otherwise})
+        return url
+
+    return AfterValidator(check)
+
+
+PostgresUrl = Annotated[str, _url(server_urls.is_postgres, server_urls.POSTGRES)]
+ValkeyUrl = Annotated[str, _url(server_urls.is_valkey, server_urls.VALKEY)]
+HttpUrl = Annotated[str, _url(server_urls.is_http, server_urls.HTTP)]
 Milliseconds = Annotated[int, Field(ge=1, le=60_000)]
 Seconds = Annotated[float, Field(gt=0, le=3_600)]
 Count = Annotated[int, Field(ge=1, le=10_000_000)]
@@ -33,8 +48,10 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True)
 
-    postgres_url: str | None = Field(None, description="PostgreSQL to use; without it one runs in the data directory")
-    valkey_url: str | None = Field(None, description="Valkey to use; without it one runs in the data directory")
+    postgres_url: PostgresUrl | None = Field(
+        None, description="PostgreSQL to use; without it one runs in the data directory"
+    )
+    valkey_url: ValkeyUrl | None = Field(None, description="Valkey to use; without it one runs in the data directory")
     data_dir: Path = Field(Path(".exchange"), description="where the embedded servers and the key file live")
     master_key: SecretStr | None = Field(
         None, description="32 bytes in base64 that seal leads; without it a key file in the data directory"
@@ -47,12 +64,13 @@ class Settings(BaseSettings):
     )
     allow_private_addresses: bool = Field(False, description="buyers may be on loopback and private networks")
     worker_metrics_port: Annotated[int, Field(ge=1, le=65_535)] | None = Field(
-        None, description="port on 127.0.0.1 where the worker answers /metrics"
+        None, description="port where the worker answers /metrics and /livez"
     )
+    worker_metrics_host: str = Field("127.0.0.1", description="the address where it does")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="debug, info, warning or error")
     log_style: str = Field("json", pattern="^(json|console)$", description="json, or console for people")
     log_pings_share: Share = Field(0.01, description="share of the pings that get a log line, from 0 to 1")
-    otlp_endpoint: str | None = Field(
+    otlp_endpoint: HttpUrl | None = Field(
         None, description="OpenTelemetry collector that takes spans over HTTP, such as http://127.0.0.1:4318"
     )
     trace_share: Share = Field(0.01, description="share of the requests whose spans are sent there, from 0 to 1")
@@ -159,9 +177,13 @@ def master_key(settings: Settings) -> bytes:
     if settings.master_key is not None:
         return _decoded(settings.master_key.get_secret_value(), f"{PREFIX}MASTER_KEY")
     path = settings.data_dir / MASTER_KEY_FILE
-    if not path.exists():
-        _make_key_file(path)
-    return _decoded(path.read_text(), str(path))
+    try:
+        if not path.exists():
+            _make_key_file(path)
+        text = path.read_text()
+    except OSError as error:
+        raise SettingsError(f"{PREFIX}DATA_DIR: {path} cannot be read or made: {error.strerror}") from error
+    return _decoded(text, str(path))
 
 
 def _make_key_file(path: Path) -> None:

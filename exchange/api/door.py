@@ -3,6 +3,7 @@
 Pings are too many for dependency injection and response models: a door reads two headers, one body, and writes bytes.
 """
 
+import math
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
@@ -15,6 +16,9 @@ from exchange.errors import NothingKnown, Problem, StorageUnavailable
 
 ARRIVED_S = "exchange.arrived_s"
 """Where the server's protocol leaves the moment of a request's first byte, in the ASGI scope."""
+
+SAY_EVERY_S = 1.0
+"""How often the log says of a door that Postgres is away."""
 
 _JSON_HEADERS = ((b"content-type", b"application/json"),)
 
@@ -122,13 +126,19 @@ Answer = tuple[int, Headers, bytes]
 
 
 class Door:
-    """An ASGI endpoint that answers with its handler's JSON, or with the problem that the handler raised."""
+    """An ASGI endpoint that answers with its handler's JSON, or with the problem that the handler raised.
+
+    The log has its name and never the path of a request: whoever mistakes an address for an id writes it there.
+    """
 
     def __init__(self, handler: Handler, entrance: WayIn | None = None) -> None:
         """`entrance` is asked for requests that come straight here; the handler has to ask for the others."""
         self._handler = handler
         self.name = handler.__name__
         self.entrance = entrance
+        self._unavailable_said_s = -math.inf
+        self._unavailable = 0
+        """How many were told so since it was last said in the log."""
 
     async def answer(self, arrival: Arrival) -> Answer | None:
         """The answer to a request; None where its client is gone, or nothing can be said: then it is hung up."""
@@ -139,14 +149,22 @@ class Door:
         except Problem as problem:
             return problem_parts(problem, self.name)
         except NothingKnown as error:
-            log.warning("not_answered", path=arrival.path, error=str(error))
+            log.warning("not_answered", name=self.name, error=str(error))
             return None if arrival.is_whole else problem_parts(unavailable(), self.name)
         except StorageUnavailable as error:
-            log.warning("storage_unavailable", path=arrival.path, error=str(error))
+            self._say_unavailable(error)
             return problem_parts(unavailable(), self.name)
         except Exception:
-            log.exception("request_failed", path=arrival.path)
+            log.exception("request_failed", name=self.name)
             return problem_parts(internal_error(), self.name)
+
+    def _say_unavailable(self, error: StorageUnavailable) -> None:
+        """Logs it, but not for each of the thousands of requests a second that may come meanwhile."""
+        self._unavailable += 1
+        now_s = time.monotonic()
+        if now_s - self._unavailable_said_s >= SAY_EVERY_S:
+            log.warning("storage_unavailable", name=self.name, count=self._unavailable, error=str(error))
+            self._unavailable_said_s, self._unavailable = now_s, 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         arrived_s = scope.get(ARRIVED_S) or time.monotonic()

@@ -1,8 +1,6 @@
 """Doors for probes and scrapers: alive, ready, metrics."""
 
 import asyncio
-import hmac
-import ipaddress
 from collections.abc import Awaitable, Callable
 
 import orjson
@@ -12,6 +10,7 @@ from starlette.responses import Response
 from exchange.api.body import JSON_TYPE
 from exchange.errors import Problem
 from exchange.observe.metrics import REGISTRY
+from exchange.observe.readers import Readers
 from exchange.observe.registry import CONTENT_TYPE
 
 Readiness = Callable[[], Awaitable[str | None]]
@@ -23,7 +22,7 @@ class HealthDoor:
 
     def __init__(self, readiness: Readiness, metrics_token: str | None) -> None:
         self._readiness = readiness
-        self._metrics_token = metrics_token
+        self._readers = Readers(metrics_token)
 
     async def livez(self, _: Request) -> Response:
         """The process answers."""
@@ -37,20 +36,8 @@ class HealthDoor:
 
     async def metrics(self, request: Request) -> Response:
         """Prometheus text, for loopback and private peers or the bearer of the metrics token."""
-        if not (_is_near(request) or self._has_token(request)):
+        peer = request.client.host if request.client else ""
+        if not self._readers.admit(peer, request.headers.get("authorization", "")):
             raise Problem(403, "forbidden", "Metrics are for private peers, or the bearer of the metrics token.")
         text = await asyncio.to_thread(REGISTRY.text)  # of thousands of series: pings go on meanwhile
         return Response(text, media_type=CONTENT_TYPE)
-
-    def _has_token(self, request: Request) -> bool:
-        given = request.headers.get("authorization", "")
-        expected = f"Bearer {self._metrics_token}"
-        return self._metrics_token is not None and hmac.compare_digest(given.encode(), expected.encode())
-
-
-def _is_near(request: Request) -> bool:
-    try:
-        peer = ipaddress.ip_address(request.client.host if request.client else "")
-    except ValueError:
-        return False
-    return peer.is_loopback or peer.is_private

@@ -119,7 +119,7 @@ async def _on_problem(_: Request, error: Exception) -> Response:
 
 
 async def _on_storage(request: Request, error: Exception) -> Response:
-    log.warning("storage_unavailable", path=request.scope.get("path"), error=str(error))
+    log.warning("storage_unavailable", path=_template(request), error=str(error))
     return problem_response(unavailable())
 
 
@@ -139,5 +139,10 @@ async def _on_validation(_: Request, error: Exception) -> Response:
 
 
 async def _on_anything(request: Request, error: Exception) -> Response:
-    log.error("request_failed", path=request.scope.get("path"), exc_info=error)
+    log.error("request_failed", path=_template(request), exc_info=error)
     return problem_response(internal_error())
+
+
+def _template(request: Request) -> str:
+    """The path as its door has it, with names where ids stand: what somebody sent there is not for the log."""
+    return str(getattr(request.scope.get("route"), "path", ""))

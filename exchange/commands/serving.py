@@ -29,10 +29,7 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, with_worker
     listener = _listen(host, port)
     raise_descriptor_limit()
     master_key(settings)  # made before children look for it
-    if settings.ca_file is not None:
-        from exchange.buyers.tls import check_authorities
-
-        check_authorities(settings.ca_file)
+    _check_files_and_mail(settings)
     with services(settings) as lease:
 
         async def main() -> bool:
@@ -51,7 +48,8 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, with_worker
             if workers == 1:
                 starting.append(asyncio.to_thread(import_module, "exchange.gateway"))  # while the worker starts
             await asyncio.gather(*starting)
-            say(f"serving on http://{host}:{listener.getsockname()[1]} (API documentation at /docs)")
+            named = f"[{host}]" if ":" in host else host
+            say(f"serving on http://{named}:{listener.getsockname()[1]} (API documentation at /docs)")
             if workers > 1:
                 for number in range(workers):
                     words = ["gateway", "--descriptor", str(listener.fileno()), *sheets.words(number)]
@@ -81,6 +79,18 @@ def serve_child(settings: Settings, descriptor: int, sheets: Sequence[int], own:
     share_figures(sheets, own)
     with services(settings) as lease:
         return gateway.run(settings, lease.services, socket.socket(fileno=descriptor))
+
+
+def _check_files_and_mail(settings: Settings) -> None:
+    """Raises SettingsError for what a gateway could not start with, before there is one to say so at length."""
+    if settings.ca_file is not None:
+        from exchange.buyers.tls import check_authorities
+
+        check_authorities(settings.ca_file)
+    if settings.smtp_url is not None:
+        from exchange.carriers.mail import relay_from
+
+        relay_from(settings)
 
 
 def _children(settings: Settings, stop: asyncio.Event) -> Children:

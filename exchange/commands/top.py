@@ -4,7 +4,8 @@ import math
 import re
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import NamedTuple
 
 import httpx
@@ -12,9 +13,10 @@ from pydantic import SecretStr
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from exchange.errors import CommandError
-from exchange.values.money import format_amount
+from exchange.values.money import MICROS_PER_CENT, format_amount
 
 BUYERS_SHOWN = 8
 SLOW_SHARE = 0.95
@@ -47,23 +49,31 @@ class Reading(NamedTuple):
 
 
 def run(console: Console, *, url: str, every_s: float, once: bool, token: SecretStr | None) -> None:
-    """Looks again and again until Ctrl-C, or twice. Raises CommandError where the gateway does not answer."""
+    """Looks again and again until Ctrl-C, or twice. Raises CommandError where the gateway does not answer at first."""
     headers = {} if token is None else {"Authorization": f"Bearer {token.get_secret_value()}"}
     with httpx.Client(base_url=url, headers=headers, timeout=TIMEOUT_S, trust_env=False) as client:
-        before = _look(client, url)
+        first = _look(client, url)
         if once:
             time.sleep(every_s)
-            console.print(view(before, _look(client, url)))
+            console.print(view(first, _look(client, url)))
             return
-        with Live(console=console, screen=True, auto_refresh=False) as live:
-            try:
-                while True:
-                    time.sleep(every_s)
-                    now = _look(client, url)
-                    live.update(view(before, now), refresh=True)
-                    before = now
-            except KeyboardInterrupt:
-                return
+        with Live(console=console, screen=True, auto_refresh=False) as live, suppress(KeyboardInterrupt):
+            for shown in watch(lambda: _look(client, url), first, lambda: time.sleep(every_s)):
+                live.update(shown, refresh=True)
+
+
+def watch(look: Callable[[], Reading], before: Reading, pause: Callable[[], None]) -> Iterator[RenderableType]:
+    """What is to be shown after each look. One that fails is said, above what was shown last."""
+    shown: RenderableType = ""
+    while True:
+        pause()
+        try:
+            now = look()
+        except CommandError as error:
+            yield Group(Text(f"{error}; asked again ...", style="bold red"), shown)
+            continue
+        shown, before = view(before, now), now
+        yield shown
 
 
 def read(text: str, at_s: float) -> Reading:
@@ -78,8 +88,10 @@ def read(text: str, at_s: float) -> Reading:
 
 
 def view(before: Reading, now: Reading) -> RenderableType:
-    """Both tables. Rates are of the time between the two readings, sums since the exchange was started."""
-    return Group(_totals(before, now), _buyers(before, now))
+    """All in 24 lines of 80. Rates are of the time between the two readings, sums since the exchange was started."""
+    head = Table.grid(padding=(0, 4))
+    head.add_row(_totals(before, now), _state(before, now))
+    return Group(head, *_left_alone(now), "", _buyers(before, now))
 
 
 def _look(client: httpx.Client, url: str) -> Reading:
@@ -93,7 +105,7 @@ def _look(client: httpx.Client, url: str) -> Reading:
 
 
 def _totals(before: Reading, now: Reading) -> Table:
-    table = Table("", "a second", "in all", title="Exchange", title_justify="left")
+    table = _table("", "a second", "in all")
 
     def row(name: str, metric: str, show: Callable[[float], str] = "{:,.0f}".format, **labels: str) -> None:
         total = now.sum(metric, **labels)
@@ -108,41 +120,49 @@ def _totals(before: Reading, now: Reading) -> Table:
         row(part, "exchange_sales_micros_total", _money, part=part)
     row("errors", "exchange_problems_total")
     row("refused", "exchange_requests_shed_total")
-    table.add_section()
-    for name, value in _state(before, now):
-        table.add_row(name, "", value)
     return table
 
 
-def _state(before: Reading, now: Reading) -> Iterable[tuple[str, str]]:
+def _state(before: Reading, now: Reading) -> Table:
+    table = _table("", "now")
     counts = [now.sum("exchange_processes", role=role) for role in ("gateway", "worker")]
-    yield "gateways, workers", "{:.0f}, {:.0f}".format(*counts)
-    yield "market version", f"{now.sum('exchange_market_version'):.0f}"
+    table.add_row("gateways, workers", "{:.0f}, {:.0f}".format(*counts))
+    table.add_row("market version", f"{now.sum('exchange_market_version'):.0f}")
     slow_s = _quantile(_since(before, now, "exchange_ping_seconds_bucket", "").get("", {}))
-    yield "time of a ping, p95", _seconds(slow_s)
+    table.add_row("time of a ping, p95", _seconds(slow_s))
     in_hand, limit = now.sum("exchange_pings_in_hand"), now.sum("exchange_pings_in_hand_limit")
-    yield "pings in hand, of at most", f"{in_hand:,.0f}, {limit:,.0f}"
-    yield "unknown attempts", f"{now.sum('exchange_attempts_unknown'):.0f}"
-    if left_alone := list(_left_alone(now)):
-        yield "left alone", ", ".join(left_alone)
-    if paused := now.sum("exchange_endpoints_paused"):
-        yield "paused endpoints", f"{paused:.0f}"
+    table.add_row("pings in hand, of at most", f"{in_hand:,.0f}, {limit:,.0f}")
+    table.add_row("unknown attempts", f"{now.sum('exchange_attempts_unknown'):,.0f}")
     if oldest_s := now.sum("exchange_attempts_unknown_age_seconds"):
-        yield "the oldest of them", f"{oldest_s / 3600:.1f} h"
+        table.add_row("the oldest of them", f"{oldest_s / 3600:,.1f} h")
+    if paused := now.sum("exchange_endpoints_paused"):
+        table.add_row("paused endpoints", f"{paused:.0f}")
+    return table
 
 
-def _left_alone(now: Reading) -> Iterable[str]:
-    """The breakers that are not closed."""
+def _left_alone(now: Reading) -> list[RenderableType]:
+    """A line of the breakers that are not closed, and a blank one before it, if there are any."""
+    found = []
     for (name, labels), level in sorted(now.values.items(), key=lambda item: sorted(item[0][1])):
         if name == "exchange_breaker_state" and level > 0:
             its = dict(labels)
             state = "open" if level > 1 else "half open"
-            yield f"{its.get('buyer')}.{its.get('endpoint')} {its.get('phase')}s ({state})"
+            found.append(f"{its.get('buyer')}.{its.get('endpoint')} {its.get('phase')}s ({state})")
+    if not found:
+        return []
+    return ["", Text(f"left alone ({len(found)}): {', '.join(found)}", no_wrap=True, overflow="ellipsis")]
+
+
+def _table(*columns: str) -> Table:
+    """A table without lines: all names to the left, all figures to the right."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for place, name in enumerate(columns):
+        table.add_column(name, justify="right" if place else "left", no_wrap=True)
+    return table
 
 
 def _buyers(before: Reading, now: Reading) -> Table:
-    table = Table("buyer", "pings a second", "p95", "won", "accepted", "unknown", title="Slowest buyers")
-    table.title_justify = "left"
+    table = _table("slowest buyers", "pings a second", "p95", "won", "accepted", "unknown")
     recent = _since(before, now, "exchange_buyer_ping_seconds_bucket", "buyer")
     slowest = sorted(recent, key=lambda buyer: (-_quantile(recent[buyer]), buyer))
     for buyer in [buyer for buyer in slowest if recent[buyer].get("+Inf")][:BUYERS_SHOWN]:
@@ -160,7 +180,7 @@ def _buyers(before: Reading, now: Reading) -> Table:
 def _since(before: Reading, now: Reading, name: str, label: str) -> dict[str, dict[str, float]]:
     old, new = before.by(name, label), now.by(name, label)
     return {
-        key: {bound: count - old.get(key, {}).get(bound, 0) for bound, count in bounds.items()}
+        key: {bound: max(0.0, count - old.get(key, {}).get(bound, 0)) for bound, count in bounds.items()}
         for key, bounds in new.items()
     }
 
@@ -182,4 +202,4 @@ def _seconds(bound_s: float) -> str:
 
 
 def _money(micros: float) -> str:
-    return format_amount(round(micros))
+    return format_amount(round(micros / MICROS_PER_CENT) * MICROS_PER_CENT)

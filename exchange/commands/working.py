@@ -20,6 +20,7 @@ from exchange.errors import SettingsError
 from exchange.observe.metrics import REGISTRY
 from exchange.observe.page import show
 from exchange.observe.pulse import Pulse
+from exchange.observe.readers import Readers
 from exchange.outbox.buyers import BuyerNotices
 from exchange.outbox.following import Followings
 from exchange.outbox.market import Directory
@@ -75,11 +76,11 @@ def run_worker(settings: Settings, *, leashed: bool, ready: int | None) -> None:
                 longest_s=settings.queue_longest_s,
                 at_once_max=settings.queue_at_once_max,
             )
-            if settings.worker_metrics_port is not None:
-                stack.callback(_show_metrics(settings.worker_metrics_port))
             pulse = Pulse("worker")
             pulse.start()
             stack.push_async_callback(pulse.close)
+            if settings.worker_metrics_port is not None:
+                stack.callback(_show_metrics(settings, settings.worker_metrics_port, pulse))
             say_ready(ready)
             repeats = Repeats(database, Slips(settings.data_dir), Background())
             kept = worker.Kept(settings.outbox_done_days, settings.outbox_dead_days, settings.queue_done_days)
@@ -130,9 +131,11 @@ def _outbox(settings: Settings, database: Database, directory: Directory, courie
     return Outbox(database, directory, {"seller": sellers, "buyer": buyers, "order": followings}, pace)
 
 
-def _show_metrics(port: int) -> Callable[[], None]:
-    """Answers /metrics on loopback; returns what ends it."""
+def _show_metrics(settings: Settings, port: int, pulse: Pulse) -> Callable[[], None]:
+    """Answers /metrics and /livez; returns what ends it."""
+    host, token = settings.worker_metrics_host, settings.metrics_token
+    readers = Readers(None if token is None else token.get_secret_value())
     try:
-        return show(port, REGISTRY.own_text)
+        return show(host, port, text=REGISTRY.own_text, is_alive=pulse.is_felt, readers=readers)
     except OSError as error:
-        raise SettingsError(f"the worker's metrics cannot listen on 127.0.0.1:{port}: {error.strerror}") from error
+        raise SettingsError(f"the worker's metrics cannot listen on {host}:{port}: {error.strerror}") from error

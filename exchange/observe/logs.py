@@ -38,6 +38,7 @@ def configure(level: str = "info", style: str = "json") -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_WithoutExceptionText("%(levelname)s %(name)s %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # it warns of what strangers send; that is counted
 
 
 def _renderer(style: str) -> Processor:

@@ -12,6 +12,8 @@ from exchange.observe import metrics
 BEAT_S = 0.1
 BEATS = 10
 """After so many beats everything else is measured, too."""
+STILL_S = 60.0
+"""A process whose event loop has not turned for so long hangs."""
 
 
 class Pulse:
@@ -21,6 +23,7 @@ class Pulse:
         self._label = (role,)
         self._measures = measures
         self._cpu_s = 0.0
+        self._beaten_s = time.monotonic()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -31,6 +34,10 @@ class Pulse:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         self.measure()
+
+    def is_felt(self) -> bool:
+        """Whether the event loop has turned of late. Any thread may ask."""
+        return time.monotonic() - self._beaten_s < STILL_S
 
     def measure(self) -> None:
         """Measures everything but the event loop."""
@@ -49,7 +56,8 @@ class Pulse:
             for _ in range(BEATS):
                 due_s = time.monotonic() + BEAT_S
                 await asyncio.sleep(BEAT_S)
-                metrics.LOOP_LAG_SECONDS.observe(max(0.0, time.monotonic() - due_s))
+                self._beaten_s = time.monotonic()
+                metrics.LOOP_LAG_SECONDS.observe(max(0.0, self._beaten_s - due_s))
 
 
 def _most_bytes() -> int:

@@ -58,7 +58,12 @@ class Database:
                     max_size=connections_max,
                     reset=_leave_as_it_is,
                 )
-        except (*TROUBLE, TimeoutError, asyncpg.InvalidCatalogNameError, asyncpg.InvalidPasswordError) as error:
+        except (
+            *TROUBLE,
+            TimeoutError,
+            asyncpg.InvalidCatalogNameError,
+            asyncpg.InvalidAuthorizationSpecificationError,
+        ) as error:
             raise failed("Postgres cannot be reached", error) from error
         return cls(pool, primary, timeout_s=timeout_s, flushes=flushes)
 

@@ -10,6 +10,7 @@ import asyncpg
 
 from exchange.errors import SchemaMismatch
 from exchange.storage.primary import connect
+from exchange.storage.session import TROUBLE, Session, failed
 
 PARTITION_DAYS_AHEAD = 14
 
@@ -76,7 +77,7 @@ def pending(migrations: Sequence[Migration], applied: Mapping[int, bytes]) -> tu
 async def migrate(url: str, folder: Path) -> tuple[Migration, ...]:
     """Brings the schema up to date and makes the next days' partitions; returns what was applied."""
     migrations = read_migrations(folder)
-    connection = await connect(url)
+    connection = await _connect(url)
     try:
         await connection.execute("select pg_advisory_lock($1)", _LOCK)
         await connection.execute(_TABLE)
@@ -94,7 +95,7 @@ async def migrate(url: str, folder: Path) -> tuple[Migration, ...]:
 async def status(url: str, folder: Path) -> tuple[tuple[Migration, bool], ...]:
     """Every migration, and whether it is applied."""
     migrations = read_migrations(folder)
-    connection = await connect(url)
+    connection = await _connect(url)
     try:
         todo = pending(migrations, await _applied(connection))
     finally:
@@ -107,6 +108,19 @@ async def check_schema(url: str, folder: Path) -> None:
     missing = [item for item, is_applied in await status(url, folder) if not is_applied]
     if missing:
         raise SchemaMismatch(f"{len(missing)} migrations are not applied, first {missing[0]}: run `exchange migrate`")
+
+
+async def _connect(url: str) -> Session:
+    """Raises StorageUnavailable where Postgres cannot be reached, or does not let us in."""
+    try:
+        return await connect(url)
+    except (
+        *TROUBLE,
+        TimeoutError,
+        asyncpg.InvalidCatalogNameError,
+        asyncpg.InvalidAuthorizationSpecificationError,
+    ) as error:
+        raise failed("Postgres cannot be reached", error) from error
 
 
 async def _applied(connection: "asyncpg.Connection[asyncpg.Record]") -> dict[int, bytes]:

@@ -41,7 +41,7 @@ async def test_versions_are_listed_compared_shown_and_gone_back_to(shell: Shell)
     assert "there is no market yet" in (await shell.run("market", "show")).err
     first = market({"high": "http://127.0.0.1:9"})
     first["buyers"]["high"]["endpoint"]["auth"] = {"bearer": "hush-hush"}
-    await shell.run("apply", written(shell, first), "--yes", "--note", "the first")
+    await shell.run("apply", written(shell, first), "--yes", "--note", "the first :fire: [red]")
     second = first | {"campaigns": {"auto-us": first["campaigns"]["auto-us"] | {"floor": "6.50"}}}
     second["orders"] = second["orders"] | {"more": {"buyer": "high", "campaign": "auto-us", "priority": 2}}
     applied = await shell.run("apply", written(shell, second), "--yes")
@@ -50,7 +50,7 @@ async def test_versions_are_listed_compared_shown_and_gone_back_to(shell: Shell)
     listed = (await shell.run("market", "log")).out.splitlines()
     assert [line.split()[0] for line in listed] == ["version", "2", "1"]
     assert listed[1].split()[3:6] == ["1", "1", "0"]
-    assert "the first" in listed[2]
+    assert "the first :fire: [red]" in listed[2]  # as it was written
     assert "cli" in listed[2]
     assert len((await shell.run("market", "log", "--limit", "1")).out.splitlines()) == 2
 

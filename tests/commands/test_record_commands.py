@@ -104,6 +104,7 @@ async def test_a_worker_resolves_by_itself_and_shows_how_it_is_doing(shell: Shel
 
             await until(state, lambda found: found == "accepted", PATIENCE_S)
             shown = (await client.get(f"http://127.0.0.1:{port}/metrics")).text
+            assert (await client.get(f"http://127.0.0.1:{port}/livez")).status_code == 200
             assert 'exchange_attempts_resolved_total{buyer="only",how="status",reason="accepted"} 1.0' in shown
             assert 'exchange_sales_micros_total{campaign="auto-us",part="gross"} 2.1e+07' in shown
             everything = (await client.get("/metrics")).text  # the worker's sale is in the gateway's figures

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -132,3 +133,36 @@ def servers_of(folder: Path) -> list[psutil.Process]:
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
     return found
+
+
+def has_ipv6() -> bool:
+    """Whether this machine has an IPv6 of its own; in some containers there is none."""
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+async def test_the_address_that_is_said_can_be_asked_of_ipv6_too(shell: Shell) -> None:
+    async with shell.serving("--host", "::1", "--no-worker") as serving:
+        assert serving.url.startswith("http://[::1]:")
+        async with httpx.AsyncClient(base_url=serving.url, trust_env=False) as client:
+            async with asyncio.timeout(60):
+                while True:
+                    try:
+                        answer = await client.get("/livez")
+                        break
+                    except httpx.ConnectError:
+                        await asyncio.sleep(0.05)
+        assert answer.status_code == 200
+        assert await serving.stop() == 0
+
+
+async def test_a_mail_server_that_cannot_be_meant_is_told_in_one_line(shell: Shell) -> None:
+    shell.environment["EXCHANGE_SMTP_URL"] = "smtp://user:hush/hush@host:587"
+    done = await shell.run("serve", "--port", "0")
+    assert done.status == 1
+    assert done.err.startswith("exchange: EXCHANGE_SMTP_URL must read ")
+    assert (done.err.count("\n"), "hush" in done.err) == (1, False)

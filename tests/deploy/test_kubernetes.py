@@ -1,5 +1,6 @@
 """The manifests for Kubernetes: they refer to one another, name settings that exist, and give a gateway time to end."""
 
+import re
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,26 @@ def test_what_names_another_names_one_that_is_there() -> None:
     assert {port["port"] for port in opened} == set(ports.values())
     args = container("exchange-gateway")["args"]
     assert args[args.index("--port") + 1] == str(ports["http"])
+
+
+def test_prometheus_reaches_gateways_and_workers() -> None:
+    """What a worker alone knows wakes somebody: how long a lead's fate is unknown, and if the money is in order."""
+    port = int(settings()["EXCHANGE_WORKER_METRICS_PORT"])
+    assert settings()["EXCHANGE_WORKER_METRICS_HOST"] == "0.0.0.0"  # noqa: S104  # in a pod
+    (opened,) = container("exchange-worker")["ports"]
+    assert opened == {"name": "metrics", "containerPort": port}
+    (let_in,) = of("NetworkPolicy")["exchange-worker"]["spec"]["ingress"]
+    assert let_in == {"ports": [{"protocol": "TCP", "port": port}]}
+    for probe in ("startupProbe", "livenessProbe"):
+        assert container("exchange-worker")[probe]["httpGet"] == {"path": "/livez", "port": "metrics"}
+    scrape = yaml.safe_load((FOLDER.parent / "prometheus/kubernetes.yml").read_text())
+    assert scrape["rule_files"] == ["recording.yml", "alerts.yml"]
+    (job,) = scrape["scrape_configs"]
+    assert job["job_name"] == "exchange"
+    keep = re.compile(job["relabel_configs"][0]["regex"])
+    for name in ("exchange-gateway", "exchange-worker"):
+        found = pods()[name]["metadata"]["labels"]["app.kubernetes.io/name"]
+        assert all(keep.fullmatch(f"{found};{port['name']}") for port in container(name)["ports"])
 
 
 def test_all_run_the_same_image() -> None:

@@ -13,7 +13,8 @@ import pytest
 from support.databases import database_url, execute
 
 from exchange.embedded.lease import Services
-from exchange.errors import SchemaMismatch
+from exchange.errors import SchemaMismatch, StorageUnavailable
+from exchange.ports import free_port
 from exchange.storage import chores, pings
 from exchange.storage.database import Connection, Database
 from exchange.storage.migrate import (
@@ -222,3 +223,11 @@ async def test_looking_a_ping_up_touches_one_partition(database: Database, mode:
     touched = [name for name in await database.run(work) if name.startswith("pings")]
     assert len(touched) == 1
     assert touched[0] != "pings_default"
+
+
+async def test_a_postgres_that_is_not_there_or_lets_nobody_in_is_said(servers: Services) -> None:
+    nowhere = f"postgresql://postgres@127.0.0.1:{free_port()}/exchange"
+    for url in (nowhere, database_url(servers.postgres_url, "no_such_database")):
+        for look in (migrate, check_schema, status):
+            with pytest.raises(StorageUnavailable, match=r"^Postgres cannot be reached: "):
+                await look(url, migrations_folder())
