@@ -75,7 +75,13 @@ class Exchange:
         command = [*COMMAND, "serve", "--leashed", "--port", "0", *options]  # it ends with us, even if we are killed
         with path.open("wb") as log:
             process = subprocess.Popen(
-                command, env=self.environment, stdin=subprocess.PIPE, stderr=log, stdout=log, cwd=self.folder
+                command,
+                env=self.environment,
+                stdin=subprocess.PIPE,
+                stderr=log,
+                stdout=log,
+                cwd=self.folder,
+                start_new_session=True,  # as a service has one: in the terminal's it would have a part of its CPU time
             )
         try:
             yield _url(process, path)

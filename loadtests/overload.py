@@ -1,17 +1,18 @@
 """Offers a gateway five times the pings that it can answer, and sees that it goes on answering what it can.
 
-    python loadtests/overload.py                            # a minute of it, some two and a half in all; needs gcc
+    python loadtests/overload.py                            # a minute of it, some three in all; needs gcc
     python loadtests/overload.py --seconds 10               # a short one
     python loadtests/overload.py --times 3 --think-ms 100
     python loadtests/overload.py --asked 20                 # buyers for a ping; a ping costs more, a refusal does not
 
 First what it can answer is found: many connections that ping one after the other. Then, without waiting for answers,
 one seller sends `--times` as many, while another sends a twentieth of what can be answered, and a third posts what he
-is offered. In the end it is seen how soon half the load is served again as if nothing had been. What can be answered is
-found once more after that, and the median counts: machines change.
+is offered. In the end it is seen how soon half the load is served again as if nothing had been.
 
-Beside what is answered stands the most that could be: each ping answered has `--times` less one refusals beside it, and
-they cost CPU time too.
+How much is answered of what can be is found by turns: a few seconds of overload between two searches for what can be
+answered, several times. Machines change their pace within the minute, and the median of such pairs does not feel it.
+Beside it stands the most that could be: each ping answered has `--times` less one refusals beside it, and they cost CPU
+time too.
 
 The exit status is 1 where fewer than nine tenths of what can be answered were; a refusal in a hundred took longer than
 10 ms; more than one answer in a thousand was wrong, late or another error; the quiet seller was refused more than one
@@ -44,6 +45,8 @@ LATE_SHARE_MAX = 0.001
 GOODPUT_MIN, QUIET_SHARE, QUIET_REFUSED_MAX = 0.9, 0.05, 0.01
 REFUSAL_MS_MAX, BACK_S_MAX = 10.0, 10.0
 POST_EVERY_S = 0.25
+REST_S = 3.0
+"""After an overload: until then the gateway keeps its lines short, and who comes back at once is refused once more."""
 CONTACT = {"first_name": "Ada", "phone": "+13125550123", "email": "ada@example.com"}
 
 Found = dict[str, Any]
@@ -64,8 +67,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--think-ms", type=float, default=20, help="how long buyers think")
     parser.add_argument("--asked", type=int, default=ASKED, help="buyers asked for a ping")
     parser.add_argument("--connections", type=int, default=80, help="of the search for what can be answered")
-    parser.add_argument("--peaks", type=int, default=3, help="such searches before, and as many after")
+    parser.add_argument("--peaks", type=int, default=3, help="such searches before")
     parser.add_argument("--peak-seconds", type=float, default=2, help="of each")
+    parser.add_argument("--turns", type=int, default=7, help="of overload, each between two such searches")
+    parser.add_argument("--turn-seconds", type=float, default=5, help="of each")
     parser.add_argument("--report", action="store_true", help="say what does not hold, but do not fail for it")
     return parser.parse_args()
 
@@ -92,39 +97,84 @@ class Peak:
 
 
 @dataclass(frozen=True)
-class Costs:
-    """CPU time in the overload, and how long the gateway waited for a CPU that something else had."""
+class Stretch:
+    """Some time in overload: what became of it, and what of the CPUs the gateway had, and waited for, meanwhile."""
 
     seconds: float
     cpu_us: float
     waited_s: float
+    flood: Found
+    quiet: Found
+
+    @property
+    def good(self) -> float:
+        """Pings answered in a second."""
+        return float(self.flood["rate"] + self.quiet["rate"])
+
+    def refusal_us(self, ping_us: float) -> float:
+        """The gateway's CPU time for a refusal: what is left by the pings that it answered, which cost as ever."""
+        refused = self.flood["refused_in_all"] + self.quiet["refused_in_all"]
+        answered = self.flood["answers"] + self.quiet["answers"] - refused
+        return float((self.cpu_us - answered * ping_us) / max(1, refused))
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Some overload between two searches for what can be answered."""
+
+    usual: Peak
+    stretch: Stretch
+
+    @property
+    def goodput(self) -> float:
+        """What was answered of what can be."""
+        return self.stretch.good / self.usual.rate
+
+    def goodput_max(self, times: float) -> float:
+        """So many refusals beside each ping leave so much of the gateway to pings."""
+        return 1 - (times - 1) * self.stretch.refusal_us(self.usual.cpu_us) / self.usual.cpu_us
 
 
 def measure(site: Site, options: argparse.Namespace) -> list[str]:
     print(f"machine: {os.cpu_count()} CPUs, load average {os.getloadavg()[0]:.1f} before anything was begun")
     site.load(seconds=1, conns=options.connections)
     peaks = [peak(site, options) for _ in range(options.peaks)]
-    before = statistics.median(found.rate for found in peaks)
-    rates = [found.rate for found in peaks]
-    print(f"can be answered: {before:.0f} pings/s ({min(rates):.0f}-{max(rates):.0f})", flush=True)
-    began_s, cpu_us, waited_ns = time.monotonic(), site.cpu_us(), site.running.waited_ns()
-    flood, quiet, posted = overload(site, options, before)
-    waited_s = (site.running.waited_ns() - waited_ns) / 1e9
-    costs = Costs(time.monotonic() - began_s, site.cpu_us() - cpu_us, waited_s)
-    back_s = time_to_be_back(site, before / 2)
-    peaks += [peak(site, options) for _ in range(options.peaks)]
-    usual = statistics.median(found.rate for found in peaks)
-    show(flood, quiet, posted, back_s, usual)
-    show_costs(flood, quiet, costs, statistics.median(found.cpu_us for found in peaks), options.times)
-    faults = faults_of(flood, quiet, posted, back_s, usual)
+    capacity = statistics.median(found.rate for found in peaks)
+    print(f"can be answered: {spread([found.rate for found in peaks])} pings/s", flush=True)
+    posted, over = Posted(), threading.Event()
+    poster = threading.Thread(target=post_until, args=(site, over, posted))
+    poster.start()
+    try:
+        minute = overload(site, options.times, capacity, options.seconds)
+    finally:
+        over.set()
+        poster.join()
+    back_s = time_to_be_back(site, capacity / 2)
+    show(minute, posted, back_s)
+    turns = by_turns(site, options)
+    show_turns(turns, options.times)
+    faults = faults_of(minute, posted, back_s, turns)
     return told(faults) if options.report else faults
+
+
+def by_turns(site: Site, options: argparse.Namespace) -> list[Turn]:
+    time.sleep(REST_S)
+    turns, before = [], peak(site, options)
+    for _ in range(options.turns):
+        stretch = overload(site, options.times, before.rate, options.turn_seconds)
+        time.sleep(REST_S)
+        after = peak(site, options)
+        turns.append(Turn(Peak((before.rate + after.rate) / 2, (before.cpu_us + after.cpu_us) / 2), stretch))
+        before = after
+    return turns
 
 
 def peak(site: Site, options: argparse.Namespace) -> Peak:
     cpu_us = site.cpu_us()
     found = site.load(seconds=options.peak_seconds, conns=options.connections)
-    if found["bad"]:
-        raise Failed(f"{found['bad']} bad answers while it was found what can be answered")
+    if found["bad"] or found["refused_in_all"]:
+        counts = f"{found['bad']} bad answers, {found['refused_in_all']} refused"
+        raise Failed(f"{counts}, while it was found what can be answered")
     return Peak(float(found["rate"]), (site.cpu_us() - cpu_us) / found["answers"])
 
 
@@ -143,27 +193,25 @@ class Posted:
     wrong: list[str] = field(default_factory=list)
 
 
-def overload(site: Site, options: argparse.Namespace, capacity: float) -> tuple[Found, Found, Posted]:
-    """One seller floods, one goes on as ever, and one posts."""
+def overload(site: Site, times: float, capacity: float, seconds: float) -> Stretch:
+    """One seller floods, and one goes on as ever."""
     results: dict[str, Found] = {}
-    posted, over = Posted(), threading.Event()
-    rates = {"acme": capacity * options.times, "quiet": capacity * QUIET_SHARE}
+    rates = {"acme": capacity * times, "quiet": capacity * QUIET_SHARE}
 
     def send_on(seller: str) -> None:
         more = {"conns": 1_500} if seller == "acme" else {"conns": 200}
-        results[seller] = site.load(seller, seconds=options.seconds, warm=2, rate=rates[seller], **more)
+        results[seller] = site.load(seller, seconds=seconds, warm=2, rate=rates[seller], **more)
 
+    began_s, cpu_us, waited_ns = time.monotonic(), site.cpu_us(), site.running.waited_ns()
     threads = [threading.Thread(target=send_on, args=(seller,)) for seller in rates]
-    poster = threading.Thread(target=post_until, args=(site, over, posted))
-    for thread in (*threads, poster):
+    for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    over.set()
-    poster.join()
     if results.keys() != rates.keys():
         raise Failed("the load could not be made")
-    return results["acme"], results["quiet"], posted
+    waited_s = (site.running.waited_ns() - waited_ns) / 1e9
+    return Stretch(time.monotonic() - began_s, site.cpu_us() - cpu_us, waited_s, results["acme"], results["quiet"])
 
 
 def post_until(site: Site, over: threading.Event, posted: Posted) -> None:
@@ -205,42 +253,47 @@ def time_to_be_back(site: Site, rate: float) -> float:
 # ---- what is said of it ----
 
 
-def show(flood: Found, quiet: Found, posted: Posted, back_s: float, usual: float) -> None:
-    good = flood["rate"] + quiet["rate"]
-    print(f"can be answered, before and after: {usual:.0f} pings/s")
-    print(f"answered in overload: {good:.0f} pings/s, {good / usual:.0%}; {flood['refused']} refused")
+def show(minute: Stretch, posted: Posted, back_s: float) -> None:
+    flood, quiet = minute.flood, minute.quiet
+    print(f"answered in overload: {minute.good:.0f} pings/s; {flood['refused']} refused")
     print(f"refusals: p50 {flood['refused_p50_ms']:.1f}, p99 {flood['refused_p99_ms']:.1f} ms")
     print(f"answers: p50 {flood['p50_ms']:.0f}, p99 {flood['p99_ms']:.0f}, longest {flood['max_ms']:.0f} ms")
     print(f"the quiet seller: {quiet['answers']} pings, {quiet['refused']} refused, p99 {quiet['p99_ms']:.0f} ms")
     took = posted.took_ms or [0.0]
     print(f"posts: {len(posted.took_ms)}, median {statistics.median(took):.0f}, longest {max(took):.0f} ms", end="; ")
     print(f"of the poster's pings {posted.refused_pings} refused")
+    print(f"the gateway had {minute.cpu_us / minute.seconds / 1e4:.0f} % of a CPU, ", end="")
+    print(f"and waited for it {100 * minute.waited_s / minute.seconds:.0f} % of the time; ", end="")
+    print(f"the load was late by {flood['late_p50_ms']:.1f} ms, 1 % of it by {flood['late_p99_ms']:.1f} ms")
     print(f"back after {back_s:.1f} s; load average {os.getloadavg()[0]:.1f}", flush=True)
 
 
-def show_costs(flood: Found, quiet: Found, costs: Costs, ping_us: float, times: float) -> None:
-    """What a refusal costs: the gateway's CPU time less that of the pings that it answered, which cost as ever.
-
-    So many refusals beside each ping leave so much of the gateway to pings: more cannot be answered.
-    """
-    refused = flood["refused_in_all"] + quiet["refused_in_all"]
-    answered = flood["answers"] + quiet["answers"] - refused
-    refusal_us = (costs.cpu_us - answered * ping_us) / max(1, refused)
-    own_us = 1e6 * flood["own_cpu_s"] / max(1, flood["sent"])
-    print(
-        f"CPU: {ping_us:.0f} us a ping, {refusal_us:.0f} us a refusal; {own_us:.0f} us a request to the load generator"
-    )
-    print(f"at most {1 - (times - 1) * refusal_us / ping_us:.0%} can be answered at these costs")
-    print(f"the gateway had {costs.cpu_us / costs.seconds / 1e4:.0f} % of a CPU, ", end="")
-    print(f"and waited for it {100 * costs.waited_s / costs.seconds:.0f} % of the time; ", end="")
-    print(f"the load was late by {flood['late_p50_ms']:.1f} ms, 1 % of it by {flood['late_p99_ms']:.1f} ms", flush=True)
+def show_turns(turns: list[Turn], times: float) -> None:
+    floods = [turn.stretch.flood for turn in turns]
+    print(f"by turns, {len(turns)} times:")
+    print(f"  can be answered: {spread([turn.usual.rate for turn in turns])} pings/s, ", end="")
+    print(f"{spread([turn.usual.cpu_us for turn in turns])} us of CPU each")
+    print(f"  answered in overload: {spread([100 * turn.goodput for turn in turns])} % of that; ", end="")
+    print(f"at most {spread([100 * turn.goodput_max(times) for turn in turns])} %, at ", end="")
+    print(f"{spread([turn.stretch.refusal_us(turn.usual.cpu_us) for turn in turns])} us a refusal")
+    print(f"  refusals: p99 {spread([flood['refused_p99_ms'] for flood in floods], 1)} ms; ", end="")
+    own_us = [1e6 * flood["own_cpu_s"] / max(1, flood["sent"]) for flood in floods]
+    print(f"{spread(own_us)} us a request to the load generator", flush=True)
 
 
-def faults_of(flood: Found, quiet: Found, posted: Posted, back_s: float, usual: float) -> list[str]:
-    good, answers = flood["rate"] + quiet["rate"], flood["answers"] + quiet["answers"]
-    late, quiet_refused = flood["bad"] + quiet["bad"], quiet["refused"] / max(1, quiet["answers"])
+def spread(found: list[float], digits: int = 0) -> str:
+    """The median, the least and the most."""
+    return f"{statistics.median(found):.{digits}f} ({min(found):.{digits}f}-{max(found):.{digits}f})"
+
+
+def faults_of(minute: Stretch, posted: Posted, back_s: float, turns: list[Turn]) -> list[str]:
+    flood, quiet, goodput = minute.flood, minute.quiet, statistics.median(turn.goodput for turn in turns)
+    stretches = [minute, *(turn.stretch for turn in turns)]
+    answers = sum(found["answers"] for stretch in stretches for found in (stretch.flood, stretch.quiet))
+    late = sum(found["bad"] for stretch in stretches for found in (stretch.flood, stretch.quiet))
+    quiet_refused = quiet["refused"] / max(1, quiet["answers"])
     checks = {
-        f"answered {good / usual:.0%} of what can be": good < GOODPUT_MIN * usual,
+        f"answered {goodput:.0%} of what can be": goodput < GOODPUT_MIN,
         f"refusals took {flood['refused_p99_ms']:.1f} ms": flood["refused_p99_ms"] > REFUSAL_MS_MAX,
         "nobody was refused: it was no overload": flood["refused"] == 0,
         f"{late} answers wrong, late or another error": late > LATE_SHARE_MAX * answers,

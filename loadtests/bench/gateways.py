@@ -98,9 +98,14 @@ def sh(command: list[str], folder: Path, **env: str) -> None:
 
 
 def start(command: list[str], cpus: set[int], **how: Any) -> "subprocess.Popen[str]":
-    """Starts a command pinned to `cpus`, and with it all it will start."""
+    """Starts a command pinned to `cpus`, and with it all it will start.
+
+    It has a session of its own: where Linux shares CPUs out among sessions, as a desktop's does, those that are started
+    from one terminal would have one process's part together.
+    """
+    how = {"text": True, "start_new_session": True} | how
     try:
-        return subprocess.Popen(command, text=True, preexec_fn=lambda: os.sched_setaffinity(0, cpus), **how)  # noqa: PLW1509  # one thread, and nothing but a system call in the child
+        return subprocess.Popen(command, preexec_fn=lambda: os.sched_setaffinity(0, cpus), **how)  # noqa: PLW1509  # one thread, and nothing but a system call in the child
     except OSError as error:
         raise Failed(f"{command[0]}: {error.strerror}") from None
 

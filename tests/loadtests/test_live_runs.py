@@ -23,7 +23,7 @@ LIVE_RUNS: dict[str, tuple[list[str], str]] = {
         "two / one: ",
     ),
     "overload.py": (
-        ["--seconds", "2", "--peak-seconds", "0.5", "--peaks", "1", "--report"],
+        ["--seconds", "2", "--peak-seconds", "0.5", "--peaks", "1", "--turns", "1", "--turn-seconds", "1", "--report"],
         "us a refusal",
     ),
     "metrics_cost.py": (
