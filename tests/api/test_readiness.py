@@ -72,6 +72,12 @@ async def test_a_silent_postgres_is_not_waited_for_as_long_as_by_requests(servic
         await until(world, (200, None))
 
 
+async def test_the_first_ping_finds_the_connection_on_which_it_is_recorded(world: World) -> None:
+    """Where a buyer has been waited for, there is no time to make one."""
+    query = "select query from pg_stat_activity where datname = current_database() and application_name = 'exchange'"
+    assert "select 1" in [row["query"] for row in await world.rows(query)]  # with which the journal has tried it
+
+
 async def test_a_gateway_that_cannot_record_pings_is_not_ready_though_postgres_answers(world: World) -> None:
     async with Buyer(bids("21.00")) as buyer:
         await world.apply(market({"only": buyer}))
