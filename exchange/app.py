@@ -108,7 +108,7 @@ async def _open_desk(
         await prepare(entry.endpoint.means for campaign in book.campaigns.values() for entry in campaign.entries)
         await pings.warm(book, settings.warm_connections, settings.warm_timeout_s)
 
-    readiness = Readiness(live, database, stopping, warm)
+    readiness = Readiness(live, database, stopping, warm, lambda: engine.recorder.is_cut_off)
     await readiness.start()
     stack.push_async_callback(readiness.close)
     keys, rates = KeyRing(database), RateLimits(live, _usual_rate(settings))

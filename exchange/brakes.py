@@ -65,13 +65,11 @@ class Brakes:
         self._luck = random.Random()  # noqa: S311  # that not everybody comes back at once is no secret
 
     def of(self, buyer: str, endpoint: Endpoint) -> Brake:
-        """The brake of a buyer's endpoint, as the market in force says."""
+        """The brake of a buyer's endpoint. One that is known goes by the market in force, whoever still has another."""
         key = buyer, endpoint.name
         brake = self._known.get(key)
         if brake is None:
             brake = self._known[key] = Brake(buyer, endpoint, self._usual, time.monotonic(), self._share)
-        elif brake.endpoint is not endpoint:
-            brake.set(endpoint, time.monotonic())
         return brake
 
     def unwell(self) -> list[Brake]:
@@ -129,11 +127,10 @@ class Brakes:
 
     async def delivering(self, buyer: str, endpoint: Endpoint, work: Coroutine[Any, Any, Delivery]) -> Delivery:
         """Waits for a delivery, and takes note of what became of it."""
-        began_s = time.monotonic()
+        brake, began_s = self.of(buyer, endpoint), time.monotonic()
         delivery = await work
         failed = is_failed_delivery(delivery)
-        if failed is not None:
-            brake = self.of(buyer, endpoint)
+        if failed is not None and brake is self._known.get(brake.key) and brake.is_at(endpoint):
             if isinstance(delivery, NotSent | Unknown):
                 brake.last_failure[Phase.POST] = failure_of(delivery)
             self._note(brake, Phase.POST, began_s, time.monotonic(), failed=failed)
@@ -150,7 +147,10 @@ class Brakes:
             if endpoint is None:
                 self._forget(key)
             else:
+                ailing = brake.ailing()
                 brake.set(endpoint, now_s)
+                for phase in ailing:  # they may be closed now, or only look on
+                    _show(brake, phase)
                 self._look(brake)
         self._shut_again()
 
@@ -243,7 +243,7 @@ class Brakes:
 
     def _pause(self, brake: Brake, phase: Phase) -> None:
         """Pauses an endpoint for good, unless so many fail that it may be us."""
-        failing = sum(found.ping.state is not _CLOSED for found in self.unwell())
+        failing = sum(found.is_ailing for found in self.unwell())
         if len(self._known) > _FEW and failing * 2 > len(self._known):
             log.error("endpoint_not_paused", buyer=brake.buyer, endpoint=brake.endpoint.name, detail="most others fail")
             return

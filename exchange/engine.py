@@ -148,6 +148,7 @@ async def _with_market(
     stack.push_async_callback(feed.close)
     journal = Journal(database, rows_max=settings.journal_rows_max)
     stack.push_async_callback(journal.close)
+    await journal.connect()
     make_recorder, make_pings, make_posts = _kinds(spans)
     recorder = make_recorder(journal, feed, settings.log_pings_share)
     allow_private, tls = settings.allow_private_addresses, trusting_context(settings.ca_file)

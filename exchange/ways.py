@@ -70,12 +70,12 @@ class Ways:
         brakes: list[Brake] = []
         held: list[Brake] = []
         skipped: list[Asked] = []
-        calls = self._calls(entries, ping_of, left_ms, began_s, brakes, held, skipped)
         try:
+            calls = self._calls(entries, ping_of, left_ms, began_s, brakes, held, skipped)
             asked = await self._fanout.ask(calls, decide_by)
         finally:
             for brake in held:
-                brake.calls -= 1
+                brake.ended(began_s)
         self._brakes.heard(brakes, calls, asked, began_s, usual_ms)
         if not skipped:
             return asked

@@ -12,6 +12,7 @@ from exchange.brakes import Brakes
 from exchange.buyers.calls import Call
 from exchange.buyers.line import Line
 from exchange.marketfile.reader import read
+from exchange.observe import metrics
 from exchange.rules.book import OrderEntry, RuleBook, compile_book
 from exchange.rules.brake import NO_PINGS_S, Usual
 from exchange.rules.breaker import State
@@ -82,6 +83,10 @@ class Gateway:
 
         asyncio.run(self.brakes.delivering(name, self.entry(name).endpoint, delivered()))
 
+    def post_badly(self, name: str) -> None:
+        while not self.brakes.takes_no_post(self.entry(name)):
+            self.post(name, Unknown("silence"))
+
     def opened(self, name: str) -> None:
         while self.out(name) is None:
             self.ping(name, DOWN)
@@ -125,6 +130,60 @@ def test_a_new_market_keeps_what_is_known_and_forgets_who_is_gone(clock: Clock) 
     document = market({"bob": "http://127.0.0.1:9"})
     gateway.brakes.put_in_force(compile_book(read(document), 2, {("bob", "default"): {}}))
     assert gateway.brakes.shut == {}
+    assert gateway.brakes.unwell() == []
+
+
+def shown(name: str, phase: str = "ping") -> float | None:
+    labels = {"buyer": name, "endpoint": "default", "phase": phase}
+    return metrics.REGISTRY.get("exchange_breaker_state", labels)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"ping_url": "http://127.0.0.1:10/bid"},
+        {"breaker": {"enabled": False}},
+        {"breaker": {"shadow": True}},
+    ],
+)
+def test_what_a_new_market_closes_is_not_shown_as_open_for_ever(clock: Clock, changes: Document) -> None:
+    gateway = Gateway(clock)
+    gateway.opened("ann")
+    assert shown("ann") == 2
+    gateway.brakes.put_in_force(book(changes))
+    assert shown("ann") == 0
+
+
+def test_a_market_of_before_does_not_come_back_with_what_it_has_under_way(clock: Clock) -> None:
+    """Posts take up to a minute, and end under the market that they began with."""
+    gateway = Gateway(clock, {"in_flight": 9})
+    before = gateway.entry("ann").endpoint
+
+    async def slow() -> Delivery:
+        gateway.book = book({"in_flight": 1, "post_url": "http://127.0.0.1:10/post"})
+        gateway.brakes.put_in_force(gateway.book)
+        return Unknown("silence")
+
+    for _ in range(5):
+        asyncio.run(gateway.brakes.delivering("ann", before, slow()))
+    brake = gateway.brakes.of("ann", before)
+    assert brake.endpoint is gateway.entry("ann").endpoint
+    assert brake.post.counted() == (0, 0)  # another address has failed
+    assert [gateway.brakes.refusal(brake, clock.now_s) is None for _ in range(2)] == [True, False]
+
+
+def test_a_post_that_ends_when_its_buyer_has_left_the_market_is_nobodys(clock: Clock) -> None:
+    gateway = Gateway(clock)
+    before = gateway.entry("ann").endpoint
+
+    async def slow() -> Delivery:
+        others = read(market({"bob": "http://127.0.0.1:9"}))
+        gateway.brakes.put_in_force(compile_book(others, 2, {("bob", "default"): {}}))
+        return Unknown("silence")
+
+    for _ in range(5):
+        gateway.brakes.put_in_force(gateway.book)
+        asyncio.run(gateway.brakes.delivering("ann", before, slow()))
     assert gateway.brakes.unwell() == []
 
 
@@ -216,6 +275,29 @@ def test_while_most_endpoints_fail_none_is_paused(clock: Clock) -> None:
             if gateway.brakes.refusal(brake, clock.now_s) is None:
                 gateway.ping(name, DOWN)
     assert gateway.brakes.pausing == {}
+
+
+@pytest.mark.parametrize("others", [0, 3])
+def test_while_posts_to_most_endpoints_fail_none_is_paused(clock: Clock, others: int) -> None:
+    gateway = Gateway(clock)
+    for name in NAMES:
+        gateway.ping(name, Bid(1))
+    for _ in range(3):
+        gateway.post_badly("ann")
+        gateway.later(NO_PINGS_S + 15)  # nobody pings, so it closes by time
+    for name in NAMES[1 : 1 + others]:
+        gateway.post_badly(name)
+    gateway.post_badly("ann")
+    assert list(gateway.brakes.pausing) == ([] if others else [("ann", "default")])
+
+
+def test_where_nobody_is_pinged_the_breaker_for_posts_is_said_to_close_once(clock: Clock) -> None:
+    labels = {"buyer": "ann", "endpoint": "default", "phase": "post", "state": "closed"}
+    before = metrics.REGISTRY.get("exchange_breaker_changes_total", labels) or 0
+    gateway = Gateway(clock)
+    gateway.post_badly("ann")
+    gateway.later(NO_PINGS_S + 15)
+    assert metrics.REGISTRY.get("exchange_breaker_changes_total", labels) == before + 1
 
 
 def test_a_reset_closes_everything_once(clock: Clock) -> None:

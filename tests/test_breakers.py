@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from support.buyer import REJECTS, Buyer, bids, says
+from support.buyer import REJECTS, Buyer, bids, says, silent
 from support.market import Document, market
 from support.waiting import until
 from support.world import World, open_world
@@ -94,6 +94,24 @@ async def test_where_nobody_listens_the_breaker_opens_too_and_probes_are_few(sha
         found = [(await pinged(shared_world)).reason.wire_name for _ in range(11)]
         assert found.count("connect_failed") == 1
         assert found.count("breaker_open") == 10
+
+
+async def test_probes_in_a_hurry_prove_nothing_and_keep_no_others_away(shared_world: World) -> None:
+    async with Buyer(FAILS) as north:
+        await shared_world.apply(document({"north": north}, QUICK))
+        await opened(shared_world)
+        north.on_ping = silent
+
+        async def hurried() -> str:
+            return (await outcomes(shared_world, (await shared_world.ping(timeout_ms=100))["ping_id"]))[
+                "north"
+            ].reason.wire_name
+
+        await until(hurried, lambda reason: reason == "timeout")
+        found = [await hurried() for _ in range(8)]
+        assert found.count("timeout") == 4
+        north.on_ping = bids("21.00")
+        await until(lambda: _three_in_a_row(shared_world), bool)
 
 
 async def test_a_shadow_only_says_what_it_would_do(shared_world: World) -> None:

@@ -40,6 +40,10 @@ HEAD_TOO_LARGE = prepared(Problem(431, "head_too_large", f"The head may have at 
 _UNUSUAL = frozenset({b"expect", b"transfer-encoding", b"upgrade"})
 
 
+class NotHttpError(Exception):
+    """Ends the parsing of a head that is not as it should be: the request is answered 400, the connection closed."""
+
+
 class DoorProtocol(HttpToolsProtocol):
     """A connection on which a request must be received within `receive_timeout_s`, its head within 32 KiB."""
 
@@ -90,13 +94,17 @@ class DoorProtocol(HttpToolsProtocol):
             self._cut_off()
             return
         before: object = self.cycle
-        super().data_received(data)
+        self.parse(data)
         if not self._receiving:
             if begins and self.cycle is not before:
                 self._remember(data)
             return
         if self._cut is None:  # most requests come whole, and need no clock
             self._cut = self.loop.call_later(self.receive_timeout_s, self._cut_off)
+
+    def parse(self, data: bytes) -> None:
+        """Has the parser go on."""
+        super().data_received(data)
 
     def _head_goes_on(self, data: bytes) -> bool:
         """Counts the bytes of a head; whether it goes on beyond the most that it may have."""
@@ -111,6 +119,8 @@ class DoorProtocol(HttpToolsProtocol):
         self.url, self.headers, self.expect_100_continue = b"", [], False
 
     def on_headers_complete(self) -> None:
+        if self.parser.get_http_version() == "1.1" and [name for name, _ in self.headers].count(b"host") != 1:
+            raise NotHttpError  # of 1.0 none has to say it; with two, a balancer may have gone by the other
         self._head_is_whole, self._head_bytes = True, 0
         straight = self._straight()
         if straight is not None:

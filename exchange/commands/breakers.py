@@ -30,13 +30,15 @@ async def reset(database: Database, buyer: str, endpoint: str | None) -> list[st
 def table(rows: Sequence[LeftAlone]) -> Table:
     """The rows for a person."""
     made = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("buyer", "endpoint", "for", "state", "since", "openings", "gateways", "why"):
-        made.add_column(name, justify="right" if name == "openings" else "left", overflow="fold")
+    for name in ("buyer", "endpoint", "for", "state", "openings", "gateways", "why"):
+        may_fold = name in {"buyer", "endpoint", "why"}
+        made.add_column(name, justify="right" if name == "openings" else "left", overflow="fold", no_wrap=not may_fold)
     for row in rows:
         state = f"{row.state} (shadow)" if row.shadow else row.state
         openings = "" if row.openings is None else str(row.openings)
         phase = "all" if row.phase is None else f"{row.phase}s"
-        cells = row.buyer, row.endpoint, phase, state, row.since, openings, f"{row.gateways} of {row.of}", row.detail
+        why = f"paused at {row.since}: {row.detail}" if row.phase is None else row.detail  # which says since when
+        cells = row.buyer, row.endpoint, phase, state, openings, f"{row.gateways} of {row.of}", why
         made.add_row(*map(escape, cells))
     return made
 

@@ -17,6 +17,9 @@ from exchange.errors import SettingsError
 from exchange.listening import listen, raise_descriptor_limit
 from exchange.settings import Settings, child_environment, master_key
 
+STOP_MORE_S = 10.0
+"""So long children may take to stop beyond the notice, and the time for answers and for their records."""
+
 WORKER_START_S = 15.0
 """The gateway opens when its worker has started, which costs a second of CPU, or after so long."""
 
@@ -95,7 +98,12 @@ def _check_files_and_mail(settings: Settings) -> None:
 
 def _children(settings: Settings, stop: asyncio.Event) -> Children:
     environment = child_environment({"EXCHANGE_DATA_DIR": str(settings.data_dir)})
-    return Children(environment, stop, stop_timeout_s=settings.stop_notice_s + 2 * settings.drain_timeout_s + 10)
+    return Children(environment, stop, stop_timeout_s=stops_within_s(settings))
+
+
+def stops_within_s(settings: Settings) -> float:
+    """How long `exchange serve` may take to stop: whoever is not done by then is killed."""
+    return settings.stop_notice_s + 2 * settings.drain_timeout_s + STOP_MORE_S
 
 
 def _listen(host: str, port: int) -> socket.socket:

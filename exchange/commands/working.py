@@ -13,7 +13,7 @@ from exchange.buyers.tls import bare_context, trusting_context
 from exchange.buyers.tokens import Tokens
 from exchange.carriers.mail import relay_from
 from exchange.children import say_ready, stop_on_signals, stop_without_parent
-from exchange.commands.session import prepare_schema, services
+from exchange.commands.session import prepare_schema, say, services
 from exchange.embedded.lease import Services
 from exchange.engine import open_engine
 from exchange.errors import SettingsError
@@ -82,6 +82,8 @@ def run_worker(settings: Settings, *, leashed: bool, ready: int | None) -> None:
             if settings.worker_metrics_port is not None:
                 stack.callback(_show_metrics(settings, settings.worker_metrics_port, pulse))
             say_ready(ready)
+            if not leashed:
+                say("the worker has started")
             repeats = Repeats(database, Slips(settings.data_dir), Background())
             kept = worker.Kept(settings.outbox_done_days, settings.outbox_dead_days, settings.queue_done_days)
             try:

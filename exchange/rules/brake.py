@@ -107,15 +107,23 @@ class Brake:
     def of(self, phase: Phase) -> Breaker:
         return self.ping if phase is Phase.PING else self.post
 
+    def ailing(self) -> list[Phase]:
+        """The phases whose breakers are not closed."""
+        return [phase for phase in Phase if self.of(phase).state is not State.CLOSED]
+
+    def is_at(self, endpoint: Endpoint) -> bool:
+        """Whether an endpoint is this one, though another market may say more of it: it has the same address."""
+        return (self.endpoint.ping_url, self.endpoint.post_url) == (endpoint.ping_url, endpoint.post_url)
+
     def set(self, endpoint: Endpoint, now_s: float) -> None:
         """Goes on as the market in force says. An endpoint at another address is another one: it is well."""
-        before, self.endpoint = self.endpoint, endpoint
+        moves, self.endpoint = not self.is_at(endpoint), endpoint
         wish, usual = endpoint.breaker, self._usual
         self.shadow = usual.shadow if wish.shadow is None else wish.shadow
         self.pause_after_s = float(wish.pause_after_s or usual.pause_after_s)
         self.ping.set(usual.terms(wish, Phase.PING))
         self.post.set(usual.terms(wish, Phase.POST))
-        if (before.ping_url, before.post_url) != (endpoint.ping_url, endpoint.post_url) or not wish.enabled:
+        if moves or not wish.enabled:
             self.reset(now_s)
         self._set_bucket(now_s)
         self.look()
@@ -156,6 +164,12 @@ class Brake:
         self.calls += 1
         return None
 
+    def ended(self, began_s: float) -> None:
+        """A ping that was let through at `began_s` is not under way any more; a probe may have proved nothing."""
+        self.calls -= 1
+        if self.is_ailing:
+            self.ping.probed(began_s)
+
     def shut(self) -> Reason | None:
         """Why no order there need even be looked at, or None."""
         if self.ping.state is State.OPEN and not self.shadow:
@@ -173,7 +187,7 @@ class Brake:
         nobody_pings = self.pinged_s < post.until_s and now_s - post.until_s >= NO_PINGS_S
         if post.state is State.HALF_OPEN and (self.endpoint.ping_url is None or nobody_pings):
             post.close(now_s)
-            changed.append(Phase.POST)
+            changed = [*(phase for phase in changed if phase is not Phase.POST), Phase.POST]
         if self.resting_until_s is not None and now_s >= self.resting_until_s:
             self.resting_until_s = None
         self.look()

@@ -141,6 +141,11 @@ class Breaker:
         self._probed_s = now_s
         return True
 
+    def probed(self, began_s: float) -> None:
+        """The probe that was let through at `began_s` is over, whatever it has shown: another may be."""
+        if self._probed_s == began_s:
+            self._probed_s = None
+
     def close(self, now_s: float) -> None:
         """Closes by time or word; what was counted is forgotten, not that it has been open."""
         self.state, self._closed_s = State.CLOSED, now_s

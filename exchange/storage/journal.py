@@ -65,6 +65,10 @@ class Journal:
         """Brings the metric of what is waiting up to date."""
         metrics.JOURNAL_DEPTH.set(len(self._waiting))
 
+    async def connect(self) -> None:
+        """Connects before there are pings, or the first would wait for it. Raises StorageUnavailable."""
+        await self._writing.run(PingWriter.probe)
+
     def append(self, row: PingRow) -> None:
         """Records a ping that nobody waits for. Raises StorageUnavailable where the buffer is full."""
         self._add(row, None)

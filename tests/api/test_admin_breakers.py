@@ -77,8 +77,13 @@ async def test_the_command_line_says_and_does_the_same(
         async def listed() -> str:
             return (await shell.run("breaker", "list")).out
 
-        assert "pings failed" in await until(listed, lambda text: "north" in text)
+        told = await until(listed, lambda text: "north" in text)
+        assert "pings failed, the last by server_error" in " ".join(told.split())
+        assert "open" in told.splitlines()[1]
         await pauses.pause(shared_world.database, Pause("north", "default", "all failed", datetime.now(UTC)))
+        words = " ".join((await until(listed, lambda text: "paused" in text)).split())
+        assert "paused at 20" in words
+        assert ": all failed" in words
         assert '"state": "paused"' in (await shell.run("breaker", "list", "--json")).out
         done = await shell.run("breaker", "reset", "north")
         assert done.out == "Reset: north.default.\n"

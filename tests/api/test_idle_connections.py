@@ -62,7 +62,7 @@ async def test_a_connection_ends_when_it_has_been_idle_and_not_before(port: int)
 
 async def test_a_request_that_is_under_way_is_not_idleness(port: int) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    for request in (REQUEST, REQUEST.replace(b"Host: x", b"X-Slow: 1"), REQUEST):
+    for request in (REQUEST, REQUEST.replace(b"Host: x", b"Host: x\r\nX-Slow: 1"), REQUEST):
         writer.write(request)
         assert (await reader.readuntil(b'"thanks"')).startswith(b"HTTP/1.1 200")
     writer.close()

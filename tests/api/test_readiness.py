@@ -9,12 +9,14 @@ import pytest
 from support.buyer import Buyer, bids, slow
 from support.commands import Shell, shell_on
 from support.databases import execute
+from support.frozen import freeze, thawed
 from support.market import CONTACT, LEAD, market
-from support.world import World
+from support.world import World, open_world
 
 from exchange.embedded.lease import Services
 
 CUT = "select pg_terminate_backend(pid) from pg_stat_activity where datname = '{}'"
+BACKENDS = "select pid from pg_stat_activity where datname = current_database() and application_name = 'exchange'"
 PING = {"campaign": "auto-us", "lead": LEAD}
 
 
@@ -53,6 +55,38 @@ async def test_a_gateway_is_not_ready_while_postgres_takes_no_writes(world: Worl
         await until(world, (503, "Postgres takes no writes"))
         await change("reset default_transaction_read_only")
         await until(world, (200, None))
+
+
+async def test_a_silent_postgres_is_not_waited_for_as_long_as_by_requests(services: Services, tmp_path: Path) -> None:
+    async with (
+        Buyer(bids("21.00")) as buyer,
+        open_world(services, tmp_path, postgres_timeout_s=3_600) as world,
+    ):
+        await world.apply(market({"only": buyer}))
+        await until(world, (200, None))
+        pids = [row["pid"] for row in await world.rows(BACKENDS)]
+        async with thawed(pids):
+            for pid in pids:
+                freeze(pid)
+            assert await says(world) == (503, "Postgres does not answer")
+        await until(world, (200, None))
+
+
+async def test_the_first_ping_finds_the_connection_on_which_it_is_recorded(world: World) -> None:
+    """Where a buyer has been waited for, there is no time to make one."""
+    query = "select query from pg_stat_activity where datname = current_database() and application_name = 'exchange'"
+    assert "select 1" in [row["query"] for row in await world.rows(query)]  # with which the journal has tried it
+
+
+async def test_a_gateway_that_cannot_record_pings_is_not_ready_though_postgres_answers(world: World) -> None:
+    async with Buyer(bids("21.00")) as buyer:
+        await world.apply(market({"only": buyer}))
+        await until(world, (200, None))
+        async with world.locked("pings"):
+            assert (await world.send("/v1/ping", PING)).status_code == 503
+            await until(world, (503, "pings cannot be recorded"))
+        await until(world, (200, None))
+        assert (await world.ping())["status"] == "offered"
 
 
 @pytest.fixture

@@ -8,13 +8,12 @@ from typing import Any
 import pytest
 import yaml
 
+from exchange.commands.serving import stops_within_s
+from exchange.readiness import ANSWER_S
 from exchange.settings import PREFIX, Settings
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "kubernetes"
 SECRETS = {"EXCHANGE_POSTGRES_URL", "EXCHANGE_VALKEY_URL", "EXCHANGE_MASTER_KEY", "EXCHANGE_METRICS_TOKEN"}
-STOP_MORE_S = 10
-"""What `exchange serve` waits for its children beyond notice and drain."""
-
 Manifest = dict[str, Any]
 
 
@@ -84,9 +83,14 @@ def test_a_pod_may_do_nothing_but_run(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["exchange-gateway", "exchange-worker"])
-def test_a_pod_has_more_time_to_end_than_it_takes(name: str) -> None:
-    notice, drain = (float(settings()[f"EXCHANGE_{key}_S"]) for key in ("STOP_NOTICE", "DRAIN_TIMEOUT"))
-    assert pods()[name]["spec"]["terminationGracePeriodSeconds"] > notice + 2 * drain + STOP_MORE_S
+def test_a_pod_has_more_time_to_end_than_it_takes(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for key, value in settings().items():
+        monkeypatch.setenv(key, value)
+    assert pods()[name]["spec"]["terminationGracePeriodSeconds"] > stops_within_s(Settings())
+
+
+def test_a_probe_has_more_patience_than_a_gateway_with_a_silent_postgres() -> None:
+    assert container("exchange-gateway")["readinessProbe"]["timeoutSeconds"] >= 2 * ANSWER_S
 
 
 def test_a_gateway_that_is_not_ready_is_left_out_before_it_stops_taking_requests() -> None:

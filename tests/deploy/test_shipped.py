@@ -13,6 +13,7 @@ from typer.main import get_command
 from exchange import settings
 from exchange.api.admin_shapes import ADMIN_CODES
 from exchange.cli import app
+from exchange.commands.serving import stops_within_s
 from exchange.observe import metrics
 from exchange.simulation.answers import PROBLEM_CODES
 from exchange.storage.posts import PostState
@@ -117,6 +118,13 @@ def test_the_rules_do_what_their_tests_say() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_the_documents_give_a_gateway_the_time_that_it_may_take_to_stop() -> None:
+    text = (ROOT / "docs" / "operate" / "running.md").read_text()
+    takes_s = stops_within_s(settings.Settings())
+    assert f"more than {takes_s:.0f}\nseconds before SIGKILL" in text
+    assert [int(found) > takes_s for found in re.findall(r"--stop-timeout (\d+)", text)] == [True]
+
+
 def test_the_compose_file_speaks_of_what_there_is() -> None:
     compose = read_yaml(DEPLOY / "compose.yaml")
     services = compose["services"]
@@ -130,7 +138,9 @@ def test_the_compose_file_speaks_of_what_there_is() -> None:
         command = get_command(app).commands[word]  # type: ignore[attr-defined]  # typer's root command is a group
         there = {option for parameter in command.params for option in parameter.opts}
         assert {option for option in options if option.startswith("--")} <= there
-    assert int(services["exchange"]["stop_grace_period"].rstrip("s")) >= 145  # longer than stopping can take
+    notice_s = float(services["exchange"]["environment"]["EXCHANGE_STOP_NOTICE_S"])
+    takes_s = stops_within_s(settings.Settings(stop_notice_s=notice_s))
+    assert int(services["exchange"]["stop_grace_period"].rstrip("s")) > takes_s
     assert not re.search("^ENTRYPOINT", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
     for service in services.values():
         assert set(service.get("depends_on", ())) <= set(services)

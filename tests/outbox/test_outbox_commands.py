@@ -72,7 +72,8 @@ async def test_a_worker_killed_between_sending_and_marking_loses_nothing(shell: 
         worker = await shell.start("worker")
         await until(lambda: rows(services), ["done"].__eq__, within_s=PATIENCE_S)
         worker.terminate()
-        assert await worker.wait() == 0
+        _, said = await worker.communicate()
+        assert (worker.returncode, b"exchange: the worker has started\n" in said) == (0, True)
     first, second = hook.posts
     assert first.headers["webhook-id"] == second.headers["webhook-id"] == row["outbox_id"]
     assert verified(first) == verified(second)

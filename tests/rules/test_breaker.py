@@ -125,6 +125,15 @@ def test_a_probe_of_which_nothing_is_heard_is_forgotten() -> None:
     assert breaker.probe(200.0 + PROBE_S)
 
 
+def test_after_a_probe_that_proves_nothing_there_is_another() -> None:
+    breaker = half_opened()
+    assert breaker.probe(200.0)
+    breaker.probed(199.0)  # was none
+    assert not any(breaker.probe(200.0) for _ in range(50))
+    breaker.probed(200.0)
+    assert breaker.probe(201.0)
+
+
 def test_a_call_from_before_the_rest_proves_nothing() -> None:
     breaker = half_opened()
     for failed in (True, False, False, False):

@@ -101,6 +101,20 @@ async def waiting(database: Database) -> int:
     return count
 
 
+async def connections(database: Database) -> int:
+    query = "select count(*) from pg_stat_activity where datname = current_database() and application_name = 'journal'"
+    found: int = await database.run(lambda connection: connection.fetchval(query))
+    return found
+
+
+async def test_the_first_ping_waits_for_no_connection(journal: Journal, other: Database) -> None:
+    before = await connections(other)
+    await journal.connect()
+    assert await connections(other) == before + 1
+    await journal.commit(row(), soon())
+    assert await connections(other) == before + 1
+
+
 async def test_a_commit_returns_when_the_row_is_there(journal: Journal, other: Database) -> None:
     await journal.commit(row("one"), soon())
     assert await written(other) == {"one"}
