@@ -48,6 +48,20 @@ async def test_a_repeat_is_the_first_answer_byte_for_byte(
     assert [(answer.status_code, answer.content) for answer in (again, expired)] == [(200, first.content)] * 2
 
 
+async def test_a_repeat_after_its_campaign_was_closed_is_not_told_that_nothing_was_sold(shared_world: World) -> None:
+    async with Buyer(bids("21.00")) as buyer:
+        document = market({"only": buyer})
+        await shared_world.apply(document)
+        ping_id, open_id = [(await shared_world.ping())["ping_id"] for _ in range(2)]
+        first = await post(shared_world, ping_id)
+        await shared_world.apply(document | {"sellers": {"acme": {"campaigns": []}}})
+        again = [await post(shared_world, ping_id, key) for key in (None, "closed")]
+        assert told(await post(shared_world, ping_id, lead=CONTACT | {"first_name": "Bob"})) == (409, "already_posted")
+        assert told(await post(shared_world, open_id)) == (403, "forbidden")
+        assert len(buyer.posts) == 1
+    assert [(answer.status_code, answer.content) for answer in again] == [(200, first.content)] * 2
+
+
 async def test_any_key_or_none_replays_the_same_post(shared_world: World) -> None:
     async with Buyer(bids("21.00")) as buyer:
         await shared_world.apply(market({"only": buyer}))
