@@ -11,7 +11,7 @@ import orjson
 from exchange.api.door import Arrival
 from exchange.api.entrance import Entrance
 from exchange.api.rate_limits import RateLimits
-from exchange.api.shapes import LeadOffer
+from exchange.api.shapes import UNKNOWN_KEYS_MAX, LeadOffer
 from exchange.engine import Engine
 from exchange.errors import FieldError, Problem, StorageUnavailable
 from exchange.observe import metrics
@@ -211,7 +211,8 @@ def check_hashes(offered: LeadOffer, campaign: CampaignBook) -> None:
     if strange:
         known = ", ".join(campaign.vertical.identity) or "none"
         errors = [
-            FieldError(f"identity_hashes.{name[:64]}", "unknown_key", f"Known here: {known}.") for name in strange
+            FieldError(f"identity_hashes.{name[:64]}", "unknown_key", f"Known here: {known}.")
+            for name in strange[:UNKNOWN_KEYS_MAX]
         ]
         raise Problem(422, "invalid_request", "The request has another shape.", errors=errors)
 
