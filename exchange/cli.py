@@ -268,11 +268,7 @@ def add_balance(
     from exchange.commands import market, records
 
     async def work(database: Database) -> accounts.Standing:
-        currency = await market.currency(database)
-        try:
-            return await accounts.deposit(database, buyer, currency, micros, note)
-        except LookupError:
-            raise errors.CommandError(f"there is no buyer {buyer}") from None
+        return await records.deposit(database, buyer, await market.currency(database), micros, note)
 
     console.print(records.standings_table([with_database(_settings(), work)]))
 
