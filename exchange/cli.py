@@ -263,7 +263,7 @@ def add_balance(
     """Credit a buyer with a deposit."""
     micros = parse_amount(amount)
     if not micros:
-        _usage(f"{amount!r} is not an amount above 0, such as 500.00")
+        _usage(f"{amount!r} is no amount above 0 of at most 12 digits before the point and 6 after it, such as 500.00")
 
     from exchange.commands import market, records
 
