@@ -159,7 +159,8 @@ class Desk:
         if told is Again.GONE:
             return None
         if before.fingerprint != self.engine.posts.fingerprint(ping.ping_id, lead):
-            raise Problem(409, "already_posted", "This ping was posted with another lead.")
+            why = "with another lead" if before.fingerprint else "before, with a lead that was erased since"
+            raise Problem(409, "already_posted", f"This ping was posted {why}.")
         if told is Again.RUNNING:
             raise _in_progress()
         if key is not None:
