@@ -115,7 +115,7 @@ async def _window_days(database: Database, sold: Sold) -> int:
 
 
 async def deposit(database: Database, buyer: str, currency: str, amount_micros: int, note: str) -> Standing:
-    """Credits a buyer with money that arrived. Raises CommandError where there is none such, or it would be too much."""
+    """Credits a buyer with money that arrived. Raises CommandError for an unknown buyer, or too much."""
     note = _text(note, "the note")
     try:
         return await accounts.deposit(database, buyer, currency, amount_micros, note)
