@@ -263,16 +263,12 @@ def add_balance(
     """Credit a buyer with a deposit."""
     micros = parse_amount(amount)
     if not micros:
-        _usage(f"{amount!r} is not an amount above 0, such as 500.00")
+        _usage(f"{amount!r} is no amount above 0 of at most 12 digits before the point and 6 after it, such as 500.00")
 
     from exchange.commands import market, records
 
     async def work(database: Database) -> accounts.Standing:
-        currency = await market.currency(database)
-        try:
-            return await accounts.deposit(database, buyer, currency, micros, note)
-        except LookupError:
-            raise errors.CommandError(f"there is no buyer {buyer}") from None
+        return await records.deposit(database, buyer, await market.currency(database), micros, note)
 
     console.print(records.standings_table([with_database(_settings(), work)]))
 

@@ -50,7 +50,7 @@ def check_media_type(content_type: str, *known: str) -> str:
     media_type, _, parameters = content_type.partition(";")
     found, charset = media_type.strip().lower(), parameters.replace(" ", "").lower()
     if found not in {JSON_TYPE, *known} or charset not in {"", "charset=utf-8", 'charset="utf-8"'}:
-        raise Problem(415, "unsupported_media_type", f"Send the body as {' or '.join([JSON_TYPE, *known])}.")
+        raise Problem(415, "unsupported_media_type", f"Send the body as {' or '.join([JSON_TYPE, *known])}, in UTF-8.")
     return found
 
 

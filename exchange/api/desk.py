@@ -11,7 +11,7 @@ import orjson
 from exchange.api.door import Arrival
 from exchange.api.entrance import Entrance
 from exchange.api.rate_limits import RateLimits
-from exchange.api.shapes import LeadOffer
+from exchange.api.shapes import UNKNOWN_KEYS_MAX, LeadOffer
 from exchange.engine import Engine
 from exchange.errors import FieldError, Problem, StorageUnavailable
 from exchange.observe import metrics
@@ -159,7 +159,8 @@ class Desk:
         if told is Again.GONE:
             return None
         if before.fingerprint != self.engine.posts.fingerprint(ping.ping_id, lead):
-            raise Problem(409, "already_posted", "This ping was posted with another lead.")
+            why = "with another lead" if before.fingerprint else "before, with a lead that was erased since"
+            raise Problem(409, "already_posted", f"This ping was posted {why}.")
         if told is Again.RUNNING:
             raise _in_progress()
         if key is not None:
@@ -211,7 +212,8 @@ def check_hashes(offered: LeadOffer, campaign: CampaignBook) -> None:
     if strange:
         known = ", ".join(campaign.vertical.identity) or "none"
         errors = [
-            FieldError(f"identity_hashes.{name[:64]}", "unknown_key", f"Known here: {known}.") for name in strange
+            FieldError(f"identity_hashes.{name[:64]}", "unknown_key", f"Known here: {known}.")
+            for name in strange[:UNKNOWN_KEYS_MAX]
         ]
         raise Problem(422, "invalid_request", "The request has another shape.", errors=errors)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
@@ -97,19 +97,27 @@ class SellerDoor:
         if key is not None and (answer := await self._desk.answered(key)) is not None:
             return answer
         ping = await self._offered_ping(posted.ping_id, seller)
+        if (answer := await self._told_before(ping, posted.lead, key)) is not None:
+            return answer
         admission = self._desk.admit(seller, ping.campaign)
         lead = admission.campaign.reader.read_post(posted.lead, ping.lead)
         refuse_lead(lead.errors)
-        if ping.post_id is not None and (before := await self._desk.engine.sales.of_ping(ping.ping_id)) is not None:
-            told = await self._desk.repeated(before, ping, lead.values, key)
-            if told is not None:
-                return told
         _check_changed(admission, lead.changed)
         _check_expiry(ping)
         deadline = Deadline.after_ms(admission.campaign.campaign.post_timeout_ms, arrival.arrived_s)
         answer = await self._desk.run_post(admission, ping, lead.values, lead.changed, deadline, key)
         metrics.POST_SECONDS.observe(time.monotonic() - arrival.arrived_s, (ping.campaign,))
         return answer
+
+    async def _told_before(self, ping: RecordedPing, raw: Mapping[str, object], key: RequestKey | None) -> bytes | None:
+        """The first answer to a repeat, also where its campaign was closed meanwhile: a 4xx would say "not sold"."""
+        rules = self._desk.engine.live.book
+        campaign = rules.campaigns.get(ping.campaign) if rules else None
+        if ping.post_id is None or campaign is None:
+            return None
+        lead = campaign.reader.read_post(raw, ping.lead)
+        before = None if lead.errors else await self._desk.engine.sales.of_ping(ping.ping_id)
+        return None if before is None else await self._desk.repeated(before, ping, lead.values, key)
 
     async def lead(self, arrival: Arrival) -> bytes:
         """POST /v1/leads: a ping and a post in one call; it comes in as a ping does."""

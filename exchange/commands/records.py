@@ -18,7 +18,7 @@ from exchange.storage.erasure import Erased, erase
 from exchange.storage.returns import Sold, Taken
 from exchange.storage.verdicts import How, Resolved, resolve, verdict_of
 from exchange.values.bid import Accepted, Rejected
-from exchange.values.money import format_amount
+from exchange.values.money import AMOUNT_MICROS_MAX, format_amount
 from exchange.values.reason import Reason
 
 ATTEMPTS_LISTED_MAX = 1_000
@@ -112,6 +112,18 @@ async def _window_days(database: Database, sold: Sold) -> int:
     if found is None:
         raise CommandError(f"market version {sold.market_version} is not there")
     return read(found.document).campaigns[sold.campaign].returns_window_days
+
+
+async def deposit(database: Database, buyer: str, currency: str, amount_micros: int, note: str) -> Standing:
+    """Credits a buyer with money that arrived. Raises CommandError for an unknown buyer, or too much."""
+    note = _text(note, "the note")
+    try:
+        return await accounts.deposit(database, buyer, currency, amount_micros, note)
+    except LookupError:
+        raise CommandError(f"there is no buyer {buyer}") from None
+    except OverflowError:
+        most = format_amount(AMOUNT_MICROS_MAX)
+        raise CommandError(f"{buyer} would have more than {most}, the most that a balance can be") from None
 
 
 async def account_lines(database: Database, kind: str, owner: str, limit: int) -> list[Line]:

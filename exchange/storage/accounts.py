@@ -12,6 +12,7 @@ from uuid import UUID
 from exchange.ledger.transfers import BANK, Account, Transfer, corrected, net, returned, sale
 from exchange.ledger.transfers import Amounts as Amounts  # noqa: PLC0414  # holds take them from here
 from exchange.storage.database import Connection, Database
+from exchange.values.money import AMOUNT_MICROS_MAX
 
 _TRANSFERS = """
 insert into transfers (kind, debit_account, credit_account, amount_micros, attempt_id, note)
@@ -99,7 +100,10 @@ async def take_back(connection: Connection, attempt_id: UUID, amounts: Amounts, 
 
 
 async def deposit(database: Database, buyer: str, currency: str, amount_micros: int, note: str) -> Standing:
-    """Credits a buyer with money that arrived; returns his standing. Raises LookupError for an unknown buyer."""
+    """Credits a buyer with money that arrived; returns his standing.
+
+    Raises LookupError for an unknown buyer, OverflowError where his balance would be no amount any more.
+    """
 
     async def work(connection: Connection) -> Standing:
         row = await connection.fetchrow(
@@ -111,6 +115,8 @@ async def deposit(database: Database, buyer: str, currency: str, amount_micros: 
         )
         if row is None:
             raise LookupError(buyer)
+        if row["balance_micros"] > AMOUNT_MICROS_MAX:
+            raise OverflowError(buyer)
         arrived = Transfer("deposit", BANK, Account("buyer", buyer), amount_micros)
         await _record(connection, (arrived,), currency, None, note)
         return Standing(buyer, currency, row["balance_micros"], row["held_micros"], row["credit_limit_micros"])

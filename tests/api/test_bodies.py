@@ -96,6 +96,13 @@ def test_an_amount_as_a_number_is_read_as_exactly_as_its_text(micros: int) -> No
         assert shapes.read_ping(parse_object(body), body).min_price_micros == micros
 
 
+def test_of_a_repeated_key_the_last_one_holds_however_the_amount_is_written() -> None:
+    for amounts, micros in (('"5.5"', 5_500_000), ("5.5", 5_500_000), ('1, "min_price": 6.5', 6_500_000)):
+        body = f'{{"campaign": "c", "lead": {{"n": 1, "n": 2}}, "min_price": {amounts}}}'.encode()
+        offered = shapes.read_ping(parse_object(body), body)
+        assert (offered.min_price_micros, offered.lead) == (micros, {"n": 2})
+
+
 @pytest.mark.parametrize(
     "written",
     [

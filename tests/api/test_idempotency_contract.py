@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from uuid import UUID
 
 import httpx
 import pytest
@@ -11,6 +12,7 @@ from support.waiting import Held
 from support.world import World, open_world
 
 from exchange.embedded.lease import Services
+from exchange.storage.erasure import erase
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -46,6 +48,34 @@ async def test_a_repeat_is_the_first_answer_byte_for_byte(
         assert len(buyer.posts) == 1
     assert first.json()["status"] == status
     assert [(answer.status_code, answer.content) for answer in (again, expired)] == [(200, first.content)] * 2
+
+
+async def test_a_repeat_after_its_campaign_was_closed_is_not_told_that_nothing_was_sold(shared_world: World) -> None:
+    async with Buyer(bids("21.00")) as buyer:
+        document = market({"only": buyer})
+        await shared_world.apply(document)
+        ping_id, open_id = [(await shared_world.ping())["ping_id"] for _ in range(2)]
+        first = await post(shared_world, ping_id)
+        await shared_world.apply(document | {"sellers": {"acme": {"campaigns": []}}})
+        again = [await post(shared_world, ping_id, key) for key in (None, "closed")]
+        assert told(await post(shared_world, ping_id, lead=CONTACT | {"first_name": "Bob"})) == (409, "already_posted")
+        assert told(await post(shared_world, open_id)) == (403, "forbidden")
+        assert len(buyer.posts) == 1
+    assert [(answer.status_code, answer.content) for answer in again] == [(200, first.content)] * 2
+
+
+async def test_a_repeat_after_the_lead_was_erased_is_told_so_and_under_its_key_what_it_was_told(
+    shared_world: World,
+) -> None:
+    async with Buyer(bids("21.00")) as buyer:
+        await shared_world.apply(market({"only": buyer}))
+        ping_id = (await shared_world.ping())["ping_id"]
+        first = await post(shared_world, ping_id, "erased")
+        await erase(shared_world.database, UUID(first.json()["post_id"]))
+        again, keyed = await post(shared_world, ping_id), await post(shared_world, ping_id, "erased")
+    assert (again.status_code, again.json()["code"]) == (409, "already_posted")
+    assert again.json()["detail"] == "This ping was posted before, with a lead that was erased since."
+    assert (keyed.status_code, keyed.content) == (200, first.content)
 
 
 async def test_any_key_or_none_replays_the_same_post(shared_world: World) -> None:

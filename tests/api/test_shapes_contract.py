@@ -33,6 +33,14 @@ async def test_what_is_missing_and_what_is_unknown_is_listed_at_once(
     )
 
 
+@pytest.mark.parametrize("many", [{}, {"identity_hashes": {f"k{number}": "f" * 64 for number in range(700)}}])
+async def test_an_answer_does_not_name_unknown_keys_without_end(shared_world: World, many: dict[str, Any]) -> None:
+    await shared_world.apply(market({}))
+    offered = {"campaign": "auto-us", "lead": LEAD} | (many or {f"k{number}": 0 for number in range(5_000)})
+    found = problem(await send(shared_world, "/v1/ping", offered), 422, "invalid_request")
+    assert [code for _, code in fields(found)] == ["unknown_key"] * 50
+
+
 WRONG: list[tuple[str, Any]] = [
     ("campaign", None), ("campaign", ""), ("campaign", 1), ("campaign", ["auto-us"]),
     ("lead", None), ("lead", []), ("lead", "zip"), ("lead", 1),

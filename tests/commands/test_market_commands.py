@@ -116,7 +116,13 @@ async def test_a_deposit_is_shown_and_a_wrong_one_refused(shell: Shell) -> None:
     assert (await shell.run("balance", "add", "nobody", "1.00")).err.strip() == "exchange: there is no buyer nobody"
     for amount in ("-5", "5,00", "0", "1e3"):
         assert (await shell.run("balance", "add", "high", "--", amount)).status == 2
-    assert "500.00" in (await shell.run("balance", "show", "high")).out
+    assert "12 digits before" in (await shell.run("balance", "add", "high", "1234567890123")).err
+    for note in ("n" * 501, "red \x1b[31m"):
+        refused = await shell.run("balance", "add", "high", "1.00", "--note", note)
+        assert refused.err.strip() == "exchange: the note has at most 500 printable characters"
+    too_much = (await shell.run("balance", "add", "high", "999999999999.00")).err
+    assert "more than 999999999999.999999, the most that a balance can be" in too_much
+    assert " 500.00" in (await shell.run("balance", "show", "high")).out
 
 
 async def test_a_change_holds_in_the_gateway_within_two_seconds_and_a_ping_is_explained(shell: Shell) -> None:
