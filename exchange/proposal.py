@@ -1,6 +1,7 @@
 """A change of the market: compared with what is in force, then made if that still is."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from exchange.errors import FileProblem
 from exchange.marketfile.difference import Change, ChangeKind, compare
@@ -43,7 +44,7 @@ def propose(live: MarketVersion | None, document: Document, market: Market | Non
         document=document,
         market=proposed,
         changes=compare(before, proposed),
-        warnings=warnings_of(proposed, secret_environment()),
+        warnings=warnings_of(proposed, secret_environment(), datetime.now(UTC)),
     )
 
 

@@ -14,16 +14,23 @@ FILES = files("fastapi_offline") / "static"
 """Copies of those in npm's swagger-ui-dist."""
 
 _START = (
+    'const dark=matchMedia("(prefers-color-scheme: dark)"),'
+    'paint=()=>document.documentElement.classList.toggle("dark-mode",dark.matches);'
+    'paint();dark.addEventListener("change",paint);'
     'SwaggerUIBundle({url:"openapi.json",dom_id:"#page",layout:"BaseLayout",deepLinking:true,validatorUrl:null,'
-    "presets:[SwaggerUIBundle.presets.apis]})"
+    'tagsSorter:(a,b)=>(b==="sellers")-(a==="sellers"),presets:[SwaggerUIBundle.presets.apis]})'
 )
+"""Light or dark as its reader's system is; what sellers use stands first."""
+
 _PAGE = f"""<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
+<meta name="color-scheme" content="light dark">
 <title>Lead exchange</title>
 <link rel="icon" href="data:,">
 <link rel="stylesheet" href="docs/files/swagger-ui.css">
+<style>.swagger-ui .opblock-body{{overflow-x:auto}}</style>
 <div id="page"></div>
 <script src="docs/files/swagger-ui-bundle.js"></script>
 <script>{_START}</script>

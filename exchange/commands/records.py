@@ -33,7 +33,6 @@ async def unknown_attempts(database: Database) -> list[Listed]:
 def attempts_table(found: list[Listed]) -> Table:
     """The attempts for a person: how old each is, and what was last known of it."""
     table = _table(("attempt", "buyer", "order", "gross", "age", "asked", "detail"), right={"gross", "age", "asked"})
-    table.columns[0].no_wrap = True
     now = datetime.now(UTC)
     for item in found:
         gross = "test" if item.test else format_amount(item.gross_micros)
@@ -136,6 +135,7 @@ async def account_lines(database: Database, kind: str, owner: str, limit: int) -
 def lines_table(found: list[Line]) -> Table:
     """An account's lines, newest first."""
     table = _table(("line", "time", "kind", "amount", "attempt", "note"), right={"line", "amount"})
+    table.columns[1].min_width = len("2026-01-31")  # if it must be broken, then behind the day
     for item in found:
         attempt = "" if item.attempt_id is None else str(item.attempt_id)
         cells = str(item.transfer_id), f"{item.created_at:%Y-%m-%d %H:%M:%S}", item.kind
@@ -168,7 +168,8 @@ def standings_table(standings: list[Standing]) -> Table:
 def _table(names: tuple[str, ...], *, right: set[str]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in names:
-        table.add_column(name, justify="right" if name in right else "left", overflow="fold")
+        whole = name == "attempt"  # an id is copied
+        table.add_column(name, justify="right" if name in right else "left", overflow="fold", no_wrap=whole)
     return table
 
 

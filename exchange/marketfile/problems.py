@@ -47,9 +47,10 @@ class Problems:
     def _suggestion(self, name: str, known: Iterable[str]) -> str:
         if len(self._found) >= SUGGESTIONS_MAX or len(name) > _NAME_CHARS_MAX:
             return ""
-        candidates = [other for other in islice(known, SUGGESTION_CANDIDATES_MAX) if len(other) <= _NAME_CHARS_MAX]
+        some = islice(known, SUGGESTION_CANDIDATES_MAX)
+        candidates = {other.lower(): other for other in some if len(other) <= _NAME_CHARS_MAX}
         close = get_close_matches(name.lower(), candidates, n=1)
-        return f"; did you mean {close[0]}?" if close else ""
+        return f"; did you mean {candidates[close[0]]}?" if close else ""
 
     def shape(self, path: str, model: type[BaseModel], error: ValidationError) -> None:
         """What pydantic found wrong with one entry that was read as `model`."""
@@ -65,6 +66,8 @@ class Problems:
             self.add(where, "is missing")
         elif detail["type"] == "invalid_key":
             self.add(where, "a key must be text")
+        elif detail["type"] == "no_such_word":
+            self.unknown(where, detail["ctx"]["message"], detail["input"], detail["ctx"]["words"])
         elif detail["type"] in _WANTED:
             self.add(where, wrong(_WANTED[detail["type"]], detail["input"]))
         else:

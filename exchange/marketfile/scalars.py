@@ -1,7 +1,7 @@
 """The single values of a market file: each is checked in plain words and turned into what the exchange reckons with."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 from pydantic import PlainValidator, WithJsonSchema
@@ -29,6 +29,14 @@ def written(schema: dict[str, Any]) -> Any:
 def refuse(message: str) -> PydanticCustomError:
     """An error whose message reaches the person as it is."""
     return PydanticCustomError("said", "{message}", {"message": message})
+
+
+def refuse_word(value: object, words: Sequence[str], wanted: str) -> PydanticCustomError:
+    """An error for what is none of the `words`; whoever lists the problems says which of them was probably meant."""
+    if not isinstance(value, str):
+        return refuse(wrong(wanted, value))
+    message = f"must be {wanted}, not {shown(value)}"
+    return PydanticCustomError("no_such_word", "{message}", {"message": message, "words": tuple(words)})
 
 
 def as_text(value: object) -> str | None:
@@ -64,7 +72,7 @@ def choice(*words: str) -> PlainValidator:
         if value in words:
             return str(value)
         wanted = words[0] if len(words) == 1 else "one of " + ", ".join(words)
-        raise refuse(f"must be {wanted}, not {shown(value)}" if isinstance(value, str) else wrong(wanted, value))
+        raise refuse_word(value, words, wanted)
 
     return PlainValidator(check, written({"enum": [str(word) for word in words]}))
 

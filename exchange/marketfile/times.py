@@ -10,7 +10,7 @@ from pydantic import AfterValidator, PlainValidator
 
 from exchange.marketfile.limits import HOLIDAYS_MAX, YEARS
 from exchange.marketfile.problems import shown, wrong
-from exchange.marketfile.scalars import refuse, written
+from exchange.marketfile.scalars import refuse, refuse_word, written
 from exchange.values.schedule import DAY_MINUTES, DAYS, WHOLE_DAY, Hours, Window
 
 _HOURS = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-(?:([01][0-9]|2[0-3]):([0-5][0-9])|24:00)", re.ASCII)
@@ -55,7 +55,7 @@ def clock_text(minute: int) -> str:
 def day(value: object) -> int:
     """A day of the week, 0 for Monday."""
     if not isinstance(value, str) or value not in DAYS:
-        raise refuse(_instead(f"one of {', '.join(DAYS)}", value))
+        raise refuse_word(value, DAYS, f"one of {', '.join(DAYS)}")
     return DAYS.index(value)
 
 

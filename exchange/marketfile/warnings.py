@@ -3,10 +3,13 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from exchange.errors import FileProblem
 from exchange.marketfile.secrets import references
 from exchange.rules.notices import wants_losses
+from exchange.rules.schedule import ever_opens
+from exchange.rules.zones import zone_of
 from exchange.values.deliveries import Call
 from exchange.values.filters import Filter
 from exchange.values.market import AmountRule, Market, Order, Sale
@@ -20,12 +23,13 @@ TWINS_LOOKED_AT_MAX = 100
 """Orders of one buyer on one campaign that are compared with one another: a buyer with more knows what he does."""
 
 
-def warnings_of(market: Market, environment: Mapping[str, str]) -> tuple[FileProblem, ...]:
-    """The warnings about a market, `environment` being where secrets would be looked up."""
+def warnings_of(market: Market, environment: Mapping[str, str], now: datetime) -> tuple[FileProblem, ...]:
+    """The warnings about a market at a moment, `environment` being where secrets would be looked up."""
     return (
         *_missing_secrets(market, environment),
         *_idle_campaigns(market),
         *(found for order in market.orders.values() for found in _never_sold(market, order)),
+        *(found for order in market.orders.values() for found in _over(market, order, now)),
         *_shadowed(market),
         *_twins(market),
         *(found for order in market.orders.values() for found in _never_sent(market, order)),
@@ -88,6 +92,19 @@ def _never_bought(order: Order, floor_micros: int) -> Iterator[FileProblem]:
             yield FileProblem(f"{path}.budget.{period}", "is below the campaign's floor: the order never buys")
         elif micros < least_micros:
             yield FileProblem(f"{path}.budget.{period}", "is below what a lead costs: the order never buys")
+
+
+def _over(market: Market, order: Order, now: datetime) -> Iterator[FileProblem]:
+    """A time to run of which nothing is left, by the clock on the buyer's wall."""
+    schedule = order.schedule
+    if schedule is None or schedule.ends is None:
+        return
+    wall = now.astimezone(zone_of(market.buyers[order.buyer].time_zone)).replace(tzinfo=None)
+    if schedule.ends <= wall:
+        yield FileProblem(f"orders.{order.key}.schedule.until", "is past: the order is never asked")
+    elif not ever_opens(replace(schedule, starts=max(wall, schedule.starts or wall))):
+        message = "comes before the order opens again: it is never asked"
+        yield FileProblem(f"orders.{order.key}.schedule.until", message)
 
 
 def _shadowed(market: Market) -> Iterator[FileProblem]:

@@ -40,6 +40,16 @@ async def test_a_browser_is_told_to_take_nothing_from_elsewhere(shared_world: Wo
     assert "'unsafe-inline'" not in rules["script-src"]
 
 
+async def test_the_page_is_dark_where_its_reader_is_and_has_sellers_first(shared_world: World) -> None:
+    page = (await shared_world.client.get("/docs")).text
+    assert '<meta name="color-scheme" content="light dark">' in page
+    [name] = re.findall(r'toggle\("([a-z-]+)",dark.matches\)', page)
+    assert f"html.{name}{{background" in (await shared_world.client.get("/docs/files/swagger-ui.css")).text
+    [first] = set(re.findall(r'[ab]==="([a-z]+)"', page))
+    paths = (await shared_world.client.get("/openapi.json")).json()["paths"]
+    assert first in paths["/v1/ping"]["post"]["tags"]
+
+
 async def test_files_that_are_known_are_not_sent_again(shared_world: World) -> None:
     first = await shared_world.client.get("/docs/files/swagger-ui.css")
     again = await shared_world.client.get(

@@ -1,18 +1,23 @@
 """`exchange attempts`, `returns`, `ledger`, `erase` and the worker beside them: what an operator types and reads."""
 
+import io
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
 import httpx
 import pytest
+from rich.console import Console
 from support.buyer import Buyer, Received, bids, reply
 from support.commands import PATIENCE_S, Shell, shell_on
 from support.market import CONTACT, LEAD, Document, market
 from support.waiting import until
 
+from exchange.commands.records import lines_table
 from exchange.embedded.lease import Services
 from exchange.ports import free_port
+from exchange.storage.accounts import Line
 
 
 @pytest.fixture
@@ -129,3 +134,11 @@ async def test_what_is_not_there_is_said_in_one_line(
 ) -> None:
     done = await shell.run(*words)
     assert (done.status, says in done.err) == (status, True)
+
+
+def test_an_accounts_line_shows_its_attempt_whole_on_a_narrow_terminal() -> None:
+    attempt_id, now, shown = uuid4(), datetime.now(UTC), io.StringIO()
+    line = Line(1_234_567, "correction_charge", -21_000_000, attempt_id, "he never had the lead", now)
+    Console(file=shown, width=80).print(lines_table([line]))
+    assert all(word in shown.getvalue() for word in (str(attempt_id), f"{now:%Y-%m-%d}", f"{now:%H:%M:%S}"))
+    assert max(map(len, shown.getvalue().splitlines())) <= 80

@@ -21,6 +21,7 @@ from exchange.observe import metrics
 from exchange.observe.tables import Table
 from exchange.simulation.answers import PROBLEM_CODES
 from exchange.simulation.market import render_demo_market
+from exchange.storage.invariants import INVARIANTS
 from exchange.values.reason import Reason
 
 ROOT = Path(__file__).parents[2]
@@ -258,6 +259,12 @@ def test_examples_can_be_read(page: Path) -> None:
             load(text)  # a whole market file
         else:
             parse(text)
+
+
+def test_the_quickstart_shows_what_doctor_says() -> None:
+    shown = re.findall(r"^ok    (.+)$", (DOCS / "quickstart.md").read_text(), re.MULTILINE)
+    assert shown[-len(INVARIANTS) :] == list(INVARIANTS)
+    assert [line.split(":")[0] for line in shown[: -len(INVARIANTS)]] == ["master key", "schema", "Valkey", "market"]
 
 
 def test_the_example_market_can_be_read() -> None:

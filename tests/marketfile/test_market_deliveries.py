@@ -2,6 +2,7 @@
 
 import base64
 import copy
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -28,6 +29,7 @@ from exchange.values.deliveries import (
     Webhook,
 )
 
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
 SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 SUBJECT = "Lead {{attempt_id}} for {{order}}"
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
@@ -208,7 +210,7 @@ def test_variables_that_are_not_set_are_warned_of_with_their_paths() -> None:
         ("orders.northwind-il.deliver.crm.webhook.secret", "ACME_HOOK"),
         ("orders.northwind-il.deliver.drop.sftp.password", "PW"),
     } <= set(references(market))
-    texts = [str(warning) for warning in warnings_of(market, {"PW": "x", "ACME_HOOK": "y"})]
+    texts = [str(warning) for warning in warnings_of(market, {"PW": "x", "ACME_HOOK": "y"}, NOW)]
     assert "sellers.acme.webhook.secrets[1]: NEXT is not set here; a worker without it cannot send this" in texts
 
 
@@ -299,7 +301,7 @@ def test_a_webhook_that_decides_a_sale_has_no_other_auth_than_its_signature() ->
 
 
 def test_a_request_that_speaks_of_fields_that_are_not_there_is_warned_of() -> None:
-    found = warnings_of(read(deliver(http=CALL | {"fields": {"a": "zip", "b": "shoe_size"}})), {})
+    found = warnings_of(read(deliver(http=CALL | {"fields": {"a": "zip", "b": "shoe_size"}})), {}, NOW)
     assert f"{X}.http: never sends shoe_size: the vertical has none" in [
         f"{item.path}: {item.message}" for item in found
     ]

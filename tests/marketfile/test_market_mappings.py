@@ -58,6 +58,7 @@ WRONG: list[tuple[str, Any, str]] = [
         "ping: root is the name of the first element: it goes with body xml, soap11 and soap12, and must",
     ),
     ("ping/action", "x", "ping: action goes with body soap11 and soap12 only"),
+    ("ping/method", "put", "ping.method: must be one of POST, PUT, GET, not 'put'; did you mean PUT?"),
     ("ping/charset", "utf-16", "ping.charset: must be one of utf-8, iso-8859-1, windows-1252, us-ascii, not 'utf-16'"),
     ("ping/charset", "us-ascii", "ping: charset of JSON is utf-8"),
     (

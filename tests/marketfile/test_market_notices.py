@@ -1,5 +1,6 @@
 """Notices in a market file: read, refused in plain words, covered, compared, warned of, followed."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from exchange.marketfile.warnings import warnings_of
 from exchange.rules.book import compile_book
 from exchange.values.notices import BidEvent, Notices, NoticeTerms
 
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
 BUYER, CAMPAIGN = "buyers/northwind/notices", "campaigns/auto-us/notices"
 HOOK: dict[str, Any] = {"url": "https://northwind.example/bids", "secret": "${env:NORTHWIND_HOOK}"}
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -91,7 +93,7 @@ def test_changes_are_shown_key_by_key() -> None:
 def test_a_secret_that_is_not_set_is_a_workers_matter() -> None:
     market = read(asking())
     assert ("buyers.northwind.notices.secret", "NORTHWIND_HOOK") in references(market)
-    texts = list(map(str, warnings_of(market, {})))
+    texts = list(map(str, warnings_of(market, {}, NOW)))
     assert (
         "buyers.northwind.notices.secret: NORTHWIND_HOOK is not set here; a worker without it cannot send this" in texts
     )
@@ -100,10 +102,10 @@ def test_a_secret_that_is_not_set_is_a_workers_matter() -> None:
 def test_who_asks_and_is_told_by_no_campaign_is_warned_of() -> None:
     warning = "buyers.northwind.notices: bid.lost is never sent: no campaign that he buys on has notices"
     environment = {"NORTHWIND_HOOK": "x"}
-    assert warning in map(str, warnings_of(read(changed(BUYER, HOOK)), environment))
-    assert warning not in map(str, warnings_of(read(asking()), environment))
+    assert warning in map(str, warnings_of(read(changed(BUYER, HOOK)), environment, NOW))
+    assert warning not in map(str, warnings_of(read(asking()), environment, NOW))
     only_won = changed(BUYER, HOOK | {"events": ["bid.won"]})
-    assert warning not in map(str, warnings_of(read(only_won), environment))
+    assert warning not in map(str, warnings_of(read(only_won), environment, NOW))
 
 
 def test_a_compiled_campaign_knows_whom_to_tell_and_when() -> None:

@@ -207,6 +207,9 @@ def test_an_entry_that_is_wrong_is_not_missing_to_those_that_refer_to_it() -> No
         (f"{CAMPAIGN}/post_timeout_ms", 120_001,
          "campaigns.auto-us.post_timeout_ms: must be from 500 to 120000, not 120001"),
         (f"{CAMPAIGN}/offer_ttl_s", 0, "campaigns.auto-us.offer_ttl_s: must be from 1 to 86400, not 0"),
+        (f"{CAMPAIGN}/method", "higest_bid",
+         ("campaigns.auto-us.method: must be one of highest_bid, priority, weighted, round_robin, performance, "
+          "not 'higest_bid'; did you mean highest_bid?")),
         (f"{CAMPAIGN}/fallback", "some", "campaigns.auto-us.fallback: must be one of break_even, none, not 'some'"),
         (f"{CAMPAIGN}/changed_fields", True,
          "campaigns.auto-us.changed_fields: must be one of keep, refuse, not true or false"),
@@ -251,8 +254,8 @@ def test_what_is_wrong_is_said_in_plain_words(path: str, value: Any, problem: st
         ({"in": "ping"}, "type: is missing"),
         ({"type": "zip", "in": "ping"},
          ("type: must be one of text, integer, boolean, date, date_time, enum, us_zip, us_state, phone, email, "
-          "not 'zip'")),
-        ({"type": "text", "in": "pign"}, "in: must be one of ping, post, not 'pign'"),
+          "not 'zip'; did you mean us_zip?")),
+        ({"type": "text", "in": "pign"}, "in: must be one of ping, post, not 'pign'; did you mean ping?"),
         ({"type": "phone", "in": "ping"}, "in: phone names a person: it is sent with the post, never with a ping"),
         ({"type": "email", "in": "ping"}, "in: email names a person: it is sent with the post, never with a ping"),
         ({"type": "text", "in": "post", "min": 5},

@@ -41,7 +41,7 @@ def test_floors_are_read_in_their_order() -> None:
         (f"{CAMPAIGN}/floors", [{"when": {}, "floor": 5}] * (limits.AMOUNT_RULES_MAX + 1),
          "floors: holds more than 100 entries"),
         (f"{CAMPAIGN}/price_rule", "third_price",
-         "price_rule: must be one of first_price, second_price, not 'third_price'"),
+         "price_rule: must be one of first_price, second_price, not 'third_price'; did you mean first_price?"),
         (f"{SELLER}/floor", "x",
          "floor: must be an amount such as \"5.00\", with up to 12 digits before and 6 after the point, not 'x'"),
         (f"{ORDER}/boost", {}, "boost: must say either percent or amount"),

@@ -1,5 +1,6 @@
 """What is said of a market that is right, and probably not what was meant."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -9,10 +10,11 @@ from exchange.marketfile.reader import read
 from exchange.marketfile.warnings import TWINS_LOOKED_AT_MAX, warnings_of
 
 NOBODY = "http://127.0.0.1:9"
+NOW = datetime(2026, 6, 2, 3, 30, tzinfo=UTC)  # in New York a Monday, 23:30
 
 
 def said(document: Document, **environment: str) -> list[str]:
-    return [str(warning) for warning in warnings_of(read(document), environment)]
+    return [str(warning) for warning in warnings_of(read(document), environment, NOW)]
 
 
 def test_a_sound_market_has_no_warnings() -> None:
@@ -79,6 +81,27 @@ def test_an_order_that_wants_leads_as_they_are_not_sold(sale: str, sold: str, is
     warning = f"orders.high.sale: is {sale}, which auto-us does not sell: it is never asked"
     found = said(market({"high": NOBODY}, orders={"high": {"sale": sale}}, sale=sold))
     assert found == ([] if is_asked else [warning])
+
+
+@pytest.mark.parametrize(
+    ("schedule", "problem"),
+    [
+        ({"until": "2026-06-02"}, None),
+        ({"until": "2026-06-01T23:31"}, None),
+        ({"until": "2026-06-01T23:30"}, "is past"),
+        ({"from": "2025-01-01", "until": "2026-01-01"}, "is past"),
+        ({"from": "2027-01-01", "until": "2027-02-01"}, None),
+        ({"days": ["tue"], "until": "2026-06-02T00:01"}, None),
+        ({"days": ["tue"], "until": "2026-06-02"}, "comes before the order opens again"),
+        ({"hours": "22:00-23:30", "until": "2026-06-02T12:00"}, "comes before the order opens again"),
+        ({"holidays": ["2026-06-02"], "from": "2026-06-02", "until": "2026-06-03T01:00"}, None),
+    ],
+)
+def test_an_order_whose_time_is_over_on_its_buyers_clock(schedule: dict[str, Any], problem: str | None) -> None:
+    document = market({"high": NOBODY}, orders={"high": {"schedule": schedule}})
+    document["buyers"]["high"]["time_zone"] = "America/New_York"
+    warning = f"orders.high.schedule.until: {problem}: it is never asked".replace("past: it", "past: the order")
+    assert said(document) == ([] if problem is None else [warning])
 
 
 def test_fixed_prices_that_can_never_win_or_be_paid() -> None:
