@@ -21,11 +21,12 @@ import json
 import multiprocessing
 import os
 import random
+import re
 import statistics
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -50,6 +51,10 @@ LATE_MS = 20.0
 LATE_SHOWN = 5
 WATCH_EVERY_S = 0.05
 BUYERS_SECRET = {"BENCH_BUYER_TOKEN": "any"}
+
+
+Log = Callable[[], str]
+"""What the gateway has said so far."""
 
 
 class Ping(NamedTuple):
@@ -101,7 +106,7 @@ def main() -> int:
                 key = exchange.new_key("acme")
                 with exchange.serving() as url:
                     try:
-                        asyncio.run(measure(url, key, expected["pings"], apply, options))
+                        asyncio.run(measure(url, key, expected["pings"], apply, exchange.log, options))
                     except BaseExceptionGroup:
                         print(exchange.log(), file=sys.stderr)
                         raise
@@ -198,7 +203,7 @@ def document_of(folder: Path, *, mixed: bool) -> dict[str, Any]:
 
 
 async def measure(
-    url: str, key: str, pings: Sequence[dict[str, Any]], apply: Apply, options: argparse.Namespace
+    url: str, key: str, pings: Sequence[dict[str, Any]], apply: Apply, log: Log, options: argparse.Namespace
 ) -> None:
     gateway = child_of(os.getpid(), b"\0serve\0")
     if gateway is None:
@@ -207,7 +212,7 @@ async def measure(
     seller = Seller(url, key, pings, gateway)
     async with asyncio.TaskGroup() as group:
         group.create_task(seller.offer(options.rate, sent, stop))
-        await swaps(seller, sent, apply, options)
+        await swaps(seller, sent, apply, log, options)
         stop.set()
 
 
@@ -224,12 +229,13 @@ class Found:
     late_when: Counter[str] = field(default_factory=Counter)
 
 
-async def swaps(seller: "Seller", sent: Sent, apply: Apply, options: argparse.Namespace) -> None:
+async def swaps(seller: "Seller", sent: Sent, apply: Apply, log: Log, options: argparse.Namespace) -> None:
     await asyncio.sleep(options.settle_s)
     found = Found()
     before = await seller.figures()
+    await asyncio.sleep(options.settle_s)
     for _ in range(options.swaps):
-        await swap(seller, sent, apply, found, options.settle_s)
+        await swap(seller, sent, apply, found, log, options.settle_s)
     print(f"{options.orders} orders, {options.fanout} buyers a ping, {options.rate:g} pings/s, {options.swaps} swaps")
     seconds = found.in_force_s
     print(
@@ -254,13 +260,13 @@ async def swaps(seller: "Seller", sent: Sent, apply: Apply, options: argparse.Na
         raise SystemExit(f"not offered: {dict(sent.failed)}")
 
 
-async def swap(seller: "Seller", sent: Sent, apply: Apply, found: Found, settle_s: float) -> None:
+async def swap(seller: "Seller", sent: Sent, apply: Apply, found: Found, log: Log, settle_s: float) -> None:
     """One swap, then as long without one, then as long beside a process that uses as much CPU as the reader did."""
     loop = asyncio.get_running_loop()
     began_s, began, reading = loop.time(), cpu_of(seller.gateway), seller.reader_worked_ms()
     version = await asyncio.to_thread(apply)
     applied_s = loop.time()
-    await seller.sees(version)
+    await in_force(version, log)
     in_force_s = loop.time()
     found.in_force_s.append(in_force_s - applied_s)
     await asyncio.sleep(1)
@@ -281,6 +287,16 @@ async def swap(seller: "Seller", sent: Sent, apply: Apply, found: Found, settle_
         await asyncio.sleep(took_s)
     found.beside += sent.between(burning_s, loop.time())
     await asyncio.sleep(settle_s)
+
+
+async def in_force(version: int, log: Log) -> None:
+    """Returns when the gateway's log says that this market is in force: a look that costs the gateway nothing."""
+    deadline_s = time.monotonic() + IN_FORCE_S
+    told = re.compile(rf'"version":{version},.*"event":"market_in_force"')
+    while told.search(log()) is None:
+        if time.monotonic() > deadline_s:
+            raise Failed(f"a market is not in force after {IN_FORCE_S:g} s")
+        await asyncio.sleep(WATCH_EVERY_S)
 
 
 def longest(bucket: str, before: dict[str, float], after: dict[str, float]) -> str:
@@ -359,18 +375,8 @@ class Seller:
         took_ms = (asyncio.get_running_loop().time() - due_s) * 1000
         sent.pings.append(Ping(due_s, took_ms, cpu_of(self.gateway).since(gateway), cpu_of(os.getpid()).since(own)))
 
-    async def sees(self, version: int) -> None:
-        """Returns when the gateway says that this market is in force."""
-        wanted = f"exchange_market_version {version}.0".encode()
-        deadline_s = time.monotonic() + IN_FORCE_S
-        request = f"GET /metrics HTTP/1.1\r\nHost: {self._host}\r\n\r\n".encode()
-        while wanted not in (await self._ask(request))[1]:
-            if time.monotonic() > deadline_s:
-                raise Failed(f"a market is not in force after {IN_FORCE_S:g} s")
-            await asyncio.sleep(WATCH_EVERY_S)
-
     async def figures(self) -> dict[str, float]:
-        """What the gateway measures of itself."""
+        """What the gateway measures of itself. To be asked between swaps: it makes the answer beside its pings."""
         _, text = await self._ask(f"GET /metrics HTTP/1.1\r\nHost: {self._host}\r\n\r\n".encode())
         lines = (line.rsplit(" ", 1) for line in text.decode().splitlines() if line and not line.startswith("#"))
         return {name: float(value) for name, value in lines}
