@@ -188,8 +188,9 @@ class Pings:
     async def warm(self, book: RuleBook, connections: int, within_s: float) -> None:
         """Connects to the buyers of a market before the first ping comes; waits for it no longer than `within_s`."""
         self._ways.drop_before(book.version)
-        entries = [entry for campaign in book.campaigns.values() for entry in campaign.entries]
-        lines = [self._ways.of(entry).line for entry in entries if _may_be_asked(entry)]
+        entries = (entry for campaign in book.campaigns.values() for entry in campaign.entries if _may_be_asked(entry))
+        endpoints = {(entry.buyer.key, entry.endpoint.name): entry for entry in entries}
+        lines = [self._ways.of(entry).line for entry in endpoints.values()]
         if dials := self._fanout.warm(lines, connections):
             await asyncio.wait(dials, timeout=within_s)
 

@@ -1,5 +1,6 @@
 """The lines that pings use: one for each order of the market in force, and none of the markets before it."""
 
+import weakref
 from collections.abc import AsyncIterator
 
 import pytest
@@ -8,7 +9,7 @@ from support.market import market
 from exchange.buyers.fanout import Fanout
 from exchange.marketfile.reader import read
 from exchange.rules.book import CampaignBook, compile_book
-from exchange.ways import Ways
+from exchange.ways import LET_GO_AT_ONCE, Ways
 from exchange.wires import Wires
 
 
@@ -39,3 +40,13 @@ async def test_a_line_is_made_once_for_each_order_of_a_market(fanout: Fanout) ->
     ways.drop_before(1)
     assert b"\r\nX-Key: v2\r\n" in ways.of(new.by_key["one"]).line.head
     assert list(ways.known) == ["one"]
+
+
+async def test_the_lines_of_older_markets_go_a_few_at_each_ping(fanout: Fanout) -> None:
+    ways, count = Ways(fanout, Wires({})), 2 * LET_GO_AT_ONCE
+    ways.drop_before(1)
+    lines = [weakref.ref(ways.of(entry).line) for entry in book(1, *(f"order-{n}" for n in range(count))).entries]
+    ways.drop_before(2)
+    assert [line() is None for line in lines].count(True) == LET_GO_AT_ONCE
+    ways.drop_before(2)
+    assert all(line() is None for line in lines)
