@@ -117,7 +117,13 @@ def test_the_winner_is_valid_and_no_valid_bid_is_higher(found: list[Entrant], te
     if not decision.ladder:
         return
     winner = valid[decision.ladder[0].order]
-    assert all((-gross_of(item), item.priority) >= (-gross_of(winner), winner.priority) for item in valid.values())
+
+    def rank(item: Entrant) -> tuple[bool, int, int]:
+        """Who leaves the seller his least price comes first, then the highest bid, then priority."""
+        pays_less = payout_of(gross_of(item), item.margin) < (terms.min_price_micros or 0)
+        return pays_less, -gross_of(item), item.priority
+
+    assert all(rank(item) >= rank(winner) for item in valid.values())
     assert decision.payout_micros == payout_of(gross_of(winner), winner.margin)
     assert decision.payout_micros >= (terms.min_price_micros or 1)
 
