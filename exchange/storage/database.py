@@ -11,7 +11,7 @@ from exchange.errors import RefusedByDatabase, StorageUnavailable
 from exchange.observe import metrics
 from exchange.storage.flushes import Flushes, Mark, prepare_flush
 from exchange.storage.primary import Primary
-from exchange.storage.session import TROUBLE, Session, Standing, confirmed, failed
+from exchange.storage.session import NOT_CONNECTED, TROUBLE, Session, Standing, confirmed, failed
 
 IDLE_IN_TRANSACTION_S = 5.0
 REFUSED = "LX001"
@@ -58,12 +58,7 @@ class Database:
                     max_size=connections_max,
                     reset=_leave_as_it_is,
                 )
-        except (
-            *TROUBLE,
-            TimeoutError,
-            asyncpg.InvalidCatalogNameError,
-            asyncpg.InvalidAuthorizationSpecificationError,
-        ) as error:
+        except NOT_CONNECTED as error:
             raise failed("Postgres cannot be reached", error) from error
         return cls(pool, primary, timeout_s=timeout_s, flushes=flushes)
 

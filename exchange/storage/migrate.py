@@ -10,7 +10,7 @@ import asyncpg
 
 from exchange.errors import SchemaMismatch
 from exchange.storage.primary import connect
-from exchange.storage.session import TROUBLE, Session, failed
+from exchange.storage.session import NOT_CONNECTED, Session, failed
 
 PARTITION_DAYS_AHEAD = 14
 
@@ -114,12 +114,7 @@ async def _connect(url: str) -> Session:
     """Raises StorageUnavailable where Postgres cannot be reached, or does not let us in."""
     try:
         return await connect(url)
-    except (
-        *TROUBLE,
-        TimeoutError,
-        asyncpg.InvalidCatalogNameError,
-        asyncpg.InvalidAuthorizationSpecificationError,
-    ) as error:
+    except NOT_CONNECTED as error:
         raise failed("Postgres cannot be reached", error) from error
 
 

@@ -38,6 +38,14 @@ TROUBLE = (
     asyncpg.SerializationError,
 )
 
+NOT_CONNECTED = (
+    *TROUBLE,
+    TimeoutError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+)
+"""Where Postgres cannot be reached, or does not let us in."""
+
 _READ_ONLY = (TakesNoWrites, asyncpg.ReadOnlySQLTransactionError, TargetServerAttributeNotMatched)
 
 WAITS_FOR_STANDBYS = "SyncRepWaitForLSN"
